@@ -1,0 +1,164 @@
+// The vocabulary of consensus: what goes into `step` and what comes out of it. The core knows no clock, disk or network.
+// Names follow the Raft paper (Ongaro and Ousterhout 2014) and the dissertation (Ongaro 2014).
+import type { Bytes } from '../lib/bytes.ts'
+
+declare const brand: unique symbol
+/** Fresh and random for each admission of a peer, never used again; removed ones are refused for ever. */
+export type MemberId = string & { readonly [brand]: 'MemberId' }
+export function memberId(text: string): MemberId {
+  return text as MemberId
+}
+
+export type Term = number
+/** Log indices start at 1; 0 stands before the log. */
+export type Index = number
+
+export type Membership = {
+  readonly voters: readonly MemberId[]
+  readonly learners: readonly MemberId[]
+  /** Never admitted again under these names. */
+  readonly removed: readonly MemberId[]
+}
+
+export type Entry =
+  | { readonly index: Index; readonly term: Term; readonly kind: 'empty' }
+  | { readonly index: Index; readonly term: Term; readonly kind: 'command'; readonly command: Bytes }
+  /** `context` is for the layers above (which peer a member is); it takes effect when appended (dissertation 4.1). */
+  | {
+      readonly index: Index
+      readonly term: Term
+      readonly kind: 'membership'
+      readonly membership: Membership
+      readonly context: Bytes
+    }
+
+/** What must be durable before anything that follows from it is sent. */
+export type HardState = { readonly term: Term; readonly vote: MemberId | undefined }
+
+export type SnapshotMeta = {
+  readonly index: Index
+  readonly term: Term
+  readonly membership: Membership
+}
+
+export type Message =
+  | { readonly kind: 'preVote'; readonly term: Term; readonly lastIndex: Index; readonly lastTerm: Term }
+  | { readonly kind: 'preVoteAnswer'; readonly term: Term; readonly granted: boolean }
+  /** `transfer`: the leader asked for it, so stickiness does not apply (dissertation 3.10). */
+  | {
+      readonly kind: 'vote'
+      readonly term: Term
+      readonly lastIndex: Index
+      readonly lastTerm: Term
+      readonly transfer: boolean
+    }
+  | { readonly kind: 'voteAnswer'; readonly term: Term; readonly granted: boolean }
+  | {
+      readonly kind: 'append'
+      readonly term: Term
+      readonly previousIndex: Index
+      readonly previousTerm: Term
+      readonly entries: readonly Entry[]
+      readonly commit: Index
+      /** Counts up per leader; the answer carries it back. Serves ReadIndex and CheckQuorum. */
+      readonly round: number
+    }
+  | {
+      readonly kind: 'appendAnswer'
+      readonly term: Term
+      readonly accepted: boolean
+      /** Accepted: the last index known to match. Refused: where the leader should look next. */
+      readonly index: Index
+      readonly conflictTerm: Term
+      readonly round: number
+    }
+  /** The data goes on a stream of its own; this announces it. See the snapshot effects. */
+  | { readonly kind: 'snapshot'; readonly term: Term; readonly snapshot: SnapshotMeta }
+  | { readonly kind: 'readIndex'; readonly term: Term; readonly id: number }
+  | { readonly kind: 'readIndexAnswer'; readonly term: Term; readonly id: number; readonly index: Index | undefined }
+  | { readonly kind: 'timeoutNow'; readonly term: Term }
+
+export type RaftEvent =
+  /** One tick of time; the shell chooses its length (default 50 ms). */
+  | { readonly kind: 'tick' }
+  | { readonly kind: 'message'; readonly from: MemberId; readonly message: Message }
+  | { readonly kind: 'propose'; readonly id: number; readonly command: Bytes }
+  | {
+      readonly kind: 'proposeMembership'
+      readonly id: number
+      readonly change: MembershipStep
+      readonly context: Bytes
+    }
+  /** A newest read: answered by a `read` effect. On a follower it is forwarded to the leader. */
+  | { readonly kind: 'read'; readonly id: number }
+  /** All entries and hard state up to here are on disk. */
+  | { readonly kind: 'durable'; readonly index: Index; readonly term: Term }
+  /** The state machine has applied this far: bounds what may be truncated. */
+  | { readonly kind: 'applied'; readonly index: Index }
+  /** The log up to here may be dropped: a snapshot or the applied state covers it. */
+  | { readonly kind: 'compacted'; readonly snapshot: SnapshotMeta }
+  /** A snapshot has been received and installed on disk. */
+  | { readonly kind: 'installed'; readonly snapshot: SnapshotMeta }
+  | { readonly kind: 'snapshotSent'; readonly to: MemberId; readonly ok: boolean; readonly index: Index }
+  /** The connection to this member is gone: a lost leader starts a pre-vote without waiting for the time-out. */
+  | { readonly kind: 'unreachable'; readonly member: MemberId }
+  | { readonly kind: 'transfer'; readonly to: MemberId | undefined }
+
+export type MembershipStep =
+  | { readonly kind: 'addLearner'; readonly member: MemberId }
+  | { readonly kind: 'promote'; readonly member: MemberId }
+  | { readonly kind: 'demote'; readonly member: MemberId }
+  | { readonly kind: 'remove'; readonly member: MemberId }
+
+export type Refusal =
+  | 'not-leader'
+  | 'change-in-flight'
+  | 'not-caught-up'
+  | 'no-entry-of-term'
+  | 'last-voter'
+  | 'removed'
+  | 'unknown-member'
+  | 'already-member'
+  | 'overloaded'
+
+/** What the shell does, in this order: write and sync `save`, send `send`, apply `commit`, then the rest. */
+export type Effects = {
+  /** Present when there is something to make durable. `entries` replace everything from their first index on. */
+  readonly save: { readonly hard: HardState; readonly entries: readonly Entry[] } | undefined
+  /** May leave before `save` is durable: they promise nothing about it (a leader's appends, pre-votes). */
+  readonly sendEarly: readonly { readonly to: MemberId; readonly message: Message }[]
+  /** Only after `save` is durable: votes, append answers. */
+  readonly send: readonly { readonly to: MemberId; readonly message: Message }[]
+  /** Committed entries to apply, in order, each once. */
+  readonly commit: readonly Entry[]
+  /** Where each accepted proposal went, so that its answer can be found at that index and term. */
+  readonly accepted: readonly { readonly id: number; readonly index: Index; readonly term: Term }[]
+  readonly refused: readonly { readonly id: number; readonly why: Refusal }[]
+  /** The read with this id may be answered once `index` is applied; undefined: ask again elsewhere. */
+  readonly reads: readonly { readonly id: number; readonly index: Index | undefined }[]
+  /** Stream a snapshot at least this new to the member, then say `snapshotSent`. */
+  readonly sendSnapshot: readonly { readonly to: MemberId; readonly atLeast: Index }[]
+  /** A snapshot that the leader announced: fetch, install, then say `installed`. */
+  readonly fetchSnapshot: { readonly from: MemberId; readonly snapshot: SnapshotMeta } | undefined
+  /** Present when it changed. `serving`: this leader has committed an entry of its own term. */
+  readonly role: Role | undefined
+}
+
+export type Role = {
+  readonly kind: 'leader' | 'follower' | 'candidate' | 'learner' | 'removed'
+  readonly term: Term
+  readonly leader: MemberId | undefined
+  readonly serving: boolean
+}
+
+export type RaftConfig = {
+  readonly self: MemberId
+  /** In ticks. The real time-out is drawn from [electionTicks, 2 × electionTicks). */
+  readonly electionTicks: number
+  readonly heartbeatTicks: number
+  readonly inflightCountMax: number
+  readonly appendBytesMax: number
+  readonly uncommittedBytesMax: number
+  /** A witness votes and never campaigns. */
+  readonly witness: boolean
+}

@@ -1,0 +1,95 @@
+// Errors that a client of the API sees, as Kubernetes' Status objects (meta/v1 Status).
+// https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/
+import type { FieldError, Kind } from './kind.ts'
+import { resourceOf } from './kind.ts'
+import type { Json } from './schema.ts'
+
+const codes = {
+  BadRequest: 400,
+  Unauthorized: 401,
+  Forbidden: 403,
+  NotFound: 404,
+  MethodNotAllowed: 405,
+  NotAcceptable: 406,
+  AlreadyExists: 409,
+  Conflict: 409,
+  Gone: 410,
+  Expired: 410,
+  RequestEntityTooLarge: 413,
+  UnsupportedMediaType: 415,
+  Invalid: 422,
+  TooManyRequests: 429,
+  InternalError: 500,
+  ServiceUnavailable: 503,
+  Timeout: 504,
+  ServerTimeout: 500,
+} as const
+
+export type Reason = keyof typeof codes
+
+export type StatusCause = { readonly reason: string; readonly message: string; readonly field?: string }
+export type StatusDetails = {
+  readonly name?: string
+  readonly group?: string
+  readonly kind?: string
+  readonly uid?: string
+  readonly causes?: readonly StatusCause[]
+  readonly retryAfterSeconds?: number
+}
+
+export class ApiError extends Error {
+  override readonly name = 'ApiError'
+  readonly reason: Reason
+  readonly details: StatusDetails | undefined
+  constructor(reason: Reason, message: string, details?: StatusDetails, options?: ErrorOptions) {
+    super(message, options)
+    this.reason = reason
+    this.details = details
+  }
+  get code(): number {
+    return codes[this.reason]
+  }
+}
+
+/** The Status object of an error, as it stands in an answer's body or in a watch's ERROR event. */
+export function statusOf(error: ApiError): { readonly [key: string]: Json } {
+  return {
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Failure',
+    message: error.message,
+    reason: error.reason,
+    ...(error.details && { details: JSON.parse(JSON.stringify(error.details)) as Json }),
+    code: error.code,
+  }
+}
+
+function detailsOf(kind: Kind, name: string): StatusDetails {
+  return { name, ...(kind.group !== '' && { group: kind.group }), kind: kind.plural }
+}
+
+export function notFound(kind: Kind, name: string): ApiError {
+  return new ApiError('NotFound', `${resourceOf(kind)} "${name}" not found`, detailsOf(kind, name))
+}
+
+export function alreadyExists(kind: Kind, name: string): ApiError {
+  return new ApiError('AlreadyExists', `${resourceOf(kind)} "${name}" already exists`, detailsOf(kind, name))
+}
+
+export function conflict(kind: Kind, name: string, why: string): ApiError {
+  const message = `Operation cannot be fulfilled on ${resourceOf(kind)} "${name}": ${why}`
+  return new ApiError('Conflict', message, detailsOf(kind, name))
+}
+
+/** 422 with one cause per field, in the words kubectl prints: The Pod "x" is invalid: spec.containers: Required value. */
+export function invalid(kind: Kind, name: string, errors: readonly FieldError[]): ApiError {
+  const lines = errors.map(error => `${error.field}: ${error.message}`)
+  const list = lines.length === 1 ? lines[0] : `[${lines.join(', ')}]`
+  const title = kind.group === '' ? kind.kind : `${kind.kind}.${kind.group}`
+  return new ApiError('Invalid', `${title} "${name}" is invalid: ${list}`, {
+    ...detailsOf(kind, name),
+    kind: kind.kind,
+    causes: errors.map(({ reason, message, field }) => ({ reason, message, field })),
+  })
+}

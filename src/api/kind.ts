@@ -1,0 +1,93 @@
+// What the API knows of one kind: where it is served, its schema, its own rules and its table. One value per kind, made
+// by defineKind in api/kinds/<kind>.ts; everything generic (api/admit.ts, table.ts, openapi.ts, apiserver/) reads it.
+import type { Schema } from './schema.ts'
+import type { ObjectMeta } from './types/meta.ts'
+
+/** What every stored object has. */
+export interface KubeObject {
+  readonly apiVersion: string
+  readonly kind: string
+  readonly metadata: ObjectMeta
+}
+
+/** One thing wrong with an object, as in Status details.causes. `field` is a path: spec.containers[0].image. */
+export type FieldError = {
+  readonly field: string
+  readonly reason:
+    | 'FieldValueRequired'
+    | 'FieldValueInvalid'
+    | 'FieldValueNotSupported'
+    | 'FieldValueForbidden'
+    | 'FieldValueDuplicate'
+    | 'FieldValueTooLong'
+    | 'FieldValueTooMany'
+    | 'FieldValueTypeInvalid'
+    | 'FieldValueNotFound'
+  readonly message: string
+}
+
+/** A column of `kubectl get`. Priority 1 shows with -o wide only. */
+export type Column<T> = {
+  readonly name: string
+  readonly type: 'string' | 'integer' | 'date' | 'boolean'
+  readonly format?: 'name'
+  readonly description?: string
+  readonly priority?: 0 | 1
+  cell(object: T, nowMs: number): string | number | boolean
+}
+
+export type Scope = 'Namespaced' | 'Cluster'
+
+export interface Kind<out T extends KubeObject = KubeObject> {
+  /** '' for the core group. */
+  readonly group: string
+  readonly version: string
+  readonly kind: string
+  readonly plural: string
+  readonly singular: string
+  readonly shortNames: readonly string[]
+  readonly categories: readonly string[]
+  readonly scope: Scope
+  /** False for what is only ever a request or an answer: reviews, Binding, Scale, Eviction, TokenRequest. */
+  readonly stored: boolean
+  readonly subresources: readonly string[]
+  readonly schema: Schema<T>
+  /** Beside NAME and AGE, which every kind has: in order, between the two. */
+  columns(): readonly Column<T>[]
+  /** Values for field selectors, beside metadata.name and metadata.namespace. */
+  fields(object: T): Readonly<Record<string, string>>
+  /** Defaults that depend on other fields; static ones stand in the schema. Runs before validate. */
+  defaults(object: T): T
+  /** What the schema cannot say. `old` on an update. */
+  validate(object: T, old: T | undefined): readonly FieldError[]
+}
+
+export type ObjectOf<K> = K extends Kind<infer T> ? T : never
+
+type Definition<T extends KubeObject> = Pick<Kind<T>, 'group' | 'version' | 'kind' | 'plural' | 'scope' | 'schema'> &
+  Partial<Kind<T>>
+
+export function defineKind<T extends KubeObject>(definition: Definition<T>): Kind<T> {
+  return {
+    singular: definition.kind.toLowerCase(),
+    shortNames: [],
+    categories: [],
+    stored: true,
+    subresources: [],
+    columns: () => [],
+    fields: () => ({}),
+    defaults: object => object,
+    validate: () => [],
+    ...definition,
+  }
+}
+
+/** 'v1' or 'apps/v1'. */
+export function apiVersionOf(kind: Pick<Kind, 'group' | 'version'>): string {
+  return kind.group === '' ? kind.version : `${kind.group}/${kind.version}`
+}
+
+/** 'pods' or 'deployments.apps': how messages and RBAC name a resource. */
+export function resourceOf(kind: Pick<Kind, 'group' | 'plural'>): string {
+  return kind.group === '' ? kind.plural : `${kind.plural}.${kind.group}`
+}

@@ -1,0 +1,27 @@
+// ControllerRevision (apps/v1).
+
+import { defineKind } from '../kind.ts'
+import { s, type TypeOf } from '../schema.ts'
+import { objectMeta } from '../types/meta.ts'
+
+export const controllerRevisionSchema = s.object('io.k8s.api.apps.v1.ControllerRevision', {
+  apiVersion: s.string(0, { stored: true }),
+  kind: s.string(0, { stored: true }),
+  metadata: s.of(1, objectMeta, { stored: true }),
+  data: s.any(2),
+  revision: s.int64(3, { required: true }),
+})
+export type ControllerRevision = TypeOf<typeof controllerRevisionSchema>
+
+export const controllerRevision = defineKind({
+  group: 'apps',
+  version: 'v1',
+  kind: 'ControllerRevision',
+  plural: 'controllerrevisions',
+  shortNames: [],
+  categories: [],
+  scope: 'Namespaced',
+  stored: true,
+  subresources: [],
+  schema: controllerRevisionSchema,
+})

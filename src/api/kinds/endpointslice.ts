@@ -1,0 +1,70 @@
+// EndpointSlice (discovery.k8s.io/v1).
+
+import { defineKind } from '../kind.ts'
+import { s, scalars, type TypeOf } from '../schema.ts'
+import { objectMeta } from '../types/meta.ts'
+import { objectReference } from '../types/reference.ts'
+
+export const endpointConditions = s.object('io.k8s.api.discovery.v1.EndpointConditions', {
+  ready: s.boolean(1),
+  serving: s.boolean(2),
+  terminating: s.boolean(3),
+})
+export type EndpointConditions = TypeOf<typeof endpointConditions>
+export const forNode = s.object('io.k8s.api.discovery.v1.ForNode', {
+  name: s.string(1, { required: true }),
+})
+export type ForNode = TypeOf<typeof forNode>
+export const forZone = s.object('io.k8s.api.discovery.v1.ForZone', {
+  name: s.string(1, { required: true }),
+})
+export type ForZone = TypeOf<typeof forZone>
+export const endpointHints = s.object('io.k8s.api.discovery.v1.EndpointHints', {
+  forZones: s.list(1, forZone),
+  forNodes: s.list(2, forNode),
+})
+export type EndpointHints = TypeOf<typeof endpointHints>
+export const endpoint = s.object('io.k8s.api.discovery.v1.Endpoint', {
+  addresses: s.list(1, scalars.string, { required: true, listType: 'set' }),
+  conditions: s.of(2, endpointConditions),
+  hostname: s.string(3),
+  targetRef: s.of(4, objectReference),
+  deprecatedTopology: s.map(5, scalars.string),
+  nodeName: s.string(6),
+  zone: s.string(7),
+  hints: s.of(8, endpointHints),
+})
+export type Endpoint = TypeOf<typeof endpoint>
+export const endpointPort = s.object(
+  'io.k8s.api.discovery.v1.EndpointPort',
+  {
+    name: s.string(1),
+    protocol: s.string(2),
+    port: s.int32(3),
+    appProtocol: s.string(4),
+  },
+  { atomic: true },
+)
+export type EndpointPort = TypeOf<typeof endpointPort>
+export const endpointSliceSchema = s.object('io.k8s.api.discovery.v1.EndpointSlice', {
+  apiVersion: s.string(0, { stored: true }),
+  kind: s.string(0, { stored: true }),
+  metadata: s.of(1, objectMeta, { stored: true }),
+  endpoints: s.list(2, endpoint, { required: true }),
+  ports: s.list(3, endpointPort),
+  addressType: s.oneOf(4, ['IPv4', 'IPv6', 'FQDN'], { required: true }),
+})
+export type EndpointSlice = TypeOf<typeof endpointSliceSchema>
+
+export const endpointSlice = defineKind({
+  group: 'discovery.k8s.io',
+  version: 'v1',
+  kind: 'EndpointSlice',
+  plural: 'endpointslices',
+  shortNames: [],
+  categories: [],
+  scope: 'Namespaced',
+  stored: true,
+  subresources: [],
+  schema: endpointSliceSchema,
+})

@@ -1,0 +1,36 @@
+// Lease (coordination.k8s.io/v1).
+
+import { defineKind } from '../kind.ts'
+import { s, type TypeOf } from '../schema.ts'
+import { objectMeta } from '../types/meta.ts'
+
+export const leaseSpec = s.object('io.k8s.api.coordination.v1.LeaseSpec', {
+  holderIdentity: s.string(1),
+  leaseDurationSeconds: s.int32(2),
+  acquireTime: s.microTime(3),
+  renewTime: s.microTime(4),
+  leaseTransitions: s.int32(5),
+  strategy: s.string(6),
+  preferredHolder: s.string(7),
+})
+export type LeaseSpec = TypeOf<typeof leaseSpec>
+export const leaseSchema = s.object('io.k8s.api.coordination.v1.Lease', {
+  apiVersion: s.string(0, { stored: true }),
+  kind: s.string(0, { stored: true }),
+  metadata: s.of(1, objectMeta, { stored: true }),
+  spec: s.of(2, leaseSpec, { default: {} }),
+})
+export type Lease = TypeOf<typeof leaseSchema>
+
+export const lease = defineKind({
+  group: 'coordination.k8s.io',
+  version: 'v1',
+  kind: 'Lease',
+  plural: 'leases',
+  shortNames: [],
+  categories: [],
+  scope: 'Namespaced',
+  stored: true,
+  subresources: [],
+  schema: leaseSchema,
+})

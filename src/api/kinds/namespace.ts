@@ -1,0 +1,44 @@
+// Namespace (v1).
+
+import { defineKind } from '../kind.ts'
+import { s, scalars, type TypeOf } from '../schema.ts'
+import { objectMeta } from '../types/meta.ts'
+
+export const namespaceSpec = s.object('io.k8s.api.core.v1.NamespaceSpec', {
+  finalizers: s.list(1, scalars.string),
+})
+export type NamespaceSpec = TypeOf<typeof namespaceSpec>
+export const namespaceCondition = s.object('io.k8s.api.core.v1.NamespaceCondition', {
+  status: s.oneOf(2, ['True', 'False', 'Unknown'], { required: true }),
+  type: s.string(1, { required: true }),
+  lastTransitionTime: s.time(4),
+  reason: s.string(5),
+  message: s.string(6),
+})
+export type NamespaceCondition = TypeOf<typeof namespaceCondition>
+export const namespaceStatus = s.object('io.k8s.api.core.v1.NamespaceStatus', {
+  phase: s.oneOf(1, ['Active', 'Terminating'], { default: 'Active' }),
+  conditions: s.list(2, namespaceCondition, { listType: 'map', mapKeys: ['type'], mergeKey: 'type' }),
+})
+export type NamespaceStatus = TypeOf<typeof namespaceStatus>
+export const namespaceSchema = s.object('io.k8s.api.core.v1.Namespace', {
+  apiVersion: s.string(0, { stored: true }),
+  kind: s.string(0, { stored: true }),
+  metadata: s.of(1, objectMeta, { stored: true }),
+  spec: s.of(2, namespaceSpec, { default: {} }),
+  status: s.of(3, namespaceStatus, { default: {} }),
+})
+export type Namespace = TypeOf<typeof namespaceSchema>
+
+export const namespace = defineKind({
+  group: '',
+  version: 'v1',
+  kind: 'Namespace',
+  plural: 'namespaces',
+  shortNames: ['ns'],
+  categories: [],
+  scope: 'Cluster',
+  stored: true,
+  subresources: ['status'],
+  schema: namespaceSchema,
+})

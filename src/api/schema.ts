@@ -1,0 +1,234 @@
+// The combinators that describe Kubernetes objects. One value gives the TypeScript type (TypeOf), and the functions beside
+// this file read the same value for parsing and strictness (parse.ts), defaults (default.ts), OpenAPI (openapi.ts), the
+// protobuf codec (protobuf.ts: every field carries its number) and the merge keys of lists (patch/*).
+// Pure data; called by api/types/*.ts and api/kinds/*.ts.
+
+/** A value of a JSON document. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
+export type JsonObject = { readonly [key: string]: Json }
+
+export type ScalarKind =
+  | 'string'
+  | 'boolean'
+  | 'int32'
+  | 'int64'
+  | 'double'
+  /** RFC 3339 in JSON; protobuf { seconds = 1, nanos = 2 }. */
+  | 'time'
+  | 'microTime'
+  /** '100m', '1Gi'; protobuf { string = 1 }. */
+  | 'quantity'
+  /** 8080 or 'http' or '25%'; protobuf { type = 1, intVal = 2, strVal = 3 }. */
+  | 'intOrString'
+  /** Base64 in JSON; bytes in protobuf. */
+  | 'bytes'
+  /** Any JSON; protobuf RawExtension { raw = 1 }. */
+  | 'any'
+  /** metadata.managedFields[].fieldsV1: any JSON object; protobuf { Raw = 1 }. */
+  | 'fieldsV1'
+
+export type ListType = 'atomic' | 'set' | 'map'
+
+export type Shape =
+  | {
+      readonly kind: 'scalar'
+      readonly scalar: ScalarKind
+      readonly enum?: readonly string[]
+      readonly min?: number
+      readonly max?: number
+    }
+  | {
+      readonly kind: 'object'
+      /** The definition's name in OpenAPI: io.k8s.api.core.v1.PodSpec. */
+      readonly name: string
+      readonly fields: Readonly<Record<string, Field>>
+      /** Server-side apply treats it as one value. */
+      readonly atomic: boolean
+    }
+  | {
+      readonly kind: 'list'
+      readonly item: Schema
+      readonly listType: ListType
+      readonly mapKeys: readonly string[]
+      /** Strategic merge: merge by this key ('' for a list of scalars that merges), undefined to replace. */
+      readonly mergeKey: string | undefined
+    }
+  | { readonly kind: 'map'; readonly value: Schema; readonly atomic: boolean }
+
+export interface Schema<out T = unknown> {
+  readonly shape: Shape
+  /** Only a type: never there at run time. */
+  readonly type?: T
+}
+
+export type Presence = 'present' | 'optional'
+
+export interface Field<out T = unknown, out P extends Presence = Presence> {
+  /** The protobuf field number; 0 for a field that protobuf does not have. */
+  readonly number: number
+  /** The protobuf number of the message that JSON inlines and that holds this field (Volume.volumeSource: 2). */
+  readonly within: readonly number[]
+  readonly schema: Schema<T>
+  readonly required: boolean
+  readonly default: Json | undefined
+  /** Strategic merge 'retainKeys': a patch replaces the set of keys. */
+  readonly retainKeys: boolean
+  readonly description: string
+  readonly presence?: P
+}
+
+export type FieldOptions = {
+  readonly required?: true
+  /** The server writes it, so that a stored object always has it, though a writer need not name it. */
+  readonly stored?: true
+  /** Written when the field is absent. A field with a default is always present in a stored object. */
+  readonly default?: Json
+  readonly within?: readonly number[]
+  readonly retainKeys?: true
+  readonly description?: string
+}
+
+type PresenceOf<O> = O extends { readonly required: true } | { readonly stored: true }
+  ? 'present'
+  : O extends { readonly default: Json }
+    ? 'present'
+    : 'optional'
+
+type Simplify<T> = { readonly [K in keyof T]: T[K] }
+type ObjectType<F extends Readonly<Record<string, Field>>> = Simplify<
+  { readonly [K in keyof F as F[K] extends Field<unknown, 'present'> ? K : never]: FieldType<F[K]> } & {
+    readonly [K in keyof F as F[K] extends Field<unknown, 'present'> ? never : K]?: FieldType<F[K]>
+  }
+>
+type FieldType<F> = F extends Field<infer T> ? T : never
+
+/** The TypeScript type of a stored object of this schema: required and defaulted fields are there. */
+export type TypeOf<S> = S extends Schema<infer T> ? T : never
+
+/** What a writer may leave out: everything; admission fills in defaults and refuses what is missing. */
+export type Draft<T> = T extends readonly (infer U)[]
+  ? readonly Draft<U>[]
+  : T extends object
+    ? { readonly [K in keyof T]?: Draft<T[K]> }
+    : T
+
+function field<T, O extends FieldOptions>(number: number, schema: Schema<T>, options?: O): Field<T, PresenceOf<O>> {
+  return {
+    number,
+    within: options?.within ?? [],
+    schema,
+    required: options?.required ?? false,
+    default: options?.default,
+    retainKeys: options?.retainKeys ?? false,
+    description: options?.description ?? '',
+  }
+}
+
+function scalar<T>(kind: ScalarKind, more: { enum?: readonly string[]; min?: number; max?: number } = {}): Schema<T> {
+  return { shape: { kind: 'scalar', scalar: kind, ...more } }
+}
+
+function scalarField<T>(kind: ScalarKind) {
+  const schema = scalar<T>(kind)
+  return <const O extends FieldOptions = Record<never, never>>(number: number, options?: O): Field<T, PresenceOf<O>> =>
+    field(number, schema, options)
+}
+
+type NumberOptions = FieldOptions & { readonly min?: number; readonly max?: number }
+function numberField(kind: 'int32' | 'int64' | 'double') {
+  return <const O extends NumberOptions = Record<never, never>>(
+    number: number,
+    options?: O,
+  ): Field<number, PresenceOf<O>> =>
+    field(
+      number,
+      scalar<number>(kind, {
+        ...(options?.min !== undefined && { min: options.min }),
+        ...(options?.max !== undefined && { max: options.max }),
+      }),
+      options,
+    )
+}
+
+export type ListOptions = FieldOptions & {
+  readonly listType?: ListType
+  readonly mapKeys?: readonly string[]
+  readonly mergeKey?: string
+}
+
+/** Scalar schemas, for the items of lists and the values of maps. */
+export const scalars = {
+  string: scalar<string>('string'),
+  boolean: scalar<boolean>('boolean'),
+  int32: scalar<number>('int32'),
+  int64: scalar<number>('int64'),
+  quantity: scalar<string>('quantity'),
+  bytes: scalar<string>('bytes'),
+  any: scalar<Json>('any'),
+  strings: {
+    shape: { kind: 'list', item: scalar<string>('string'), listType: 'atomic', mapKeys: [], mergeKey: undefined },
+  } as Schema<readonly string[]>,
+}
+
+/** Field constructors. The first argument is always the protobuf field number. */
+export const s = {
+  string: scalarField<string>('string'),
+  boolean: scalarField<boolean>('boolean'),
+  int32: numberField('int32'),
+  int64: numberField('int64'),
+  double: numberField('double'),
+  time: scalarField<string>('time'),
+  microTime: scalarField<string>('microTime'),
+  quantity: scalarField<string>('quantity'),
+  intOrString: scalarField<number | string>('intOrString'),
+  bytes: scalarField<string>('bytes'),
+  any: scalarField<Json>('any'),
+  fieldsV1: scalarField<JsonObject>('fieldsV1'),
+  /** A string that must be one of `values`. */
+  oneOf<const V extends readonly string[], const O extends FieldOptions = Record<never, never>>(
+    number: number,
+    values: V,
+    options?: O,
+  ): Field<V[number], PresenceOf<O>> {
+    return field(number, scalar<V[number]>('string', { enum: values }), options)
+  },
+  /** A field that holds an object of another schema. */
+  of<T, const O extends FieldOptions = Record<never, never>>(
+    number: number,
+    schema: Schema<T>,
+    options?: O,
+  ): Field<T, PresenceOf<O>> {
+    return field(number, schema, options)
+  },
+  list<T, const O extends ListOptions = Record<never, never>>(
+    number: number,
+    item: Schema<T>,
+    options?: O,
+  ): Field<readonly T[], PresenceOf<O>> {
+    const schema: Schema<readonly T[]> = {
+      shape: {
+        kind: 'list',
+        item,
+        listType: options?.listType ?? 'atomic',
+        mapKeys: options?.mapKeys ?? [],
+        mergeKey: options?.mergeKey,
+      },
+    }
+    return field(number, schema, options)
+  },
+  map<T, const O extends FieldOptions & { readonly atomic?: true } = Record<never, never>>(
+    number: number,
+    value: Schema<T>,
+    options?: O,
+  ): Field<{ readonly [key: string]: T }, PresenceOf<O>> {
+    return field(number, { shape: { kind: 'map', value, atomic: options?.atomic ?? false } }, options)
+  },
+  /** A definition: name as in OpenAPI, and its fields in JSON spelling. */
+  object<const F extends Readonly<Record<string, Field>>>(
+    name: string,
+    fields: F,
+    options: { readonly atomic?: true } = {},
+  ): Schema<ObjectType<F>> {
+    return { shape: { kind: 'object', name, fields, atomic: options.atomic ?? false } }
+  },
+}

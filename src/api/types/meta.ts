@@ -1,0 +1,117 @@
+// Metadata that every object carries, and the small types of apimachinery.
+import { s, scalars, type TypeOf } from '../schema.ts'
+
+export const managedFieldsEntry = s.object('io.k8s.apimachinery.pkg.apis.meta.v1.ManagedFieldsEntry', {
+  apiVersion: s.string(3),
+  manager: s.string(1),
+  operation: s.string(2),
+  time: s.time(4),
+  fieldsType: s.string(6),
+  fieldsV1: s.fieldsV1(7),
+  subresource: s.string(8),
+})
+export type ManagedFieldsEntry = TypeOf<typeof managedFieldsEntry>
+export const ownerReference = s.object(
+  'io.k8s.apimachinery.pkg.apis.meta.v1.OwnerReference',
+  {
+    apiVersion: s.string(5, { required: true }),
+    kind: s.string(1, { required: true }),
+    name: s.string(3, { required: true }),
+    uid: s.string(4, { required: true }),
+    controller: s.boolean(6),
+    blockOwnerDeletion: s.boolean(7),
+  },
+  { atomic: true },
+)
+export type OwnerReference = TypeOf<typeof ownerReference>
+export const objectMeta = s.object('io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta', {
+  name: s.string(1, { stored: true }),
+  generateName: s.string(2),
+  namespace: s.string(3),
+  selfLink: s.string(4),
+  uid: s.string(5, { stored: true }),
+  resourceVersion: s.string(6, { stored: true }),
+  generation: s.int64(7),
+  creationTimestamp: s.time(8, { stored: true }),
+  deletionTimestamp: s.time(9),
+  deletionGracePeriodSeconds: s.int64(10),
+  labels: s.map(11, scalars.string),
+  annotations: s.map(12, scalars.string),
+  ownerReferences: s.list(13, ownerReference, { listType: 'map', mapKeys: ['uid'], mergeKey: 'uid' }),
+  finalizers: s.list(14, scalars.string, { listType: 'set', mergeKey: '' }),
+  managedFields: s.list(17, managedFieldsEntry),
+})
+export type ObjectMeta = TypeOf<typeof objectMeta>
+export const labelSelectorRequirement = s.object('io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelectorRequirement', {
+  key: s.string(1, { required: true }),
+  operator: s.oneOf(2, ['In', 'NotIn', 'Exists', 'DoesNotExist'], { required: true }),
+  values: s.list(3, scalars.string),
+})
+export type LabelSelectorRequirement = TypeOf<typeof labelSelectorRequirement>
+export const labelSelector = s.object(
+  'io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector',
+  {
+    matchLabels: s.map(1, scalars.string),
+    matchExpressions: s.list(2, labelSelectorRequirement),
+  },
+  { atomic: true },
+)
+export type LabelSelector = TypeOf<typeof labelSelector>
+export const listMeta = s.object('io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta', {
+  selfLink: s.string(1),
+  resourceVersion: s.string(2),
+  continue: s.string(3),
+  remainingItemCount: s.int64(4),
+})
+export type ListMeta = TypeOf<typeof listMeta>
+export const condition = s.object('io.k8s.apimachinery.pkg.apis.meta.v1.Condition', {
+  status: s.oneOf(2, ['True', 'False', 'Unknown'], { required: true }),
+  type: s.string(1, { required: true }),
+  observedGeneration: s.int64(3),
+  lastTransitionTime: s.time(4, { required: true }),
+  reason: s.string(5, { required: true }),
+  message: s.string(6, { required: true }),
+})
+export type Condition = TypeOf<typeof condition>
+export const preconditions = s.object('io.k8s.apimachinery.pkg.apis.meta.v1.Preconditions', {
+  uid: s.string(1),
+  resourceVersion: s.string(2),
+})
+export type Preconditions = TypeOf<typeof preconditions>
+export const deleteOptions = s.object('io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions', {
+  apiVersion: s.string(0),
+  kind: s.string(0),
+  gracePeriodSeconds: s.int64(1),
+  preconditions: s.of(2, preconditions),
+  orphanDependents: s.boolean(3),
+  propagationPolicy: s.string(4),
+  dryRun: s.list(5, scalars.string),
+  ignoreStoreReadErrorWithClusterBreakingPotential: s.boolean(6),
+})
+export type DeleteOptions = TypeOf<typeof deleteOptions>
+export const statusCause = s.object('io.k8s.apimachinery.pkg.apis.meta.v1.StatusCause', {
+  reason: s.string(1),
+  message: s.string(2),
+  field: s.string(3),
+})
+export type StatusCause = TypeOf<typeof statusCause>
+export const statusDetails = s.object('io.k8s.apimachinery.pkg.apis.meta.v1.StatusDetails', {
+  kind: s.string(3),
+  name: s.string(1),
+  group: s.string(2),
+  causes: s.list(4, statusCause),
+  retryAfterSeconds: s.int32(5),
+  uid: s.string(6),
+})
+export type StatusDetails = TypeOf<typeof statusDetails>
+export const status = s.object('io.k8s.apimachinery.pkg.apis.meta.v1.Status', {
+  apiVersion: s.string(0),
+  kind: s.string(0),
+  metadata: s.of(1, listMeta),
+  status: s.string(2),
+  message: s.string(3),
+  reason: s.string(4),
+  details: s.of(5, statusDetails),
+  code: s.int32(6),
+})
+export type Status = TypeOf<typeof status>

@@ -120,6 +120,19 @@ export type Refusal =
   | 'unknown-member'
   | 'already-member'
   | 'overloaded'
+  /** Leadership is being handed over: ask again in a moment, of the next leader. */
+  | 'transferring'
+
+/** What a peer finds on its disk when it starts. */
+export type Restored = {
+  readonly hard: HardState
+  /** What the log begins after: the newest snapshot or applied state that covers the dropped entries. */
+  readonly base: SnapshotMeta
+  /** From `base.index + 1` on, without a gap. All of them are durable. */
+  readonly entries: readonly Entry[]
+  /** Known to be committed and already applied; `commit` effects begin after it. Absent: `base.index`. */
+  readonly commit?: Index
+}
 
 /** What the shell does, in this order: write and sync `save`, send `send`, apply `commit`, then the rest. */
 export type Effects = {

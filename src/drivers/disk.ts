@@ -1,0 +1,193 @@
+// The real disk: a folder of plain files, and LevelDB for maps. Every promise of world/disk.ts about durability is kept
+// here: data is synced by fdatasync, and a folder is synced after a name in it was made, changed or taken away.
+// LevelDB neither checks what it reads nor says when it lost something, so every value carries its own checksum.
+import { constants } from 'node:fs'
+import { type FileHandle, mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { Level } from 'level'
+import { ByteWriter } from '../lib/binary.ts'
+import type { Bytes } from '../lib/bytes.ts'
+import { crc32 } from '../lib/crc32.ts'
+import type { Disk, DiskFile, DiskMap } from '../world/disk.ts'
+
+export class DiskError extends Error {
+  override readonly name = 'DiskError'
+}
+
+/** `root` is made if it is missing; its parent must exist. Only this user may read what is in it. */
+export async function openDisk(root: string): Promise<Disk> {
+  await makeFolder(root)
+  const folderOf = async (name: string): Promise<void> => {
+    const folder = dirname(checked(name))
+    if (folder !== '.') await makeFolder(join(root, folder))
+  }
+  return {
+    async open(name) {
+      await folderOf(name)
+      return openFile(join(root, name))
+    },
+    async list(folder) {
+      const entries = await orAbsent(readdir(join(root, checked(folder)), { withFileTypes: true }))
+      const names = (entries ?? []).filter(e => e.isFile() && !e.name.endsWith('.tmp')).map(e => e.name)
+      return names.sort()
+    },
+    async read(name) {
+      const bytes = await orAbsent(readFile(join(root, checked(name))))
+      return bytes === undefined ? undefined : plain(bytes)
+    },
+    async replace(name, bytes) {
+      await folderOf(name)
+      const path = join(root, name)
+      const temporary = `${path}.tmp`
+      const file = await open(temporary, 'w', 0o600)
+      try {
+        await writeAll(file, 0, bytes)
+        await file.sync()
+      } finally {
+        await file.close()
+      }
+      await rename(temporary, path)
+      await syncFolder(dirname(path))
+    },
+    async remove(name) {
+      const path = join(root, checked(name))
+      await orAbsent(unlink(path))
+      if ((await orAbsent(readdir(dirname(path)))) !== undefined) await syncFolder(dirname(path))
+    },
+    async openMap(name) {
+      checked(name)
+      await makeFolder(join(root, name))
+      return openMap(join(root, name))
+    },
+  }
+}
+
+/** One or two plain parts; nothing that leaves the folder, hides, or means something to a file system. */
+function checked(name: string): string {
+  if (!/^[a-z0-9][a-z0-9._-]{0,99}(\/[a-z0-9][a-z0-9._-]{0,99})?$/.test(name) || name.endsWith('.tmp')) {
+    throw new DiskError(`not a name for a file of ours: ${JSON.stringify(name)}`)
+  }
+  return name
+}
+
+async function makeFolder(path: string): Promise<void> {
+  if ((await mkdir(path, { recursive: true, mode: 0o700 })) !== undefined) await syncFolder(dirname(path))
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY)
+  try {
+    await folder.sync()
+  } finally {
+    await folder.close()
+  }
+}
+
+async function orAbsent<T>(work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+function plain(buffer: Buffer): Bytes {
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength)
+}
+
+async function writeAll(file: FileHandle, offset: number, bytes: Bytes): Promise<void> {
+  let at = 0
+  while (at < bytes.length) {
+    const { bytesWritten } = await file.write(bytes, at, bytes.length - at, offset + at)
+    at += bytesWritten
+  }
+}
+
+async function openFile(path: string): Promise<DiskFile> {
+  const existing = await orAbsent(open(path, constants.O_RDWR))
+  const file = existing ?? (await open(path, constants.O_RDWR | constants.O_CREAT, 0o600))
+  if (existing === undefined) await syncFolder(dirname(path))
+  return {
+    async size() {
+      return (await file.stat()).size
+    },
+    async readAt(offset, length) {
+      const bytes = new Uint8Array(length)
+      let at = 0
+      while (at < length) {
+        const { bytesRead } = await file.read(bytes, at, length - at, offset + at)
+        if (bytesRead === 0) break
+        at += bytesRead
+      }
+      return bytes.subarray(0, at)
+    },
+    writeAt: (offset, bytes) => writeAll(file, offset, bytes),
+    truncate: size => file.truncate(size),
+    // The size is data that is needed to read the file back, so fdatasync writes it too (fdatasync(2)).
+    sync: () => file.datasync(),
+    close: () => file.close(),
+  }
+}
+
+async function openMap(path: string): Promise<DiskMap> {
+  const level = new Level<string, Uint8Array>(path, {
+    keyEncoding: 'utf8',
+    valueEncoding: 'view',
+    // Values are JSON: they halve. Small buffers: a peer of 512 MB holds the whole state in memory anyway.
+    compression: true,
+    cacheSize: 2 * 1024 * 1024,
+    writeBufferSize: 4 * 1024 * 1024,
+  })
+  await level.open()
+  return {
+    async get(key) {
+      const sealed = await level.get(key)
+      return sealed === undefined ? undefined : unseal(path, key, sealed)
+    },
+    async batch(changes, { sync }) {
+      const operations = changes.map(({ key, value }) =>
+        value === undefined ? { type: 'del' as const, key } : { type: 'put' as const, key, value: seal(key, value) },
+      )
+      await level.batch(operations, { sync })
+    },
+    async *entries({ from, to }) {
+      const iterator = level.iterator({ gte: from, lt: to, highWaterMarkBytes: 256 * 1024 })
+      try {
+        for (;;) {
+          const some = await iterator.nextv(1_000)
+          if (some.length === 0) return
+          for (const [key, sealed] of some) yield [key, unseal(path, key, sealed)] as const
+        }
+      } finally {
+        await iterator.close()
+      }
+    },
+    close: () => level.close(),
+  }
+}
+
+function seal(key: string, value: Bytes): Uint8Array {
+  const out = new ByteWriter(4 + value.length)
+  out.u32(checksum(key, value))
+  out.raw(value)
+  return out.finish()
+}
+
+function unseal(path: string, key: string, sealed: Uint8Array): Bytes {
+  const value = sealed.subarray(4)
+  const said = sealed.length < 4 ? -1 : new DataView(sealed.buffer, sealed.byteOffset).getUint32(0, true)
+  if (said !== checksum(key, value)) {
+    throw new DiskError(
+      `${path}: the value of ${JSON.stringify(key)} fails its checksum: the disk gave back other bytes`,
+    )
+  }
+  return value
+}
+
+/** Over the key too: a value that comes back under another key is as wrong as a bent one. */
+function checksum(key: string, value: Bytes): number {
+  const out = new ByteWriter(key.length + 8)
+  out.text(key)
+  return crc32(value, crc32(out.finish()))
+}

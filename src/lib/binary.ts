@@ -1,0 +1,174 @@
+// Writing and reading of small binary formats: little-endian numbers, varints up to 2^53, text and bytes with a length.
+// The reader is total: past the end, or on a length that cannot be, it gives zeros and `ok` turns false. A caller
+// decodes to the end and then asks once.
+import type { Bytes } from './bytes.ts'
+
+const encoder = new TextEncoder()
+// A byte order mark is content here, not decoration: what was written is what is read.
+const decoder = new TextDecoder('utf-8', { fatal: false, ignoreBOM: true })
+const nothing = new Uint8Array(0)
+
+export class ByteWriter {
+  #buffer: Uint8Array<ArrayBuffer>
+  #view: DataView<ArrayBuffer>
+  #at = 0
+
+  constructor(capacity = 256) {
+    this.#buffer = new Uint8Array(capacity)
+    this.#view = new DataView(this.#buffer.buffer)
+  }
+
+  get length(): number {
+    return this.#at
+  }
+
+  #reserve(count: number): void {
+    if (this.#at + count <= this.#buffer.length) return
+    const larger = new Uint8Array(Math.max(this.#buffer.length * 2, this.#at + count))
+    larger.set(this.#buffer.subarray(0, this.#at))
+    this.#buffer = larger
+    this.#view = new DataView(larger.buffer)
+  }
+
+  u8(value: number): void {
+    this.#reserve(1)
+    this.#buffer[this.#at++] = value
+  }
+
+  u32(value: number): void {
+    this.#reserve(4)
+    this.#view.setUint32(this.#at, value, true)
+    this.#at += 4
+  }
+
+  /** A whole number from 0 to 2^53 - 1. */
+  varint(value: number): void {
+    this.#reserve(8)
+    while (value >= 0x80) {
+      this.#buffer[this.#at++] = (value % 0x80) | 0x80
+      value = Math.floor(value / 0x80)
+    }
+    this.#buffer[this.#at++] = value
+  }
+
+  raw(bytes: Bytes): void {
+    this.#reserve(bytes.length)
+    this.#buffer.set(bytes, this.#at)
+    this.#at += bytes.length
+  }
+
+  bytes(bytes: Bytes): void {
+    this.u32(bytes.length)
+    this.raw(bytes)
+  }
+
+  text(text: string): void {
+    this.#reserve(4 + text.length * 3)
+    const { written } = encoder.encodeInto(text, this.#buffer.subarray(this.#at + 4))
+    this.#view.setUint32(this.#at, written, true)
+    this.#at += 4 + written
+  }
+
+  /** Overwrites four bytes that were written before. */
+  patchU32(at: number, value: number): void {
+    this.#view.setUint32(at, value, true)
+  }
+
+  /** What was written so far; shares the writer's memory, so the writer is done with. */
+  finish(): Uint8Array<ArrayBuffer> {
+    return this.#buffer.subarray(0, this.#at)
+  }
+}
+
+export class ByteReader {
+  readonly #bytes: Bytes
+  readonly #view: DataView
+  #at: number
+  #ok = true
+
+  constructor(bytes: Bytes, at = 0) {
+    this.#bytes = bytes
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    this.#at = at
+  }
+
+  /** False once something could not be read. */
+  get ok(): boolean {
+    return this.#ok
+  }
+
+  get at(): number {
+    return this.#at
+  }
+
+  get remaining(): number {
+    return this.#bytes.length - this.#at
+  }
+
+  /** All was read, to the last byte, without a fault. */
+  get done(): boolean {
+    return this.#ok && this.remaining === 0
+  }
+
+  #take(count: number): number {
+    if (count > this.remaining) {
+      this.#ok = false
+      this.#at = this.#bytes.length
+      return -1
+    }
+    const at = this.#at
+    this.#at += count
+    return at
+  }
+
+  fail(): void {
+    this.#take(this.remaining + 1)
+  }
+
+  u8(): number {
+    const at = this.#take(1)
+    return at < 0 ? 0 : (this.#bytes[at] ?? 0)
+  }
+
+  u32(): number {
+    const at = this.#take(4)
+    return at < 0 ? 0 : this.#view.getUint32(at, true)
+  }
+
+  varint(): number {
+    let value = 0
+    let scale = 1
+    for (let i = 0; i < 8; i++) {
+      const byte = this.u8()
+      value += (byte & 0x7f) * scale
+      if (byte < 0x80) {
+        if (value > Number.MAX_SAFE_INTEGER) break
+        return value
+      }
+      scale *= 0x80
+    }
+    this.fail()
+    return 0
+  }
+
+  /** How many items follow, each of at least `bytesMin` bytes: a count that cannot be is a fault, not a long loop. */
+  count(bytesMin = 1): number {
+    const count = this.varint()
+    if (count * bytesMin <= this.remaining) return count
+    this.fail()
+    return 0
+  }
+
+  raw(length: number): Bytes {
+    const at = this.#take(length)
+    return at < 0 ? nothing : this.#bytes.subarray(at, at + length)
+  }
+
+  bytes(): Bytes {
+    return this.raw(this.u32())
+  }
+
+  text(): string {
+    return decoder.decode(this.bytes())
+  }
+}

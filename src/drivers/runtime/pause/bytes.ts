@@ -1,0 +1,7 @@
+// Made by build.ts from pause.c and shim.c: static Linux programs without a C library, gzip, base64. Do not edit.
+
+export const pausePrograms: Readonly<Record<'x64' | 'arm64', string>> = {
+  x64: 'H4sIAAAAAAACA6t39XFjYmRkgAEmBjsGEG8DgwOY7wAVv4FQwuDAYMHAxODAwMLADFbLyoAMHFDoiVB9E+H6IYzApyUpbAzEAwEobfjWo/O5R/OTDy+MGRgYvnh0/vBg/OXR+dPD8mIJh0OHocf/g68/H/bo/GF40qPXhsPD8lQJj0sXC5/H/4MuHeyvXx92DDG85LiLg4GBwdXwQKir4ckdfAwMDB6d14M9jruo/GByYGTw6I1R+eHReY+fdW8DyEqEelfDkx6dLzw673t0XuNn9Wj+wV/C5tH8g6lUdvdzsEpXEIIou+HReR2s7PULj+YfgqU7HPfYgmxqPv9/FyPYOKhSw28+nQ/4WT1aD9S/fj3J3dnZSkHDJTUpMzFPwdBIz0jPQNfQRDslNcnQqNRQEyrEwKBXnFFcUlSSmMSgV5JaUcKgl5yfm5uaV8JAHcANjSlYHMHSwwYo/yGaekY0viBUzABNHJYO1HHoR6aZsbhrB1SBFAH7AZKaJ0bYAgAA',
+  arm64:
+    'H4sIAAAAAAACA61SvUvDQBx9l6QqVCSK0IIfidZBQWMrDkUcUuvH4qDSwa3EGqlDFTSDiNAbBaeKf4Czk4Pg6ujqUZwrIgh2qZOKepL2UtpQwcG3/O69ey9H7l5+YXlRIgQeJFzDZZcwq9wU+rpUt8BEHBJMBKBUvQE0wmyaqsip9XztrNUnZ7MNf4cq5gAoGwRlJRkFrXx02gOcAXpRgnTyKONiqB89eUgvCSB1I6fvrV7EPzkPyaAsDbmuj2QzcSUbiWcUFD44D/Ek7kwcMx3nr88qZQ8RFCRQJhPKFFAWcM9sxztAGQGKpQgKo93umjK/z93XZlFRwnMfCYLUbZCyWk540ex94zykzaNiffHUsV71nrre4RZeDaiUv3mqxHmo8V7I4RqUg0HS16lVtTCA8jfnesP9jQN482nuKymc8ytXSHSpS8nkjD46b29sWzt6bMqYMqITsekxsQSM/ey+s+dYGzAc+8CBYWfTW3tWzoaR2c3l7B0H/4KgaIrXEa+Pl4J3kma/4st3i7xXuxtiilnjKz5/h4/3iXzU30PxQc2nkxZTbvFfkyI/8kveww+/Uap3mAMAAA==',
+}

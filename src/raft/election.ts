@@ -1,0 +1,126 @@
+// Elections: pre-votes, votes, and who is not listened to. A pre-vote asks whether a campaign could win before any term
+// changes (dissertation 9.6); stickiness ignores campaigns while a leader is heard (dissertation 4.2.3).
+import { lastIndex, lastTerm } from './log.ts'
+import { tally } from './quorum.ts'
+import { becomeLeader } from './replication.ts'
+import { becomeFollower, isVoter, membership, type Raft, resetTimer } from './state.ts'
+import type { Index, MemberId, Message, Term } from './types.ts'
+
+type VoteRequest = Extract<Message, { kind: 'vote' | 'preVote' }>
+type VoteAnswer = Extract<Message, { kind: 'voteAnswer' | 'preVoteAnswer' }>
+
+/** One tick of everyone but the leader. */
+export function tickElection(raft: Raft): void {
+  raft.elapsedTicks++
+  if (raft.elapsedTicks < raft.timeoutTicks) return
+  raft.leader = undefined
+  if (mayCampaign(raft)) startPreVote(raft)
+  else if (raft.kind !== 'follower') becomeFollower(raft, raft.term, undefined)
+}
+
+/** A witness only votes; learners and members that are removed have no vote to campaign with. */
+function mayCampaign(raft: Raft): boolean {
+  return isVoter(raft) && !raft.config.witness
+}
+
+/** Our connection to `member` is gone. If it leads, do not wait for the time-out; the jitter keeps peers from colliding. */
+export function loseLeader(raft: Raft, member: MemberId): void {
+  if (raft.leader !== member || raft.kind !== 'follower' || raft.leaderLost) return
+  raft.leaderLost = true
+  const jitterTicks = Math.floor(raft.random() * (1 + raft.config.electionTicks / 4))
+  raft.timeoutTicks = Math.min(raft.timeoutTicks, raft.elapsedTicks + 1 + jitterTicks)
+}
+
+function startPreVote(raft: Raft): void {
+  raft.kind = 'preCandidate'
+  raft.leader = undefined
+  raft.leaderLost = false
+  raft.votes = new Map([[raft.config.self, true]])
+  resetTimer(raft)
+  const { voters } = membership(raft)
+  if (tally(voters, raft.votes) === 'won') return campaign(raft, false)
+  const message = { kind: 'preVote', term: raft.term + 1, ...lastOf(raft) } as const
+  for (const to of voters) if (to !== raft.config.self) raft.out.early.push({ to, message })
+}
+
+/** `transfer`: the leader asked for it, so no pre-vote and no stickiness (dissertation 3.10). */
+export function campaign(raft: Raft, transfer: boolean): void {
+  if (!mayCampaign(raft)) return
+  const { self } = raft.config
+  becomeFollower(raft, raft.term + 1, undefined)
+  raft.kind = 'candidate'
+  raft.vote = self
+  raft.votes = new Map([[self, true]])
+  const { voters } = membership(raft)
+  if (tally(voters, raft.votes) === 'won') return becomeLeader(raft)
+  const message = { kind: 'vote', term: raft.term, ...lastOf(raft), transfer } as const
+  // After the save: our own vote counts only once it cannot be forgotten.
+  for (const to of voters) if (to !== self) raft.out.late.push({ to, message })
+}
+
+const lastOf = ({ log }: Raft): { lastIndex: Index; lastTerm: Term } => ({
+  lastIndex: lastIndex(log),
+  lastTerm: lastTerm(log),
+})
+
+/** The leader is alive as far as we know: then a campaign only disturbs. */
+function isSticky(raft: Raft, from: MemberId): boolean {
+  // A leader that hears no majority steps down by itself, so one that still leads is right to ignore campaigns.
+  if (raft.lead !== undefined) return true
+  // The leader itself asks: then it no longer leads (hashicorp/raft#605).
+  if (raft.leader === undefined || raft.leader === from || raft.leaderLost) return false
+  return raft.elapsedTicks < raft.config.electionTicks
+}
+
+/** The candidate's log must be at least as new as ours (Raft paper, 5.4.1). */
+function isUpToDate(raft: Raft, candidate: { lastIndex: Index; lastTerm: Term }): boolean {
+  const ownTerm = lastTerm(raft.log)
+  return candidate.lastTerm > ownTerm || (candidate.lastTerm === ownTerm && candidate.lastIndex >= lastIndex(raft.log))
+}
+
+/**
+ * Learners and members that we do not know are answered too: our own membership may be older than the candidate's, and
+ * it is the candidate that counts only its voters. Removed ones are not.
+ */
+export function onVoteRequest(raft: Raft, from: MemberId, message: VoteRequest): void {
+  if (membership(raft).removed.includes(from)) return
+  const isTransfer = message.kind === 'vote' && message.transfer
+  if (!isTransfer && isSticky(raft, from)) return
+  if (message.kind === 'preVote') return onPreVote(raft, from, message)
+  if (message.term > raft.term) becomeFollower(raft, message.term, undefined)
+  const mayVote = raft.vote === from || (raft.vote === undefined && raft.leader === undefined)
+  const granted = message.term === raft.term && mayVote && isUpToDate(raft, message)
+  if (granted) {
+    raft.vote = from
+    resetTimer(raft)
+  }
+  raft.out.late.push({ to: from, message: { kind: 'voteAnswer', term: raft.term, granted } })
+}
+
+/** Changes nothing here: not the term, not the vote (canonical/raft#196), not the timer (hashicorp/raft#609). */
+function onPreVote(raft: Raft, from: MemberId, message: Extract<Message, { kind: 'preVote' }>): void {
+  const free = raft.vote === undefined && raft.leader === undefined
+  const granted = (message.term > raft.term || (message.term === raft.term && free)) && isUpToDate(raft, message)
+  // Granted, it carries the term asked for; refused, our own, so that a candidate that is behind learns of it.
+  const term = granted ? message.term : raft.term
+  raft.out.early.push({ to: from, message: { kind: 'preVoteAnswer', term, granted } })
+}
+
+/** Answers of later terms have been dealt with before. */
+export function onVoteAnswer(raft: Raft, from: MemberId, message: VoteAnswer): void {
+  const isPre = message.kind === 'preVoteAnswer'
+  if (raft.kind !== (isPre ? 'preCandidate' : 'candidate')) return
+  if (message.granted && message.term !== (isPre ? raft.term + 1 : raft.term)) return
+  if (!message.granted && message.term !== raft.term) return
+  if (!raft.votes.has(from)) raft.votes.set(from, message.granted)
+  switch (tally(membership(raft).voters, raft.votes)) {
+    case 'won':
+      return isPre ? campaign(raft, false) : becomeLeader(raft)
+    case 'lost':
+      // Waits out its time-out; the votes of a later round may be different.
+      raft.kind = 'follower'
+      return
+    case 'open':
+      return
+  }
+}

@@ -1,0 +1,122 @@
+// The follower's half of replication: accepting a leader's entries, and snapshots in their place.
+import { assert } from '../lib/assert.ts'
+import { append, compact, lastIndex, lastNotAfterTerm, reset, termAt, truncateFrom } from './log.ts'
+import { compactHistory, membershipAt, noteEntry, rollBack } from './membership.ts'
+import { becomeFollower, type Raft, resetTimer } from './state.ts'
+import type { Entry, Index, MemberId, Message, SnapshotMeta } from './types.ts'
+
+type Append = Extract<Message, { kind: 'append' }>
+
+/** A message that only the leader of its term can have sent. False: it is of an old term. */
+function hearLeader(raft: Raft, from: MemberId, message: { term: number }, round: number): boolean {
+  const { term } = raft
+  if (message.term < term) {
+    // The sender may be kept from its office only by not knowing our term, after elections it did not hear of; silence
+    // would leave it leading and us deaf to it (etcd-io/etcd#5451).
+    const refusal = { kind: 'appendAnswer', term, accepted: false, index: 0, conflictTerm: 0, round } as const
+    raft.out.late.push({ to: from, message: refusal })
+    return false
+  }
+  assert(raft.lead === undefined || message.term > term, `${from} leads term ${term}, and so do we`)
+  if (message.term > term || raft.kind !== 'follower' || raft.leader !== from) becomeFollower(raft, message.term, from)
+  else resetTimer(raft)
+  raft.leaderLost = false
+  return true
+}
+
+export function onAppend(raft: Raft, from: MemberId, message: Append): void {
+  if (!hearLeader(raft, from, message, message.round)) return
+  const { log, commit } = raft
+  // What is committed here is the same there: a late message that begins before it is taken from there on.
+  const known = Math.max(0, commit - message.previousIndex)
+  const previousIndex = message.previousIndex + known
+  const entries = known === 0 ? message.entries : message.entries.slice(known)
+  const previousTerm = known === 0 ? message.previousTerm : termAt(log, commit)
+  if (termAt(log, previousIndex) !== previousTerm) return refuse(raft, from, message)
+  acceptEntries(raft, entries)
+  const matched = previousIndex + entries.length
+  raft.commit = Math.max(commit, Math.min(message.commit, matched))
+  answerAccepted(raft, from, matched, message.round)
+}
+
+/** A late message must not truncate what a newer one brought: only a conflict does (Raft paper, figure 2). */
+function acceptEntries(raft: Raft, entries: readonly Entry[]): void {
+  const { log, history, commit } = raft
+  for (const entry of entries) {
+    const here = termAt(log, entry.index)
+    if (here === entry.term) continue
+    if (here !== undefined) {
+      assert(entry.index > commit, `a leader contradicts the committed entry ${entry.index}`)
+      truncateFrom(log, entry.index)
+      rollBack(history, entry.index)
+    }
+    append(log, entry)
+    noteEntry(history, entry)
+  }
+}
+
+function answerAccepted(raft: Raft, to: MemberId, index: Index, round: number): void {
+  const { term } = raft
+  raft.out.late.push({ to, message: { kind: 'appendAnswer', term, accepted: true, index, conflictTerm: 0, round } })
+}
+
+/** Says where the logs may still agree: the end of ours, or before all that is later than the leader's entry there. */
+function refuse(raft: Raft, to: MemberId, message: Append): void {
+  const { log, term } = raft
+  const end = lastIndex(log)
+  const index =
+    message.previousIndex > end
+      ? end
+      : (lastNotAfterTerm(log, message.previousIndex - 1, message.previousTerm) ?? log.base.index)
+  const conflictTerm = termAt(log, index) ?? 0
+  raft.out.late.push({
+    to,
+    message: { kind: 'appendAnswer', term, accepted: false, index, conflictTerm, round: message.round },
+  })
+}
+
+/**
+ * Whether this snapshot brings us on. One whose last entry is in our log does not: dropping the entries after it would
+ * forget what we have promised to the leader (Raft paper, figure 13, step 6). The shell asks again just before it
+ * replaces its state, without a step between that and `installed`.
+ */
+export function wantsSnapshot(raft: Raft, snapshot: SnapshotMeta): boolean {
+  return snapshot.index > raft.commit && termAt(raft.log, snapshot.index) !== snapshot.term
+}
+
+export function onSnapshot(raft: Raft, from: MemberId, message: Extract<Message, { kind: 'snapshot' }>): void {
+  if (!hearLeader(raft, from, message, 0)) return
+  const { snapshot } = message
+  if (wantsSnapshot(raft, snapshot)) {
+    raft.out.fetchSnapshot = { from, snapshot }
+    return
+  }
+  raft.commit = Math.max(raft.commit, snapshot.index)
+  answerAccepted(raft, from, raft.commit, 0)
+}
+
+/** The disk holds the snapshot now and nothing after it. */
+export function onInstalled(raft: Raft, snapshot: SnapshotMeta): void {
+  assert(wantsSnapshot(raft, snapshot), `installed a snapshot at ${snapshot.index} that was not wanted`)
+  const { index, membership } = snapshot
+  reset(raft.log, snapshot)
+  // The snapshot's membership, not ours: keeping ours made disjoint majorities elsewhere (openraft#1808).
+  raft.history.splice(0, raft.history.length, { index, membership })
+  raft.commit = index
+  raft.emitted = index
+  raft.applied = index
+  if (raft.leader !== undefined && raft.lead === undefined) answerAccepted(raft, raft.leader, index, 0)
+}
+
+export function onCompacted(raft: Raft, snapshot: SnapshotMeta): void {
+  assert(snapshot.index <= raft.emitted, `compacted ${snapshot.index}, which is not committed`)
+  compact(raft.log, snapshot.index)
+  compactHistory(raft.history, snapshot.index)
+}
+
+/** What a snapshot of the state at `index` says of itself. `index` is not compacted away. */
+export function snapshotMeta(raft: Raft, index: Index): SnapshotMeta {
+  const term = termAt(raft.log, index)
+  assert(term !== undefined, `no entry at ${index} to make a snapshot of`)
+  return { index, term, membership: membershipAt(raft.history, index) }
+}

@@ -1,0 +1,133 @@
+// Consensus over opaque bytes: events in, effects out; no clock, no disk, no network. The caller (store/run.ts, and the
+// simulator in test/sim) carries out the effects of one step in full before it makes the next.
+// After Ongaro and Ousterhout 2014 ("Raft paper") and Ongaro's dissertation of 2014, with pre-vote, check-quorum and
+// leader stickiness always on.
+import { unreachable } from '../lib/assert.ts'
+import { campaign, loseLeader, onVoteAnswer, onVoteRequest, tickElection } from './election.ts'
+import { onAppend, onCompacted, onInstalled, onSnapshot } from './follow.ts'
+import { flushLeader, onPropose, onProposeMembership, onTransfer, tickLeader } from './lead.ts'
+import { lastIndex, markDurable } from './log.ts'
+import { flushForwards, onRead, onReadIndex, onReadIndexAnswer, tickForwards } from './read.ts'
+import { onAppendAnswer, onMemberUnreachable, onSnapshotSent } from './replication.ts'
+import { becomeFollower, finish, membership, type Raft, role } from './state.ts'
+import type { Effects, Index, MemberId, Membership, Message, RaftEvent, Role, Term } from './types.ts'
+
+export { snapshotMeta, wantsSnapshot } from './follow.ts'
+export { createRaft, type Raft } from './state.ts'
+
+/** Takes all events in order, then says what is to be done. Changes `raft`. */
+export function step(raft: Raft, events: readonly RaftEvent[]): Effects {
+  for (const event of events) handle(raft, event)
+  flushForwards(raft)
+  if (raft.lead !== undefined) flushLeader(raft, raft.lead)
+  return finish(raft)
+}
+
+function handle(raft: Raft, event: RaftEvent): void {
+  switch (event.kind) {
+    case 'tick':
+      raft.nowTicks++
+      tickForwards(raft)
+      return raft.lead === undefined ? tickElection(raft) : tickLeader(raft, raft.lead)
+    case 'message':
+      return onMessage(raft, event.from, event.message)
+    case 'propose':
+      return onPropose(raft, event)
+    case 'proposeMembership':
+      return onProposeMembership(raft, event)
+    case 'read':
+      return onRead(raft, event.id)
+    case 'durable':
+      return markDurable(raft.log, event.index, event.term)
+    case 'applied':
+      raft.applied = Math.max(raft.applied, event.index)
+      return
+    case 'compacted':
+      return onCompacted(raft, event.snapshot)
+    case 'installed':
+      return onInstalled(raft, event.snapshot)
+    case 'snapshotSent':
+      if (raft.lead !== undefined) onSnapshotSent(raft, raft.lead, event.to, event.ok)
+      return
+    case 'unreachable':
+      if (raft.lead !== undefined) onMemberUnreachable(raft.lead, event.member)
+      return loseLeader(raft, event.member)
+    case 'transfer':
+      return onTransfer(raft, event.to)
+    default:
+      return unreachable(event)
+  }
+}
+
+function onMessage(raft: Raft, from: MemberId, message: Message): void {
+  // Our own name on a message of another is a mistake in addressing; counting it would be counting ourselves twice.
+  if (from === raft.config.self) return
+  switch (message.kind) {
+    case 'preVote':
+    case 'vote':
+      return onVoteRequest(raft, from, message)
+    case 'append':
+      return onAppend(raft, from, message)
+    case 'snapshot':
+      return onSnapshot(raft, from, message)
+    case 'preVoteAnswer':
+    case 'voteAnswer':
+      if (!(message.kind === 'preVoteAnswer' && message.granted)) hearTerm(raft, from, message.term)
+      return onVoteAnswer(raft, from, message)
+    case 'appendAnswer':
+      hearTerm(raft, from, message.term)
+      if (raft.lead !== undefined) onAppendAnswer(raft, raft.lead, from, message)
+      return
+    case 'readIndex':
+      return onReadIndex(raft, from, message)
+    case 'readIndexAnswer':
+      return onReadIndexAnswer(raft, message)
+    case 'timeoutNow':
+      if (message.term === raft.term && raft.leader === from) campaign(raft, true)
+      return
+    default:
+      return unreachable(message)
+  }
+}
+
+/** An answer of a later term deposes us, unless it comes from one that is not a member (any more). */
+function hearTerm(raft: Raft, from: MemberId, term: Term): void {
+  if (term <= raft.term) return
+  const { voters, learners } = membership(raft)
+  if (raft.lead !== undefined && !voters.includes(from) && !learners.includes(from)) return
+  becomeFollower(raft, term, undefined)
+}
+
+export type RaftStatus = {
+  readonly role: Role
+  readonly vote: MemberId | undefined
+  readonly commit: Index
+  readonly applied: Index
+  readonly durable: Index
+  readonly lastIndex: Index
+  readonly base: { readonly index: Index; readonly term: Term }
+  readonly membership: Membership
+  /** On the leader: how far each member's log is known to match. */
+  readonly match: Readonly<Record<string, Index>>
+}
+
+/** For people and for tests. */
+export function status(raft: Raft): RaftStatus {
+  const { vote, commit, applied, log, lead } = raft
+  const match: Record<string, Index> = {}
+  if (lead !== undefined) {
+    match[raft.config.self] = log.durable
+    for (const [member, progress] of lead.progress) match[member] = progress.match
+  }
+  return {
+    role: role(raft),
+    vote,
+    commit,
+    applied,
+    durable: log.durable,
+    lastIndex: lastIndex(log),
+    base: log.base,
+    membership: membership(raft),
+    match,
+  }
+}

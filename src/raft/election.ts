@@ -38,7 +38,10 @@ function startPreVote(raft: Raft): void {
   raft.votes = new Map([[raft.config.self, true]])
   resetTimer(raft)
   const { voters } = membership(raft)
-  if (tally(voters, raft.votes) === 'won') return campaign(raft, false)
+  if (tally(voters, raft.votes) === 'won') {
+    campaign(raft, false)
+    return
+  }
   const message = { kind: 'preVote', term: raft.term + 1, ...lastOf(raft) } as const
   for (const to of voters) if (to !== raft.config.self) raft.out.early.push({ to, message })
 }
@@ -52,7 +55,10 @@ export function campaign(raft: Raft, transfer: boolean): void {
   raft.vote = self
   raft.votes = new Map([[self, true]])
   const { voters } = membership(raft)
-  if (tally(voters, raft.votes) === 'won') return becomeLeader(raft)
+  if (tally(voters, raft.votes) === 'won') {
+    becomeLeader(raft)
+    return
+  }
   const message = { kind: 'vote', term: raft.term, ...lastOf(raft), transfer } as const
   // After the save: our own vote counts only once it cannot be forgotten.
   for (const to of voters) if (to !== self) raft.out.late.push({ to, message })
@@ -86,7 +92,11 @@ export function onVoteRequest(raft: Raft, from: MemberId, message: VoteRequest):
   if (membership(raft).removed.includes(from)) return
   const isTransfer = message.kind === 'vote' && message.transfer
   if (!isTransfer && isSticky(raft, from)) return
-  if (message.kind === 'preVote') return onPreVote(raft, from, message)
+  if (message.kind === 'preVote') onPreVote(raft, from, message)
+  else onVote(raft, from, message)
+}
+
+function onVote(raft: Raft, from: MemberId, message: Extract<Message, { kind: 'vote' }>): void {
   if (message.term > raft.term) becomeFollower(raft, message.term, undefined)
   const mayVote = raft.vote === from || (raft.vote === undefined && raft.leader === undefined)
   const granted = message.term === raft.term && mayVote && isUpToDate(raft, message)
@@ -115,7 +125,9 @@ export function onVoteAnswer(raft: Raft, from: MemberId, message: VoteAnswer): v
   if (!raft.votes.has(from)) raft.votes.set(from, message.granted)
   switch (tally(membership(raft).voters, raft.votes)) {
     case 'won':
-      return isPre ? campaign(raft, false) : becomeLeader(raft)
+      if (isPre) campaign(raft, false)
+      else becomeLeader(raft)
+      return
     case 'lost':
       // Waits out its time-out; the votes of a later round may be different.
       raft.kind = 'follower'

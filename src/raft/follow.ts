@@ -17,7 +17,8 @@ function hearLeader(raft: Raft, from: MemberId, message: { term: number }, round
     raft.out.late.push({ to: from, message: refusal })
     return false
   }
-  assert(raft.lead === undefined || message.term > term, `${from} leads term ${term}, and so do we`)
+  const isOnly = message.term > term || raft.leader === undefined || raft.leader === from
+  assert(isOnly, `${from} leads term ${term}, and so does ${raft.leader}`)
   if (message.term > term || raft.kind !== 'follower' || raft.leader !== from) becomeFollower(raft, message.term, from)
   else resetTimer(raft)
   raft.leaderLost = false
@@ -32,7 +33,10 @@ export function onAppend(raft: Raft, from: MemberId, message: Append): void {
   const previousIndex = message.previousIndex + known
   const entries = known === 0 ? message.entries : message.entries.slice(known)
   const previousTerm = known === 0 ? message.previousTerm : termAt(log, commit)
-  if (termAt(log, previousIndex) !== previousTerm) return refuse(raft, from, message)
+  if (termAt(log, previousIndex) !== previousTerm) {
+    refuse(raft, from, message)
+    return
+  }
   acceptEntries(raft, entries)
   const matched = previousIndex + entries.length
   raft.commit = Math.max(commit, Math.min(message.commit, matched))

@@ -11,7 +11,10 @@ export function tickLeader(raft: Raft, lead: Lead): void {
   const { electionTicks, heartbeatTicks } = raft.config
   // CheckQuorum (dissertation 6.2): a leader that no majority answers stops pretending.
   const heardAt = agreedByVoters(raft, lead, raft.nowTicks, progress => progress.heardAt)
-  if (raft.nowTicks - heardAt > electionTicks) return becomeFollower(raft, raft.term, undefined)
+  if (raft.nowTicks - heardAt > electionTicks) {
+    becomeFollower(raft, raft.term, undefined)
+    return
+  }
   tickSnapshots(raft, lead)
   tickTransfer(raft, lead)
   lead.heartbeatTicks++

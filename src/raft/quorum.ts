@@ -7,9 +7,9 @@ export function majority(voterCount: number): number {
 }
 
 /** The largest value that a majority of the voters has reached. Without voters nothing is ever agreed: -Infinity. */
-export function agreed(voters: readonly MemberId[], valueOf: (voter: MemberId) => number): number {
+export function agreed(voters: readonly MemberId[], reached: (voter: MemberId) => number): number {
   if (voters.length === 0) return Number.NEGATIVE_INFINITY
-  const descending = voters.map(valueOf).sort((a, b) => b - a)
+  const descending = voters.map(reached).sort((a, b) => b - a)
   return descending[majority(voters.length) - 1] ?? Number.NEGATIVE_INFINITY
 }
 

@@ -28,34 +28,45 @@ function handle(raft: Raft, event: RaftEvent): void {
     case 'tick':
       raft.nowTicks++
       tickForwards(raft)
-      return raft.lead === undefined ? tickElection(raft) : tickLeader(raft, raft.lead)
+      if (raft.lead === undefined) tickElection(raft)
+      else tickLeader(raft, raft.lead)
+      break
     case 'message':
-      return onMessage(raft, event.from, event.message)
+      onMessage(raft, event.from, event.message)
+      break
     case 'propose':
-      return onPropose(raft, event)
+      onPropose(raft, event)
+      break
     case 'proposeMembership':
-      return onProposeMembership(raft, event)
+      onProposeMembership(raft, event)
+      break
     case 'read':
-      return onRead(raft, event.id)
+      onRead(raft, event.id)
+      break
     case 'durable':
-      return markDurable(raft.log, event.index, event.term)
+      markDurable(raft.log, event.index, event.term)
+      break
     case 'applied':
       raft.applied = Math.max(raft.applied, event.index)
-      return
+      break
     case 'compacted':
-      return onCompacted(raft, event.snapshot)
+      onCompacted(raft, event.snapshot)
+      break
     case 'installed':
-      return onInstalled(raft, event.snapshot)
+      onInstalled(raft, event.snapshot)
+      break
     case 'snapshotSent':
       if (raft.lead !== undefined) onSnapshotSent(raft, raft.lead, event.to, event.ok)
-      return
+      break
     case 'unreachable':
       if (raft.lead !== undefined) onMemberUnreachable(raft.lead, event.member)
-      return loseLeader(raft, event.member)
+      loseLeader(raft, event.member)
+      break
     case 'transfer':
-      return onTransfer(raft, event.to)
+      onTransfer(raft, event.to)
+      break
     default:
-      return unreachable(event)
+      unreachable(event)
   }
 }
 
@@ -65,28 +76,34 @@ function onMessage(raft: Raft, from: MemberId, message: Message): void {
   switch (message.kind) {
     case 'preVote':
     case 'vote':
-      return onVoteRequest(raft, from, message)
+      onVoteRequest(raft, from, message)
+      break
     case 'append':
-      return onAppend(raft, from, message)
+      onAppend(raft, from, message)
+      break
     case 'snapshot':
-      return onSnapshot(raft, from, message)
+      onSnapshot(raft, from, message)
+      break
     case 'preVoteAnswer':
     case 'voteAnswer':
       if (!(message.kind === 'preVoteAnswer' && message.granted)) hearTerm(raft, from, message.term)
-      return onVoteAnswer(raft, from, message)
+      onVoteAnswer(raft, from, message)
+      break
     case 'appendAnswer':
       hearTerm(raft, from, message.term)
       if (raft.lead !== undefined) onAppendAnswer(raft, raft.lead, from, message)
-      return
+      break
     case 'readIndex':
-      return onReadIndex(raft, from, message)
+      onReadIndex(raft, from, message)
+      break
     case 'readIndexAnswer':
-      return onReadIndexAnswer(raft, message)
+      onReadIndexAnswer(raft, message)
+      break
     case 'timeoutNow':
       if (message.term === raft.term && raft.leader === from) campaign(raft, true)
-      return
+      break
     default:
-      return unreachable(message)
+      unreachable(message)
   }
 }
 

@@ -103,8 +103,8 @@ export function replicate(raft: Raft, lead: Lead): void {
 
 function sendTo(raft: Raft, lead: Lead, to: MemberId, progress: Progress): void {
   const { log, config } = raft
-  if (progress.kind !== 'snapshot' && progress.next <= log.base.index) return startSnapshot(raft, to, progress)
-  if (progress.kind === 'replicate') {
+  if (progress.kind !== 'snapshot' && progress.next <= log.base.index) startSnapshot(raft, to, progress)
+  else if (progress.kind === 'replicate') {
     let sent = false
     while (progress.inflight.length < config.inflightCountMax && progress.next <= lastIndex(log)) {
       sendAppend(raft, lead, to, progress, true)

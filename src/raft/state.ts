@@ -199,11 +199,11 @@ export function forward(raft: Raft, ids: readonly number[]): void {
 }
 
 /** The value that a majority of voters has reached; `own` is this member's. */
-export function agreedByVoters(raft: Raft, lead: Lead, own: number, valueOf: (progress: Progress) => number): number {
+export function agreedByVoters(raft: Raft, lead: Lead, own: number, reached: (progress: Progress) => number): number {
   return agreed(membership(raft).voters, voter => {
     if (voter === raft.config.self) return own
     const progress = lead.progress.get(voter)
-    return progress === undefined ? Number.NEGATIVE_INFINITY : valueOf(progress)
+    return progress === undefined ? Number.NEGATIVE_INFINITY : reached(progress)
   })
 }
 

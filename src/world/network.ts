@@ -13,15 +13,25 @@ export function peerId(text: string): PeerId {
   return text as PeerId
 }
 
-/** A protocol name without prefix and version: the driver speaks `/flotilla/<name>/1`. */
+/** A protocol name without prefix and version: the driver speaks `/flotilla/<name>/1/<send, ask or open>`. */
 export type Protocol = 'raft' | 'snapshot' | 'api' | 'kubelet' | 'join' | 'status' | 'tunnel'
+
+/** Why a peer could not be asked. `refused`: it, or our own gate, does not let us; `failed`: its handler threw. */
+export class MeshError extends Error {
+  override readonly name = 'MeshError'
+  readonly reason: 'unreachable' | 'wrong-peer' | 'refused' | 'failed' | 'too-large' | 'broken' | 'aborted' | 'stopped'
+  constructor(reason: MeshError['reason'], message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.reason = reason
+  }
+}
 
 /** Bytes both ways between two peers. Reading pulls; writing waits for room. Either end may half-close. */
 export interface MeshStream {
   readonly remote: PeerId
   /** Ends when the other side closed its writing half; throws when the stream broke. */
   read(): AsyncIterable<Bytes>
-  /** Resolves when there is room for more. Rejects when the stream broke. */
+  /** Resolves when there is room for more. Rejects when the stream broke. The bytes must not be changed afterwards. */
   write(bytes: Bytes): Promise<void>
   /** Ends our writing half; reading goes on. */
   closeWrite(): Promise<void>

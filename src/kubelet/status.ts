@@ -1,0 +1,259 @@
+// The status of a pod, from what the runtime shows. A function of its arguments; times that must not move (startTime,
+// lastTransitionTime) are taken over from the status that stands. Called by run.ts after each plan.
+// https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/
+import type { Container, EphemeralContainer } from '../api/types/container.ts'
+import type { ContainerState, ContainerStatus, PodCondition, PodStatus } from '../api/types/podstatus.ts'
+import { formatTime } from '../lib/time.ts'
+import type { Observed, ObservedContainer } from '../world/runtime.ts'
+import { backoffAfter, historyOf, inSandbox, restartAtMs } from './history.ts'
+import type { Ended, Pod } from './plan.ts'
+import { qosOf } from './qos.ts'
+
+type Phase = NonNullable<PodStatus['phase']>
+
+export type StatusInput = {
+  readonly nodeIp: string
+  /** By runtime ID: passed its readiness probe, or has none and runs. */
+  readonly ready: ReadonlySet<string>
+  readonly started: ReadonlySet<string>
+  /** By container name: why it is not running yet. */
+  readonly waiting: ReadonlyMap<string, { readonly reason: string; readonly message: string }>
+  /** By runtime ID: the termination message, once read. */
+  readonly messages: ReadonlyMap<string, string>
+  readonly ended: Ended | undefined
+  readonly nowMs: number
+}
+
+export function statusOf(pod: Pod, observed: Observed | undefined, input: StatusInput): PodStatus {
+  const init = (pod.spec.initContainers ?? []).map(one => containerStatus(pod, one, observed, input, true))
+  const apps = pod.spec.containers.map(one => containerStatus(pod, one, observed, input, false))
+  const ephemeral = (pod.spec.ephemeralContainers ?? []).map(one => containerStatus(pod, one, observed, input, false))
+  const phase: Phase = input.ended !== undefined && noneRuns(observed) ? input.ended.phase : phaseOf(pod, init, apps)
+  const ip = pod.spec.hostNetwork === true ? input.nodeIp : (observed?.sandbox?.ip ?? pod.status.podIP)
+  const { reason, message } = input.ended ?? {}
+  const { reason: _r, message: _m, podIP: _ip, podIPs: _ips, ...kept } = pod.status
+  return {
+    ...kept,
+    phase,
+    conditions: conditionsOf(pod, observed, phase, init, apps, input),
+    ...(reason !== undefined && { reason }),
+    ...(message !== undefined && { message }),
+    hostIP: input.nodeIp,
+    hostIPs: [{ ip: input.nodeIp }],
+    ...(ip !== undefined && { podIP: ip, podIPs: [{ ip }] }),
+    startTime: pod.status.startTime ?? formatTime(input.nowMs),
+    qosClass: pod.status.qosClass ?? qosOf(pod.spec),
+    ...(init.length > 0 && { initContainerStatuses: init }),
+    containerStatuses: apps,
+    ...(ephemeral.length > 0 && { ephemeralContainerStatuses: ephemeral }),
+  }
+}
+
+function noneRuns(observed: Observed | undefined): boolean {
+  return !(observed?.containers ?? []).some(one => one.state.kind === 'running')
+}
+
+function phaseOf(pod: Pod, init: readonly ContainerStatus[], apps: readonly ContainerStatus[]): Phase {
+  const initPending = (pod.spec.initContainers ?? []).some((container, i) => {
+    const status = init[i]
+    if (container.restartPolicy === 'Always') return status?.started !== true
+    return status?.state?.terminated?.exitCode !== 0
+  })
+  const anyApp = apps.some(one => one.state?.running !== undefined || one.lastState?.terminated !== undefined)
+  if (initPending && !anyApp && !apps.some(one => one.state?.terminated !== undefined)) return 'Pending'
+  if (apps.some(one => one.state?.running !== undefined)) return 'Running'
+  const done = apps.filter(one => one.state?.terminated !== undefined)
+  if (apps.some(one => one.state?.waiting !== undefined && one.lastState?.terminated === undefined)) return 'Pending'
+  if (pod.spec.restartPolicy === 'Always' || done.length < apps.length) return 'Running'
+  const failed = done.some(one => one.state?.terminated?.exitCode !== 0)
+  if (failed && pod.spec.restartPolicy === 'OnFailure') return 'Running'
+  return failed ? 'Failed' : 'Succeeded'
+}
+
+function containerStatus(
+  pod: Pod,
+  container: Container | EphemeralContainer,
+  observed: Observed | undefined,
+  input: StatusInput,
+  isInit: boolean,
+): ContainerStatus {
+  const { newest, previous } = historyOf(observed, container.name)
+  const before = [...(pod.status.containerStatuses ?? []), ...(pod.status.initContainerStatuses ?? [])].find(
+    one => one.name === container.name,
+  )
+  if (newest === undefined) return waitingStatus(container, before, observed, input, isInit)
+  const running = newest.state.kind === 'running'
+  const started = running && input.started.has(newest.id)
+  const sidecar = isInit && container.restartPolicy === 'Always'
+  const doneInit = isInit && newest.state.kind === 'exited' && newest.state.exitCode === 0
+  const { state, lastState } = statesOf(pod, container, newest, previous, observed, input, isInit)
+  return {
+    name: container.name,
+    state,
+    ...(lastState !== undefined ? { lastState } : { lastState: {} }),
+    ready: isInit && !sidecar ? doneInit : started && input.ready.has(newest.id),
+    restartCount: newest.attempt,
+    image: container.image ?? newest.image,
+    imageID: newest.imageId,
+    containerID: newest.statusId,
+    started: isInit && !sidecar ? running : started,
+  }
+}
+
+function waitingStatus(
+  container: Container | EphemeralContainer,
+  before: ContainerStatus | undefined,
+  observed: Observed | undefined,
+  input: StatusInput,
+  isInit: boolean,
+): ContainerStatus {
+  // The runtime has forgotten it (removed by hand, or the pod has ended and was swept): what was last known stands.
+  if (before?.state?.terminated !== undefined && (observed === undefined || input.ended !== undefined)) {
+    return { ...before, ready: isInit && before.state.terminated.exitCode === 0 }
+  }
+  const why = input.waiting.get(container.name)
+  return {
+    name: container.name,
+    state: { waiting: why ?? { reason: isInit ? 'PodInitializing' : 'ContainerCreating' } },
+    lastState: before?.state?.terminated !== undefined ? { terminated: before.state.terminated } : {},
+    ready: false,
+    restartCount: before?.restartCount ?? 0,
+    image: container.image ?? '',
+    imageID: '',
+    started: false,
+  }
+}
+
+function statesOf(
+  pod: Pod,
+  container: Container | EphemeralContainer,
+  newest: ObservedContainer,
+  previous: ObservedContainer | undefined,
+  observed: Observed | undefined,
+  input: StatusInput,
+  isInit: boolean,
+): { state: ContainerState; lastState: ContainerState | undefined } {
+  const earlier = previous === undefined ? undefined : terminated(previous, input)
+  const { state } = newest
+  if (state.kind === 'running') {
+    return { state: { running: { startedAt: formatTime(state.startedMs) } }, lastState: earlier }
+  }
+  const why = input.waiting.get(container.name)
+  if (state.kind === 'created') {
+    const reason = why ?? { reason: 'ContainerCreating', message: '' }
+    return { state: { waiting: reason }, lastState: earlier }
+  }
+  const gone = terminated(newest, input)
+  const code = state.exitCode
+  const policy =
+    isInit && container.restartPolicy !== 'Always' && pod.spec.restartPolicy === 'Always'
+      ? 'OnFailure'
+      : pod.spec.restartPolicy
+  const sidecar = isInit && container.restartPolicy === 'Always'
+  const again = sidecar || policy === 'Always' || (policy === 'OnFailure' && code !== 0)
+  if (!again || input.ended !== undefined || pod.metadata.deletionTimestamp !== undefined) {
+    return { state: gone, lastState: earlier }
+  }
+  if (why !== undefined) return { state: { waiting: why }, lastState: gone }
+  const waitMs = inSandbox(newest, observed) ? restartAtMs(newest) - input.nowMs : 0
+  if (waitMs <= 0) return { state: gone, lastState: earlier }
+  const seconds = Math.round(backoffAfter(newest) / 1_000)
+  const name = `${pod.metadata.name}_${pod.metadata.namespace ?? ''}(${pod.metadata.uid})`
+  const message = `back-off ${readable(seconds)} restarting failed container=${container.name} pod=${name}`
+  return { state: { waiting: { reason: 'CrashLoopBackOff', message } }, lastState: gone }
+}
+
+/** As Go prints a duration: 10s, 1m20s, 5m0s. */
+function readable(seconds: number): string {
+  return seconds < 60 ? `${seconds}s` : `${Math.floor(seconds / 60)}m${seconds % 60}s`
+}
+
+function terminated(container: ObservedContainer, input: StatusInput): ContainerState {
+  const { state } = container
+  if (state.kind !== 'exited') return {}
+  const message = input.messages.get(container.id) ?? state.error
+  return {
+    terminated: {
+      exitCode: state.exitCode,
+      ...(state.signal !== undefined && { signal: state.signal }),
+      reason: state.oomKilled && state.exitCode === 137 ? 'OOMKilled' : state.exitCode === 0 ? 'Completed' : 'Error',
+      ...(message !== undefined && message !== '' && { message }),
+      startedAt: formatTime(state.startedMs),
+      finishedAt: formatTime(state.finishedMs),
+      containerID: container.statusId,
+    },
+  }
+}
+
+function conditionsOf(
+  pod: Pod,
+  observed: Observed | undefined,
+  phase: Phase,
+  init: readonly ContainerStatus[],
+  apps: readonly ContainerStatus[],
+  input: StatusInput,
+): readonly PodCondition[] {
+  const over = phase === 'Succeeded' || phase === 'Failed'
+  const sandboxed = observed?.sandbox?.running === true
+  const uninitialized = init.filter((one, i) => {
+    const sidecar = pod.spec.initContainers?.[i]?.restartPolicy === 'Always'
+    return sidecar ? one.started !== true : !one.ready
+  })
+  const initialized = uninitialized.length === 0 || apps.some(one => one.state?.running !== undefined)
+  const sidecars = init.filter((_, i) => pod.spec.initContainers?.[i]?.restartPolicy === 'Always')
+  const unready = [...sidecars, ...apps].filter(one => !one.ready)
+  const containersReady = !over && unready.length === 0
+  const gates = pod.spec.readinessGates ?? []
+  const gated = gates.filter(gate => {
+    return !pod.status.conditions?.some(one => one.type === gate.conditionType && one.status === 'True')
+  })
+  const completed = { reason: 'PodCompleted' }
+  const names = (list: readonly ContainerStatus[]) => `[${list.map(one => one.name).join(' ')}]`
+  const notReady = over
+    ? completed
+    : { reason: 'ContainersNotReady', message: `containers with unready status: ${names(unready)}` }
+  const wanted: readonly Wanted[] = [
+    { type: 'PodReadyToStartContainers', holds: sandboxed },
+    {
+      type: 'Initialized',
+      holds: initialized || (over && phase === 'Succeeded'),
+      why: over
+        ? completed
+        : {
+            reason: 'ContainersNotInitialized',
+            message: `containers with incomplete status: ${names(uninitialized)}`,
+          },
+    },
+    {
+      type: 'Ready',
+      holds: containersReady && gated.length === 0,
+      why:
+        containersReady && gated.length > 0
+          ? {
+              reason: 'ReadinessGatesNotReady',
+              message: `the status of pod readiness gate "${gated[0]?.conditionType}" is not "True"`,
+            }
+          : notReady,
+    },
+    { type: 'ContainersReady', holds: containersReady, why: notReady },
+    { type: 'PodScheduled', holds: true },
+  ]
+  const ours = new Set(wanted.map(one => one.type))
+  const others = (pod.status.conditions ?? []).filter(one => !ours.has(one.type))
+  return [...wanted.map(one => condition(one, pod, input.nowMs)), ...others]
+}
+
+type Wanted = { type: string; holds: boolean; why?: { reason: string; message?: string } }
+
+function condition(wanted: Wanted, pod: Pod, nowMs: number): PodCondition {
+  const before = pod.status.conditions?.find(one => one.type === wanted.type)
+  const status = wanted.holds ? 'True' : 'False'
+  const why = wanted.holds ? (wanted.why?.reason === 'PodCompleted' ? wanted.why : {}) : (wanted.why ?? {})
+  const moved = before?.status !== status || before.lastTransitionTime === undefined
+  return {
+    type: wanted.type,
+    status,
+    lastTransitionTime: moved ? formatTime(nowMs) : (before?.lastTransitionTime ?? formatTime(nowMs)),
+    ...why,
+  }
+}

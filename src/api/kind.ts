@@ -1,5 +1,6 @@
 // What the API knows of one kind: where it is served, its schema, its own rules and its table. One value per kind, made
 // by defineKind in api/kinds/<kind>.ts; everything generic (api/admit.ts, table.ts, openapi.ts, apiserver/) reads it.
+import { dnsSubdomain, type NameRule } from './names.ts'
 import type { Schema } from './schema.ts'
 import type { ObjectMeta } from './types/meta.ts'
 
@@ -52,10 +53,25 @@ export interface Kind<out T extends KubeObject = KubeObject> {
   readonly stored: boolean
   readonly subresources: readonly string[]
   readonly schema: Schema<T>
-  /** Beside NAME and AGE, which every kind has: in order, between the two. */
+  /** True where a creator also says how things are: nodes register with their status. */
+  readonly statusOnCreate: boolean
+  /** What metadata.name must look like. */
+  readonly nameRule: NameRule
+  /** Whether metadata.generation counts the changes of what is wanted; some old kinds never had it. */
+  readonly generation: boolean
+  /** Beside NAME and AGE, which every kind has: in order, between the two; those of priority 1 come after AGE. */
   columns(): readonly Column<T>[]
-  /** Values for field selectors, beside metadata.name and metadata.namespace. */
+  /** False where the kind's own columns stand instead of AGE (events have LAST SEEN). */
+  readonly ageColumn: boolean
+  /** The field labels that a field selector may name, beside metadata.name and metadata.namespace. */
+  readonly fieldLabels: readonly string[]
+  /** Their values: an absent one is the empty text. */
   fields(object: T): Readonly<Record<string, string>>
+  /**
+   * Resets what this request may not decide. Runs first, with uid and creationTimestamp set; `old` on an update.
+   * That a main update keeps the old status, and /status takes nothing but it, api/admit.ts does for every kind.
+   */
+  prepare(object: T, old: T | undefined, subresource: string | undefined): T
   /** Defaults that depend on other fields; static ones stand in the schema. Runs before validate. */
   defaults(object: T): T
   /** What the schema cannot say. `old` on an update. */
@@ -74,6 +90,12 @@ export function defineKind<T extends KubeObject>(definition: Definition<T>): Kin
     categories: [],
     stored: true,
     subresources: [],
+    nameRule: dnsSubdomain,
+    statusOnCreate: false,
+    generation: true,
+    fieldLabels: [],
+    ageColumn: true,
+    prepare: object => object,
     columns: () => [],
     fields: () => ({}),
     defaults: object => object,

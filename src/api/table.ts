@@ -1,0 +1,97 @@
+// Answers as kubectl wants them for people: meta/v1 Table, made from the kind's columns, and PartialObjectMetadata.
+// https://kubernetes.io/docs/reference/using-api/api-concepts/#receiving-resources-as-tables
+import { age } from '../lib/duration.ts'
+import type { Column, Kind, KubeObject } from './kind.ts'
+import type { Json, JsonObject } from './schema.ts'
+
+export type IncludeObject = 'None' | 'Metadata' | 'Object'
+export type ListMetaOut = {
+  readonly resourceVersion?: string
+  readonly continue?: string
+  readonly remainingItemCount?: number
+}
+export type TableOptions = {
+  /** What each row carries of its object; kubectl reads name and namespace there. */
+  readonly includeObject?: IncludeObject
+  readonly listMeta?: ListMetaOut
+  /** False for the later frames of a watch. */
+  readonly columnDefinitions?: boolean
+  readonly version?: 'v1' | 'v1beta1'
+}
+
+const nameColumn: Column<KubeObject> = {
+  name: 'Name',
+  type: 'string',
+  format: 'name',
+  description: 'Name must be unique within a namespace.',
+  cell: object => object.metadata.name,
+}
+
+const ageColumn: Column<KubeObject> = {
+  name: 'Age',
+  type: 'string',
+  description: 'CreationTimestamp is the time at which the object was created.',
+  cell: (object, nowMs) => age(object.metadata.creationTimestamp, nowMs),
+}
+
+/** All columns in the order in which kubectl shows them. */
+export function columnsOf<T extends KubeObject>(kind: Kind<T>): readonly Column<T>[] {
+  const own = kind.columns()
+  const always = own.filter(column => (column.priority ?? 0) === 0)
+  const wide = own.filter(column => (column.priority ?? 0) !== 0)
+  if (!kind.ageColumn) return own
+  return [nameColumn, ...always, ageColumn, ...wide]
+}
+
+export function toTable<T extends KubeObject>(
+  kind: Kind<T>,
+  objects: readonly T[],
+  nowMs: number,
+  options: TableOptions = {},
+): JsonObject {
+  const columns = columnsOf(kind)
+  const { includeObject = 'Metadata', listMeta = {}, columnDefinitions = true, version = 'v1' } = options
+  return {
+    kind: 'Table',
+    apiVersion: `meta.k8s.io/${version}`,
+    metadata: { ...listMeta },
+    columnDefinitions: columnDefinitions ? columns.map(definitionOf) : null,
+    rows: objects.map(object => ({
+      cells: columns.map(column => column.cell(object, nowMs)),
+      ...(includeObject !== 'None' && {
+        object: includeObject === 'Object' ? (object as unknown as Json) : partialObjectMetadata(object, version),
+      }),
+    })),
+  }
+}
+
+function definitionOf<T>(column: Column<T>): Json {
+  return {
+    name: column.name,
+    type: column.type,
+    format: column.format ?? '',
+    description: column.description ?? '',
+    priority: column.priority ?? 0,
+  }
+}
+
+export function partialObjectMetadata(object: KubeObject, version: 'v1' | 'v1beta1' = 'v1'): JsonObject {
+  return {
+    kind: 'PartialObjectMetadata',
+    apiVersion: `meta.k8s.io/${version}`,
+    metadata: object.metadata as unknown as Json,
+  }
+}
+
+export function partialObjectMetadataList(
+  objects: readonly KubeObject[],
+  listMeta: ListMetaOut,
+  version: 'v1' | 'v1beta1' = 'v1',
+): JsonObject {
+  return {
+    kind: 'PartialObjectMetadataList',
+    apiVersion: `meta.k8s.io/${version}`,
+    metadata: { ...listMeta },
+    items: objects.map(object => partialObjectMetadata(object, version)),
+  }
+}

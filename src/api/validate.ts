@@ -1,0 +1,167 @@
+// What is wrong with an object: what its schema says (required, one of, at least), metadata's rules, then the kind's own.
+// Everything is collected, so that one answer tells a user all.
+// https://kubernetes.io/docs/concepts/overview/working-with-objects/
+import { forbidden, immutable, invalidValue, notSupported, requiredValue, tooLong } from './field.ts'
+import type { FieldError, Kind, KubeObject } from './kind.ts'
+import { dnsLabel, labelValue, qualifiedName } from './names.ts'
+import { isList, isObject } from './parse.ts'
+import { pathOf } from './reader.ts'
+import type { Field, Json, Schema, Shape } from './schema.ts'
+import type { ObjectMeta } from './types/meta.ts'
+
+export const annotationsSizeMax = 256 * 1024
+
+export function validateObject<T extends KubeObject>(
+  kind: Kind<T>,
+  object: T,
+  old: T | undefined,
+): readonly FieldError[] {
+  return [
+    ...validateMeta(kind, object.metadata, old?.metadata),
+    ...validateSchema(kind.schema, object),
+    ...kind.validate(object, old),
+  ]
+}
+
+/** Only what /status may change. */
+export function validateStatus<T extends KubeObject>(kind: Kind<T>, object: T, old: T): readonly FieldError[] {
+  const { shape } = kind.schema
+  const field = shape.kind === 'object' ? shape.fields['status'] : undefined
+  const status = (object as { readonly status?: Json }).status
+  return [
+    ...validateMeta(kind, object.metadata, old.metadata),
+    ...(field && status !== undefined ? validateSchema(field.schema, status, 'status') : []),
+  ]
+}
+
+export function validateSchema(schema: Schema, value: unknown, path = ''): readonly FieldError[] {
+  const errors: FieldError[] = []
+  check(schema.shape, value as Json, path, errors)
+  return errors
+}
+
+function check(shape: Shape, value: Json, path: string, errors: FieldError[]): void {
+  switch (shape.kind) {
+    case 'scalar':
+      checkScalar(shape, value, path, errors)
+      return
+    case 'list':
+      if (isList(value) && shape.item.shape.kind === 'object') {
+        for (const [i, item] of value.entries()) check(shape.item.shape, item, `${path}[${i}]`, errors)
+      }
+      return
+    case 'map':
+      if (isObject(value) && shape.value.shape.kind === 'object') {
+        for (const [key, item] of Object.entries(value)) check(shape.value.shape, item, `${path}[${key}]`, errors)
+      }
+      return
+    case 'object':
+      if (!isObject(value)) return
+      for (const [key, field] of Object.entries(shape.fields)) {
+        // metadata has rules of its own, and that of a template may be empty.
+        if (key === 'metadata') continue
+        const below = value[key]
+        if (below === undefined || isEmptyText(field, below)) {
+          if (field.required) errors.push(requiredValue(pathOf(path, key)))
+        } else check(field.schema.shape, below, pathOf(path, key), errors)
+      }
+  }
+}
+
+/** A required text that is empty is as good as absent, unless empty is its default. */
+function isEmptyText(field: Field, value: Json): boolean {
+  return value === '' && field.default === undefined
+}
+
+function checkScalar(shape: Shape & { kind: 'scalar' }, value: Json, path: string, errors: FieldError[]): void {
+  if (shape.enum && typeof value === 'string' && value !== '' && !shape.enum.includes(value)) {
+    errors.push(notSupported(path, value, shape.enum))
+  }
+  if (typeof value !== 'number') return
+  if (shape.min !== undefined && value < shape.min) {
+    errors.push(invalidValue(path, value, `must be greater than or equal to ${shape.min}`))
+  }
+  if (shape.max !== undefined && value > shape.max) {
+    errors.push(invalidValue(path, value, `must be less than or equal to ${shape.max}`))
+  }
+}
+
+function validateMeta(kind: Kind, meta: ObjectMeta, old: ObjectMeta | undefined): readonly FieldError[] {
+  const errors: FieldError[] = []
+  if (meta.generateName !== undefined) {
+    const wrong = kind.nameRule(maskTrailingDash(meta.generateName))
+    if (wrong !== undefined && !old) errors.push(invalidValue('metadata.generateName', meta.generateName, wrong))
+  }
+  if ((meta.name ?? '') === '') errors.push(requiredValue('metadata.name', 'name or generateName is required'))
+  else {
+    const wrong = kind.nameRule(meta.name)
+    if (wrong !== undefined && !old) errors.push(invalidValue('metadata.name', meta.name, wrong))
+  }
+  errors.push(...validateNamespace(kind, meta, old))
+  errors.push(...validateLabels(meta.labels, 'metadata.labels'), ...validateAnnotations(meta.annotations))
+  for (const [i, owner] of (meta.ownerReferences ?? []).entries()) {
+    const path = `metadata.ownerReferences[${i}]`
+    for (const key of ['apiVersion', 'kind', 'name', 'uid'] as const) {
+      if ((owner[key] ?? '') === '')
+        errors.push(invalidValue(`${path}.${key}`, owner[key] ?? '', `${key} must not be empty`))
+    }
+  }
+  const controllers = (meta.ownerReferences ?? []).filter(owner => owner.controller === true)
+  if (controllers.length > 1) {
+    const [first, second] = controllers
+    errors.push(
+      invalidValue(
+        'metadata.ownerReferences',
+        meta.ownerReferences,
+        `Only one reference can have Controller set to true. Found "true" in references for ${first?.kind}/${first?.name} and ${second?.kind}/${second?.name}`,
+      ),
+    )
+  }
+  for (const finalizer of meta.finalizers ?? []) {
+    const wrong = qualifiedName(finalizer)
+    if (wrong !== undefined) errors.push(invalidValue('metadata.finalizers', finalizer, wrong))
+  }
+  return errors
+}
+
+function validateNamespace(kind: Kind, meta: ObjectMeta, old: ObjectMeta | undefined): readonly FieldError[] {
+  const path = 'metadata.namespace'
+  const namespace = meta.namespace ?? ''
+  if (kind.scope === 'Cluster') return namespace === '' ? [] : [forbidden(path, 'not allowed on this type')]
+  if (namespace === '') return [requiredValue(path)]
+  const wrong = dnsLabel(namespace)
+  if (wrong !== undefined) return [invalidValue(path, namespace, wrong)]
+  return old && old.namespace !== namespace ? [immutable(path, namespace)] : []
+}
+
+/** generateName is a prefix: 'web-' is good where 'web-a' is. */
+function maskTrailingDash(prefix: string): string {
+  return prefix.length > 1 && prefix.endsWith('-') ? `${prefix.slice(0, -2)}a` : prefix
+}
+
+type Labels = Readonly<Record<string, string>>
+
+export function validateLabels(labels: Labels | undefined, path: string): readonly FieldError[] {
+  return Object.entries(labels ?? {}).flatMap(([key, value]) => {
+    const wrong = { key: qualifiedName(key), value: labelValue(value) }
+    return [
+      ...(wrong.key === undefined ? [] : [invalidValue(path, key, wrong.key)]),
+      ...(wrong.value === undefined ? [] : [invalidValue(path, value, wrong.value)]),
+    ]
+  })
+}
+
+export function validateAnnotations(
+  annotations: Labels | undefined,
+  path = 'metadata.annotations',
+): readonly FieldError[] {
+  const errors: FieldError[] = []
+  let size = 0
+  for (const [key, value] of Object.entries(annotations ?? {})) {
+    const wrong = qualifiedName(key.toLowerCase())
+    if (wrong !== undefined) errors.push(invalidValue(path, key, wrong))
+    size += key.length + value.length
+  }
+  if (size > annotationsSizeMax) errors.push(tooLong(path, annotationsSizeMax))
+  return errors
+}

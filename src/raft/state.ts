@@ -1,7 +1,7 @@
 // The state of one member, owned and changed by this folder only, and the small acts that all its files share.
 
 import { assert } from '../lib/assert.ts'
-import { createLog, lastIndex, type RaftLog, takeUnsaved } from './log.ts'
+import { createLog, lastIndex, lastTerm, type RaftLog, takeUnsaved } from './log.ts'
 import { createHistory, inEffect, type MembershipHistory } from './membership.ts'
 import type { Progress } from './progress.ts'
 import { agreed } from './quorum.ts'
@@ -123,13 +123,15 @@ export function createRaft(config: RaftConfig, restored: Restored, random: () =>
   const log = createLog(base, entries)
   const commit = restored.commit ?? base.index
   assert(commit >= base.index && commit <= lastIndex(log), `commit ${commit} is outside the restored log`)
+  // A crash may keep entries and lose the term that was saved with them. No vote of that term can have left then.
+  const isBehind = hard.term < lastTerm(log)
   const raft: Raft = {
     config,
     random,
     log,
     history: createHistory(base, entries),
-    term: hard.term,
-    vote: hard.vote,
+    term: isBehind ? lastTerm(log) : hard.term,
+    vote: isBehind ? undefined : hard.vote,
     kind: 'follower',
     leader: undefined,
     commit,

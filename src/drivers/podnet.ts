@@ -4,6 +4,7 @@
 import { lstat, readlink } from 'node:fs/promises'
 import { CommandError } from './dataplane/command.ts'
 import { type Ip, ipIn, type Link } from './dataplane/ip.ts'
+import { addressLabel } from './dataplane/links.ts'
 
 export type PodAttachment = {
   /** The pod's network namespace as a file, for example /proc/<pid>/ns/net or /run/netns/<name>. */
@@ -59,7 +60,9 @@ export async function attachPod(options: PodAttachment, signal: AbortSignal): Pr
     await removeLink(host, name, signal)
   }
   // The route's source must be an address of the node; the dataplane puts it there, maybe after the first pod.
-  const nodeAddress = addresses.some(address => address.ip === nodePodIp) ? [] : [`addr replace ${nodePodIp}/32 dev lo`]
+  const nodeAddress = addresses.some(address => address.ip === nodePodIp)
+    ? []
+    : [`addr replace ${nodePodIp}/32 dev lo label ${addressLabel}`]
   try {
     await host.batch(
       [

@@ -14,14 +14,21 @@ export type ServiceRoute = {
   /** `<namespace>/<name>:<port name>`, for messages and for stable order. */
   readonly id: string
   readonly protocol: TransportProtocol
-  /** The cluster IP, external IPs and load balancer IPs. */
+  /** The cluster IP. */
   readonly vips: readonly string[]
+  /** External IPs and load balancer IPs: addresses that clients outside of the cluster use, like the nodePort. */
+  readonly externalVips?: readonly string[]
   readonly port: number
   readonly nodePort?: number
   /** For the cluster IP. Empty: refuse at once. */
   readonly backends: readonly Backend[]
-  /** For nodePort and external addresses, when externalTrafficPolicy is Local. */
+  /** For nodePort and external addresses, when they are others than `backends`. */
   readonly externalBackends?: readonly Backend[]
+  /**
+   * Local: `externalBackends` are on this node, the client's address is kept, and without any the packet is dropped;
+   * the cluster's own pods and nodes get `backends`. Cluster, the default: the node's address takes the client's place.
+   */
+  readonly externalPolicy?: 'Cluster' | 'Local'
   /** ClientIP affinity: how long a client keeps its backend. */
   readonly affinitySeconds?: number
 }

@@ -15,9 +15,16 @@ export type Link = {
   readonly data: Readonly<Record<string, unknown>>
 }
 
-export type Address = { readonly device: string; readonly ip: string; readonly prefix: number }
+export type Address = {
+  readonly device: string
+  readonly ip: string
+  readonly prefix: number
+  readonly label: string
+}
 
 export type Route = {
+  /** `unicast`, `unreachable`, `blackhole`, ... */
+  readonly type: string
   readonly to: string
   readonly device: string
   readonly via: string
@@ -40,8 +47,10 @@ export type Ip = {
   /** IPv4 routes of the main table. */
   routes(signal: AbortSignal): Promise<readonly Route[]>
   neighbours(device: string, signal: AbortSignal): Promise<readonly Neighbour[]>
-  /** One process for many changes; ends at the first that fails. `lines` are arguments of `ip`, one command each. */
+  /** One process for many changes, each a line of arguments of `ip`; ends at the first that fails. */
   batch(lines: readonly string[], signal: AbortSignal): Promise<void>
+  /** The same, but one that fails (the route to one bad peer) does not keep the rest from being done; rejects after all. */
+  batchAll(lines: readonly string[], signal: AbortSignal): Promise<void>
 }
 
 type Json = Readonly<Record<string, unknown>>
@@ -78,6 +87,7 @@ function routeOf(row: Json): Route {
   const metrics = Array.isArray(row['metrics']) ? objectOf(row['metrics'][0]) : {}
   const to = textOf(row['dst'])
   return {
+    type: textOf(row['type']) || 'unicast',
     to: to === 'default' || to.includes('/') ? to : `${to}/32`,
     device: textOf(row['dev']),
     via: textOf(row['gateway']),
@@ -104,7 +114,9 @@ export function ipIn(netnsPath?: string): Ip {
         return infos.flatMap(info => {
           const ip = textOf(info['local'])
           const prefix = numberOf(info['prefixlen'])
-          return ip === '' || prefix === undefined ? [] : [{ device: textOf(row['ifname']), ip, prefix }]
+          return ip === '' || prefix === undefined
+            ? []
+            : [{ device: textOf(row['ifname']), ip, prefix, label: textOf(info['label']) }]
         })
       }),
     routes: async signal => (await show(['-4', 'route', 'show', 'table', 'main'], signal)).map(routeOf),
@@ -117,6 +129,9 @@ export function ipIn(netnsPath?: string): Ip {
       })),
     batch: async (lines, signal) => {
       if (lines.length > 0) await run('ip', ['-batch', '-'], { stdin: `${lines.join('\n')}\n`, signal })
+    },
+    batchAll: async (lines, signal) => {
+      if (lines.length > 0) await run('ip', ['-force', '-batch', '-'], { stdin: `${lines.join('\n')}\n`, signal })
     },
   }
 }

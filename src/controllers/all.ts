@@ -1,0 +1,6 @@
+// The list of all controllers. Adding one is one file beside these and one line here.
+import type { Controller } from './controller.ts'
+import { deploymentController } from './deployment.ts'
+import { replicaSetController } from './replicaset.ts'
+
+export const controllers: readonly Controller[] = [deploymentController, replicaSetController]

@@ -19,6 +19,8 @@ export type Told = {
   readonly type: 'Normal' | 'Warning'
   readonly reason: string
   readonly message: string
+  /** The part of the object that is meant: spec.containers{web}. */
+  readonly fieldPath?: string
 }
 
 export type EventWrite =
@@ -50,7 +52,8 @@ export function referenceTo(object: KubeObject): ObjectReference {
   }
 }
 
-export function eventLog(component: string): EventLog {
+/** `host`: the node that the component runs on, if it speaks for one. */
+export function eventLog(component: string, host?: string): EventLog {
   type Known = { readonly namespace: string; readonly name: string; readonly count: number }
   const known = new Map<string, Known>()
   const alike = new Map<string, { readonly sinceMs: number; readonly messages: Set<string> }>()
@@ -77,10 +80,10 @@ export function eventLog(component: string): EventLog {
 
   return {
     tell(told, nowMs) {
-      const { about, type, reason } = told
+      const { about, type, reason, fieldPath } = told
       const isCombined = combined(told, nowMs)
       const message = isCombined ? `(combined from similar events): ${told.message}` : told.message
-      const key = `${about.metadata.uid} ${type} ${reason} ${isCombined ? '' : told.message}`
+      const key = `${about.metadata.uid} ${fieldPath ?? ''} ${type} ${reason} ${isCombined ? '' : told.message}`
       if (!spend(about.metadata.uid, nowMs)) return undefined
       const before = known.get(key)
       if (before !== undefined) {
@@ -95,13 +98,13 @@ export function eventLog(component: string): EventLog {
       const now = rfc3339(nowMs)
       const event: Draft<Event> = {
         metadata: { name, namespace },
-        involvedObject: referenceTo(about),
+        involvedObject: { ...referenceTo(about), ...(fieldPath !== undefined && { fieldPath }) },
         type,
         reason,
         message,
-        source: { component },
+        source: { component, ...(host !== undefined && { host }) },
         reportingComponent: component,
-        reportingInstance: '',
+        reportingInstance: host ?? '',
         firstTimestamp: now,
         lastTimestamp: now,
         count: 1,

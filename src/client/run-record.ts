@@ -22,8 +22,9 @@ export function recorder(
   client: Client,
   component: string,
   signal: AbortSignal,
+  host?: string,
 ): Recorder {
-  const log = eventLog(component)
+  const log = eventLog(component, host)
   let waiting = 0
   let last = Promise.resolve()
 

@@ -4,7 +4,7 @@
 import type { ObjectOf } from '../api/kind.ts'
 import type { pod as podKind } from '../api/kinds/pod.ts'
 import type { Container, EphemeralContainer, LifecycleHandler } from '../api/types/container.ts'
-import { parseTimeMs } from '../lib/time.ts'
+import { timeMs } from '../client/objects.ts'
 import type { Observed, ObservedContainer } from '../world/runtime.ts'
 import { containerHash } from './hash.ts'
 import { backoffAfter, historyOf, inSandbox, restartAtMs } from './history.ts'
@@ -65,7 +65,7 @@ const nothing: Plan = { steps: [], againAtMs: undefined, ended: undefined }
 export function plan(pod: Pod | undefined, observed: Observed | undefined, verdicts: Verdicts, nowMs: number): Plan {
   if (pod === undefined) return takeAway(observed, undefined, orphanGraceMs)
   if (pod.metadata.deletionTimestamp !== undefined) {
-    const deadlineMs = parseTimeMs(pod.metadata.deletionTimestamp)
+    const deadlineMs = timeMs(pod.metadata.deletionTimestamp)
     return takeAway(observed, pod, Math.max(deadlineMs - nowMs, 0))
   }
   const ended = endOf(pod, observed, verdicts, nowMs)
@@ -108,7 +108,7 @@ function endOf(pod: Pod, observed: Observed | undefined, verdicts: Verdicts, now
   }
   const { activeDeadlineSeconds } = pod.spec
   if (activeDeadlineSeconds !== undefined && pod.status.startTime !== undefined) {
-    if (nowMs >= parseTimeMs(pod.status.startTime) + activeDeadlineSeconds * 1_000) {
+    if (nowMs >= timeMs(pod.status.startTime) + activeDeadlineSeconds * 1_000) {
       const text = 'Pod was active on the node longer than the specified deadline'
       return { phase: 'Failed', reason: 'DeadlineExceeded', message: text }
     }
@@ -271,5 +271,5 @@ function stop(one: ObservedContainer, pod: Pod | undefined, graceMs: number, why
 function deadlineOf(pod: Pod): number | undefined {
   const { activeDeadlineSeconds } = pod.spec
   if (activeDeadlineSeconds === undefined || pod.status.startTime === undefined) return undefined
-  return parseTimeMs(pod.status.startTime) + activeDeadlineSeconds * 1_000
+  return timeMs(pod.status.startTime) + activeDeadlineSeconds * 1_000
 }

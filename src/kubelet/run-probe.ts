@@ -180,6 +180,12 @@ export function openProber(
         controller.abort()
         asking.delete(key)
       }
+      const alive = new Set((observed?.containers ?? []).map(one => one.id))
+      for (const [key, one] of wanted) {
+        if (alive.has(one.containerId)) continue
+        wanted.delete(key)
+        states.delete(key)
+      }
       for (const one of list) {
         if (asking.has(one.key)) continue
         const controller = new AbortController()

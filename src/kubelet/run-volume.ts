@@ -5,7 +5,7 @@ import * as fs from 'node:fs/promises'
 import * as path from 'node:path'
 import { promisify } from 'node:util'
 import { ConfigError } from './env.ts'
-import { canonical, fnv1a } from './hash.ts'
+import { shortHash } from './hash.ts'
 import type { PlannedVolume, VolumeFile } from './volume.ts'
 
 const exec = promisify(execFile)
@@ -84,7 +84,7 @@ async function hostPath(at: string, type: string): Promise<string> {
 /** The layout of a Kubernetes volume: <file> -> ..data/<file>, ..data -> ..<stamp>, one rename swaps all. */
 async function publish(at: string, files: readonly VolumeFile[], fsGroup: number | undefined): Promise<void> {
   await fs.mkdir(at, { recursive: true, mode: 0o755 })
-  const stamp = `..${fnv1a(canonical(files))}${files.length.toString(16)}`
+  const stamp = `..${shortHash(files)}${files.length.toString(16)}`
   const data = path.join(at, '..data')
   const current = await fs.readlink(data).catch(() => undefined)
   if (current === stamp) return

@@ -10,18 +10,17 @@ import { serviceAccount as serviceAccountKind } from '../api/kinds/serviceaccoun
 import type { LifecycleHandler } from '../api/types/container.ts'
 import type { Client } from '../client/client.ts'
 import { text } from '../lib/bytes.ts'
-import { parseTimeMs } from '../lib/time.ts'
+import { sameJson } from '../lib/canonical.ts'
+import { parseRfc3339 } from '../lib/duration.ts'
 import { type ContainerRuntime, type Observed, RuntimeError } from '../world/runtime.ts'
 import type { World } from '../world/world.ts'
 import { nextAddress } from './address.ts'
 import type { Refusal } from './admission.ts'
 import { ConfigError, type ConfigMap, type References, type Secret, type Service } from './env.ts'
-import { canonical } from './hash.ts'
 import { historyOf } from './history.ts'
 import { type Pod, plan, type Step } from './plan.ts'
 import { verdictsOf } from './probes.ts'
 import type { KubeletConfig } from './run.ts'
-import type { Recorder } from './run-events.ts'
 import { ask, openProber } from './run-probe.ts'
 import { podFolder, resolveSubPath, writeVolume } from './run-volume.ts'
 import { containerSpecOf, hostsFileOf, sandboxOf } from './spec.ts'
@@ -41,7 +40,7 @@ export type Context = {
   readonly client: Client
   readonly runtime: ContainerRuntime
   readonly signal: AbortSignal
-  readonly record: Recorder
+  record(pod: Pod, type: 'Normal' | 'Warning', reason: string, message: string, container?: string): void
   refresh(): Promise<void>
   announce(): void
   podOf(uid: string): Pod | undefined
@@ -235,8 +234,8 @@ export function openWorker(context: Context, uid: string): Worker {
   async function createSandbox(pod: Pod, attempt: number): Promise<void> {
     await writeVolumes(pod, undefined)
     let ip: string | undefined
-    if (runtime.capabilities.podNetwork && pod.spec.hostNetwork !== true) {
-      const podCidr = context.node()?.spec.podCIDR
+    const podCidr = context.node()?.spec.podCIDR
+    if (givesAddresses(podCidr) && pod.spec.hostNetwork !== true) {
       if (podCidr === undefined) throw new RuntimeError('FailedCreatePodSandBox', 'this node has no pod CIDR yet')
       ip = nextAddress(podCidr, context.usedIps(), lastAddress)
       if (ip === undefined) throw new RuntimeError('FailedCreatePodSandBox', `no address is free in ${podCidr}`)
@@ -265,8 +264,13 @@ export function openWorker(context: Context, uid: string): Worker {
     }
   }
 
+  /** Without a pod network, pods on a loopback range still have addresses of their own, if they bind to them. */
+  function givesAddresses(podCidr: string | undefined): boolean {
+    return runtime.capabilities.podNetwork || podCidr?.startsWith('127.') === true
+  }
+
   function addressWithoutNetwork(): string | undefined {
-    return runtime.capabilities.podNetwork ? undefined : config.node.ip
+    return givesAddresses(context.node()?.spec.podCIDR) ? undefined : config.node.ip
   }
 
   /** Makes every volume there; gives where each lies. `only` limits it to those that may have changed. */
@@ -313,8 +317,8 @@ export function openWorker(context: Context, uid: string): Worker {
       const issued = await client.post(serviceAccountKind, account, 'token', request, deadline.signal)
       const { status } = issued as { status?: { token?: string; expirationTimestamp?: string } }
       if (status?.token === undefined) throw new ConfigError('the API issued no service account token')
-      const expiresMs = parseTimeMs(status.expirationTimestamp ?? '')
-      const lifeMs = Number.isNaN(expiresMs) ? wish.expirationSeconds * 1_000 : expiresMs - nowMs
+      const expiresMs = parseRfc3339(status.expirationTimestamp ?? '')
+      const lifeMs = expiresMs === undefined ? wish.expirationSeconds * 1_000 : expiresMs - nowMs
       tokens.set(key, { text: status.token, renewAtMs: nowMs + lifeMs * 0.8 })
     }
   }
@@ -525,10 +529,10 @@ export function openWorker(context: Context, uid: string): Worker {
       nowMs: world.clock.nowMs(),
     })
     const withIp =
-      status.podIP === undefined && !runtime.capabilities.podNetwork && observed?.sandbox?.running === true
+      status.podIP === undefined && addressWithoutNetwork() !== undefined && observed?.sandbox?.running === true
         ? { ...status, podIP: config.node.ip, podIPs: [{ ip: config.node.ip }] }
         : status
-    if (canonical(withIp) === canonical(pod.status)) return
+    if (sameJson(withIp, pod.status)) return
     using deadline = world.clock.deadline(10_000, stopping)
     try {
       const written = await client.updateStatus(podKind, { ...pod, status: withIp }, deadline.signal)

@@ -7,6 +7,7 @@ import { secret as secretKind } from '../api/kinds/secret.ts'
 import { service as serviceKind } from '../api/kinds/service.ts'
 import type { Client } from '../client/client.ts'
 import { follow } from '../client/run-follow.ts'
+import { recorder } from '../client/run-record.ts'
 import type { Gossip, LiveEndpoint } from '../gossip/gossip.ts'
 import { aborted, onAbort } from '../lib/abort.ts'
 import type { MeshStream } from '../world/network.ts'
@@ -14,10 +15,9 @@ import type { ContainerRuntime, Observed } from '../world/runtime.ts'
 import type { World } from '../world/world.ts'
 import { type Allocatable, refusalOf } from './admission.ts'
 import type { Pod } from './plan.ts'
-import { recorder } from './run-events.ts'
 import { serveStream } from './run-serve.ts'
 import { podFolder, removePodFolder } from './run-volume.ts'
-import { type Node, openWorker, type Worker } from './run-worker.ts'
+import { type Context, type Node, openWorker, type Worker } from './run-worker.ts'
 import type { NodeFacts } from './spec.ts'
 
 /** Without any hint, look at the runtime again after this long: a missed event costs no more. */
@@ -53,7 +53,7 @@ export function openKubelet(
   const configMaps = follow(world, client, configMapKind, {}, {}, signal)
   const secrets = follow(world, client, secretKind, {}, {}, signal)
   const services = follow(world, client, serviceKind, {}, {}, signal)
-  const events = recorder(world, client, config.node.name, signal)
+  const events = recorder(world, client, 'kubelet', signal, config.node.name)
 
   let observed: ReadonlyMap<string, Observed> = new Map()
   const workers = new Map<string, Worker>()
@@ -124,7 +124,7 @@ export function openKubelet(
     gossip.announce(live)
   }
 
-  const context = {
+  const context: Context = {
     world: { ...world, log },
     config,
     client,
@@ -132,7 +132,14 @@ export function openKubelet(
     signal,
     refresh,
     announce,
-    record: events.record,
+    record: (...[about, type, reason, message, container]: Parameters<Context['record']>) =>
+      events.tell({
+        about,
+        type,
+        reason,
+        message,
+        ...(container !== undefined && { fieldPath: `spec.containers{${container}}` }),
+      }),
     podOf,
     observedOf: (uid: string) => observed.get(uid),
     refusalOf: (uid: string) => refused.get(uid),
@@ -194,7 +201,7 @@ export function openKubelet(
     using _nodes = nodes.onChange(wakeAll)
     await Promise.all([relist(), hints()])
     await Promise.all([...workers.values()].map(worker => worker.done))
-    await events.done()
+    await events.idle()
   }
 
   return {

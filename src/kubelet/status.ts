@@ -3,7 +3,7 @@
 // https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/
 import type { Container, EphemeralContainer } from '../api/types/container.ts'
 import type { ContainerState, ContainerStatus, PodCondition, PodStatus } from '../api/types/podstatus.ts'
-import { formatTime } from '../lib/time.ts'
+import { rfc3339 } from '../lib/duration.ts'
 import type { Observed, ObservedContainer } from '../world/runtime.ts'
 import { backoffAfter, historyOf, inSandbox, restartAtMs } from './history.ts'
 import type { Ended, Pod } from './plan.ts'
@@ -41,7 +41,7 @@ export function statusOf(pod: Pod, observed: Observed | undefined, input: Status
     hostIP: input.nodeIp,
     hostIPs: [{ ip: input.nodeIp }],
     ...(ip !== undefined && { podIP: ip, podIPs: [{ ip }] }),
-    startTime: pod.status.startTime ?? formatTime(input.nowMs),
+    startTime: pod.status.startTime ?? rfc3339(input.nowMs),
     qosClass: pod.status.qosClass ?? qosOf(pod.spec),
     ...(init.length > 0 && { initContainerStatuses: init }),
     containerStatuses: apps,
@@ -136,7 +136,7 @@ function statesOf(
   const earlier = previous === undefined ? undefined : terminated(previous, input)
   const { state } = newest
   if (state.kind === 'running') {
-    return { state: { running: { startedAt: formatTime(state.startedMs) } }, lastState: earlier }
+    return { state: { running: { startedAt: rfc3339(state.startedMs) } }, lastState: earlier }
   }
   const why = input.waiting.get(container.name)
   if (state.kind === 'created') {
@@ -178,8 +178,8 @@ function terminated(container: ObservedContainer, input: StatusInput): Container
       ...(state.signal !== undefined && { signal: state.signal }),
       reason: state.oomKilled && state.exitCode === 137 ? 'OOMKilled' : state.exitCode === 0 ? 'Completed' : 'Error',
       ...(message !== undefined && message !== '' && { message }),
-      startedAt: formatTime(state.startedMs),
-      finishedAt: formatTime(state.finishedMs),
+      startedAt: rfc3339(state.startedMs),
+      finishedAt: rfc3339(state.finishedMs),
       containerID: container.statusId,
     },
   }
@@ -253,7 +253,7 @@ function condition(wanted: Wanted, pod: Pod, nowMs: number): PodCondition {
   return {
     type: wanted.type,
     status,
-    lastTransitionTime: moved ? formatTime(nowMs) : (before?.lastTransitionTime ?? formatTime(nowMs)),
+    lastTransitionTime: moved ? rfc3339(nowMs) : (before?.lastTransitionTime ?? rfc3339(nowMs)),
     ...why,
   }
 }

@@ -1,6 +1,6 @@
 // Who this machine is: an Ed25519 key on disk, in libp2p's protobuf form. The peer ID is the hash of its public half, so whoever
 // holds the file is this peer: it is made for one user alone and refused when others may read it.
-import { open, readFile, link, mkdir, rm, stat } from 'node:fs/promises'
+import { link, mkdir, open, readFile, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from '@libp2p/crypto/keys'
 import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id'

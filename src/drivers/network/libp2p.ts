@@ -48,11 +48,13 @@ type Mode = 'send' | 'ask' | 'open'
 const streamCountMax: Readonly<Record<Mode, number>> = { send: 4, ask: 1024, open: 2048 }
 const strangerStreamCountMax = 8
 /** A whole question must have come by then; an answer may take as long as its asker waits. */
-const readQuestionMs = 60_000, readStrangerQuestionMs = 10_000
+const readQuestionMs = 60_000,
+  readStrangerQuestionMs = 10_000
 /** After its handler returned, the other side may finish reading for this long. */
 const lingerMs = 10_000
 const introduceAgainMs = 5_000
-const discoveredCountMax = 256, discoveredAddressCountMax = 16
+const discoveredCountMax = 256,
+  discoveredAddressCountMax = 16
 
 export type NetworkConfig = {
   /** The libp2p protobuf form, as drivers/identity.ts gives it. */

@@ -1,10 +1,12 @@
 // A libp2p stream as a MeshStream: bytes pulled by the reader, written when there is room. The library's stream is an event
-// target with three traps, handled here and nowhere else:
+// target with four traps, handled here and nowhere else:
 // - its onDrain() promise is made once and stays resolved, so the second wait would not wait: we listen to `drain` itself;
 // - pausing inside a `message` event that resume() fired leaves the muxer's window open and overruns the read buffer: we
 //   pause in the next microtask;
 // - a lost connection looks like a clean end, except that the other side's "no more" (`remoteCloseWrite`) never came: only
-//   with it is the end an end, without it the stream broke.
+//   with it is the end an end, without it the stream broke;
+// - `end` fires once, and may have fired while the protocol was negotiated, with bytes that came early pushed back after
+//   it: we look at the read buffer instead.
 import type { Stream } from '@libp2p/interface'
 import type { Bytes } from '../../lib/bytes.ts'
 import { MeshError, type MeshStream, type PeerId } from '../../world/network.ts'
@@ -27,7 +29,7 @@ export function meshStream(stream: Stream, remote: PeerId): LiveStream {
   /** The other side said that nothing more comes. */
   let announced = stream.status === 'open' && stream.remoteWriteStatus === 'closed'
   /** All that came has been handed to us. */
-  let ended = announced && stream.readBufferLength === 0
+  let ended = false
   let broken: Error | undefined
   let wakeReader = () => {}
   let wakeWriters: (() => void)[] = []
@@ -60,13 +62,16 @@ export function meshStream(stream: Stream, remote: PeerId): LiveStream {
     }
   }
 
+  function lookForEnd(): void {
+    if (ended || !announced || stream.readBufferLength > 0) return
+    ended = true
+    resolveRemoteEnded()
+    wakeReader()
+  }
+
   stream.addEventListener('remoteCloseWrite', () => {
     announced = true
-  })
-  stream.addEventListener('end', () => {
-    ended = true
-    if (announced) resolveRemoteEnded()
-    wake()
+    lookForEnd()
   })
   stream.addEventListener('drain', wake)
   stream.addEventListener('close', event => {
@@ -75,7 +80,7 @@ export function meshStream(stream: Stream, remote: PeerId): LiveStream {
     } else if (!announced) {
       fail(new MeshError('broken', `the connection to ${remote} was lost`))
     } else {
-      resolveRemoteEnded()
+      lookForEnd()
       resolveClosed(undefined)
       wake()
     }
@@ -89,9 +94,10 @@ export function meshStream(stream: Stream, remote: PeerId): LiveStream {
         if (queuedBytes > readQueueBytesMax) setPaused(true)
       })
     }
+    lookForEnd()
     wakeReader()
   })
-  if (announced && ended) resolveRemoteEnded()
+  lookForEnd()
   if (stream.status !== 'open' && stream.status !== 'closing') fail(new MeshError('broken', 'the stream broke'))
 
   return {
@@ -108,7 +114,7 @@ export function meshStream(stream: Stream, remote: PeerId): LiveStream {
           continue
         }
         if (broken !== undefined) throw broken
-        if (ended && announced) return
+        if (ended) return
         await new Promise<void>(resolve => {
           wakeReader = resolve
         })

@@ -3,7 +3,7 @@
 import { lastIndex, lastTerm } from './log.ts'
 import { tally } from './quorum.ts'
 import { becomeLeader } from './replication.ts'
-import { becomeFollower, isVoter, membership, type Raft, resetTimer } from './state.ts'
+import { becomeFollower, committedMembership, isVoter, membership, type Raft, resetTimer } from './state.ts'
 import type { Index, MemberId, Message, Term } from './types.ts'
 
 type VoteRequest = Extract<Message, { kind: 'vote' | 'preVote' }>
@@ -18,9 +18,13 @@ export function tickElection(raft: Raft): void {
   else if (raft.kind !== 'follower') becomeFollower(raft, raft.term, undefined)
 }
 
-/** A witness only votes; learners and members that are removed have no vote to campaign with. */
+/**
+ * A witness only votes, learners have no vote to campaign with. A voter that is taken out by an entry that is not yet
+ * committed may be the only one with the newest log, so it is still needed (dissertation 4.2.2).
+ */
 function mayCampaign(raft: Raft): boolean {
-  return isVoter(raft) && !raft.config.witness
+  if (raft.config.witness) return false
+  return isVoter(raft) || committedMembership(raft).voters.includes(raft.config.self)
 }
 
 /** Our connection to `member` is gone. If it leads, do not wait for the time-out; the jitter keeps peers from colliding. */
@@ -89,7 +93,7 @@ function isUpToDate(raft: Raft, candidate: { lastIndex: Index; lastTerm: Term })
  * it is the candidate that counts only its voters. Removed ones are not.
  */
 export function onVoteRequest(raft: Raft, from: MemberId, message: VoteRequest): void {
-  if (membership(raft).removed.includes(from)) return
+  if (committedMembership(raft).removed.includes(from)) return
   const isTransfer = message.kind === 'vote' && message.transfer
   if (!isTransfer && isSticky(raft, from)) return
   if (message.kind === 'preVote') onPreVote(raft, from, message)

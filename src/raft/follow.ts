@@ -102,7 +102,9 @@ export function onSnapshot(raft: Raft, from: MemberId, message: Extract<Message,
 /** The disk holds the snapshot now and nothing after it. */
 export function onInstalled(raft: Raft, snapshot: SnapshotMeta): void {
   assert(wantsSnapshot(raft, snapshot), `installed a snapshot at ${snapshot.index} that was not wanted`)
-  const { index, membership } = snapshot
+  const { index, term, membership } = snapshot
+  // It may come before any message of its term.
+  if (term > raft.term) becomeFollower(raft, term, undefined)
   reset(raft.log, snapshot)
   // The snapshot's membership, not ours: keeping ours made disjoint majorities elsewhere (openraft#1808).
   raft.history.splice(0, raft.history.length, { index, membership })

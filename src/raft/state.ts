@@ -2,7 +2,7 @@
 
 import { assert } from '../lib/assert.ts'
 import { createLog, lastIndex, lastTerm, type RaftLog, takeUnsaved } from './log.ts'
-import { createHistory, inEffect, type MembershipHistory } from './membership.ts'
+import { createHistory, inEffect, type MembershipHistory, membershipAt } from './membership.ts'
 import type { Progress } from './progress.ts'
 import { agreed } from './quorum.ts'
 import type {
@@ -161,6 +161,11 @@ export function membership(raft: Raft): Membership {
   return inEffect(raft.history)
 }
 
+/** The newest membership that nothing can undo. */
+export function committedMembership(raft: Raft): Membership {
+  return membershipAt(raft.history, raft.commit)
+}
+
 export function isVoter(raft: Raft): boolean {
   return membership(raft).voters.includes(raft.config.self)
 }
@@ -217,8 +222,7 @@ export function role(raft: Raft): Role {
   if (raft.kind !== 'follower') return { kind: 'candidate', term, leader, serving }
   if (isVoter(raft)) return { kind: 'follower', term, leader, serving }
   // Only a committed removal is final: until then a new leader may undo it.
-  const committed = raft.history.findLast(at => at.index <= raft.commit)
-  const isRemoved = committed?.membership.removed.includes(self) ?? false
+  const isRemoved = committedMembership(raft).removed.includes(self)
   return { kind: isRemoved ? 'removed' : 'learner', term, leader, serving }
 }
 

@@ -239,25 +239,27 @@ export function runCore(
       finishStep(node, effects)
       return
     }
-    const first = save.entries[0]
-    checker.saves(node.id, save.hard, save.entries, first === undefined ? undefined : termAt(raft.log, first.index - 1))
     node.unfinished = save
     if (faults.sendBeforeSave === true) for (const { to, message } of effects.send) send(node, to, message)
     whenIdle(node, isHealed ? 1 : between(0.1, swarm.saveMsMax), () => {
       node.unfinished = undefined
-      write(node.disk, save.hard, save.entries)
+      write(node, save.hard, save.entries)
       const last = save.entries[save.entries.length - 1]
       if (last !== undefined) node.inbox.unshift({ kind: 'durable', index: last.index, term: last.term })
       finishStep(node, effects)
     })
   }
 
-  function write(disk: Stored, hard: HardState, entries: readonly Entry[]): void {
+  /** What is on the disk counts; what was lost with an unfinished save was never promised. */
+  function write({ id, disk }: Node, hard: HardState, entries: readonly Entry[]): void {
     disk.hard = hard
     const [first] = entries
-    if (first === undefined) return
-    disk.entries.length = first.index - disk.base.index - 1
-    disk.entries.push(...entries)
+    if (first !== undefined) {
+      disk.entries.length = first.index - disk.base.index - 1
+      disk.entries.push(...entries)
+    }
+    const before = first === undefined ? undefined : disk.entries[first.index - disk.base.index - 2]
+    checker.saves(id, hard, entries, before?.term)
   }
 
   function finishStep(node: Node, effects: Effects): void {
@@ -372,7 +374,7 @@ export function runCore(
     if (unfinished !== undefined) {
       // Of an unfinished save any beginning of the entries may be there, with or without the hard state.
       const kept = unfinished.entries.slice(0, random.below(unfinished.entries.length + 1))
-      write(disk, random.chance(0.5) ? unfinished.hard : disk.hard, kept)
+      write(node, random.chance(0.5) ? unfinished.hard : disk.hard, kept)
     }
     trace.note(`${node.id} crashes`)
     notice(node)

@@ -45,7 +45,7 @@ describe.skipIf(cannotRun())('nftables', { timeout: 120_000 }, () => {
   const apply = (host: Host, ...services: readonly ServiceRoute[]) =>
     host.ask({ kind: 'apply', table: table(services) })
   /** The names that answer, in order, over `times` connections. */
-  async function answers(client: Actor, ip: string, port: number, times = 24): Promise<readonly string[]> {
+  async function answers(client: Actor, ip: string, port: number, times = 40): Promise<readonly string[]> {
     const names = new Set<string>()
     for (let i = 0; i < times; i++) names.add((await client.ask({ kind: 'tcp', ip, port })).split(' ')[0] ?? '')
     return [...names].sort()
@@ -120,7 +120,7 @@ describe.skipIf(cannotRun())('nftables', { timeout: 120_000 }, () => {
     expect(await answers(p2, '10.99.0.200', 80)).toEqual(['p1', 'p3'])
   })
 
-  test('ClientIP affinity keeps a client with its endpoint, through changes and a new agent, while the endpoint lives', async () => {
+  test('ClientIP affinity keeps a client with its endpoint, through changes and replacements of the table, while the endpoint lives', async () => {
     const sticky = (pods: readonly Pod[]) => route(h1, pods, { affinitySeconds: 600, nodePort: 30_082 })
     await apply(h1, sticky([p1, p2, p3]))
     const [first] = await answers(p1, '10.96.0.50', 80, 1)

@@ -84,28 +84,22 @@ export function openNftables(
 
   const nft = (text: string, signal: AbortSignal) => command('nft', ['-f', '-'], { stdin: text, signal })
 
+  /** The clients that sets of affinity hold, as nft shows them and takes them again: `10.42.1.9 expires 9m58s992ms`. */
   async function rememberedClients(signal: AbortSignal): Promise<ReadonlyMap<string, readonly string[]>> {
     const clients = new Map<string, readonly string[]>()
-    let names: readonly string[]
+    if (!(await stillThere(signal))) return clients
     try {
-      const listed = await command('nft', ['-t', 'list', 'table', 'ip', table], { signal })
-      names = [...listed.matchAll(/\bset (a-[0-9a-f-]+) \{/g)].map(match => match[1] ?? '')
-      if (names.length === 0) return clients
-      const sets = await nft(names.map(name => `list set ip ${table} ${name}\n`).join(''), signal)
+      const sets = await command('nft', ['list', 'sets', 'table', 'ip', table], { signal })
       for (const [, name = '', body = ''] of sets.matchAll(/\bset (a-[0-9a-f-]+) \{([\s\S]*?)\n\t\}/g)) {
-        const elements = /elements = \{([^}]*)\}/.exec(body)?.[1] ?? ''
+        const elements = /elements = \{([^}]*)\}/.exec(body)?.[1]?.split(',') ?? []
         clients.set(
           name,
-          elements
-            .split(',')
-            .map(entry => entry.trim())
-            .filter(entry => entry !== ''),
+          elements.map(entry => entry.trim().replace(/\s+/g, ' ')),
         )
       }
     } catch (error) {
-      // No such table is the usual case of a first start; anything else costs clients their endpoint, not the service.
-      if (!(error instanceof CommandError) || !/No such file/.test(error.stderr))
-        log.warn('session affinity is forgotten', { error: String(error) })
+      // It costs clients their endpoint, not the service.
+      log.warn('session affinity is forgotten', { error: String(error) })
     }
     return clients
   }

@@ -215,13 +215,13 @@ function makeSet(wanted: Deployment, old: readonly ReplicaSet[], view: View<Repl
   const taken = view.get(wanted.metadata.namespace, name)
   if (taken !== undefined) {
     // Ours and equal: the selector just does not see it yet. Else the name is spent, and the next hash is tried.
-    if (isControlledBy(taken, wanted) && sameTemplate(taken.spec.template ?? {}, template)) return nothing
+    if (isControlledBy(taken, wanted) && sameTemplate(taken.spec.template, template)) return nothing
     const status = { ...wanted.status, collisionCount: (wanted.status.collisionCount ?? 0) + 1 }
     return { changes: [updateStatus(deployment, { ...wanted, status })] }
   }
   const revision = Math.max(0, ...old.map(revisionOf)) + 1
   const replicas = newSetSize(wanted, 0, sum(old, sizeOf))
-  const labels = { ...template.metadata?.labels, [hashLabel]: hash }
+  const labels = { ...template.metadata.labels, [hashLabel]: hash }
   const made: Draft<ReplicaSet> = {
     metadata: {
       name,

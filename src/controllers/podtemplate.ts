@@ -8,9 +8,13 @@ import type { PodTemplateSpec } from '../api/types/podspec.ts'
 /** Room is left for the suffix of five characters that the server adds to `generateName`. */
 const generateNameMax = 253 - 5
 
-export function podFromTemplate(owner: KubeObject, template: PodTemplateSpec, reference: OwnerReference): Draft<Pod> {
+export function podFromTemplate(
+  owner: KubeObject,
+  template: PodTemplateSpec | undefined,
+  reference: OwnerReference,
+): Draft<Pod> {
   const { namespace, name } = owner.metadata
-  const { labels, annotations, finalizers } = template.metadata ?? {}
+  const { labels, annotations, finalizers } = template?.metadata ?? {}
   return {
     metadata: {
       generateName: `${name.slice(0, generateNameMax - 1)}-`,
@@ -20,6 +24,6 @@ export function podFromTemplate(owner: KubeObject, template: PodTemplateSpec, re
       ...(finalizers && { finalizers }),
       ownerReferences: [reference],
     },
-    ...(template.spec && { spec: template.spec }),
+    ...(template && { spec: template.spec }),
   }
 }

@@ -57,7 +57,7 @@ function resize(set: ReplicaSet, active: readonly Pod[], sets: View<ReplicaSet>,
   const difference = set.spec.replicas - active.length
   if (difference > 0) {
     const reference = controllerReference(replicaSet, set)
-    const made = podFromTemplate(set, set.spec.template ?? {}, reference)
+    const made = podFromTemplate(set, set.spec.template, reference)
     return Array.from({ length: Math.min(difference, burstReplicas) }, () => create(pod, made, set))
   }
   if (difference === 0) return []
@@ -109,7 +109,7 @@ function restarts(one: Pod): number {
 }
 
 function statusOf(set: ReplicaSet, active: readonly Pod[], context: Context, resizing: boolean): ReplicaSetStatus {
-  const templateLabels = requirementsOf({ matchLabels: set.spec.template?.metadata?.labels ?? {} }) ?? []
+  const templateLabels = requirementsOf({ matchLabels: set.spec.template?.metadata.labels ?? {} }) ?? []
   const minReadySeconds = set.spec.minReadySeconds ?? 0
   return {
     replicas: active.length,

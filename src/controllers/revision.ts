@@ -39,7 +39,7 @@ export function templateHash(template: PodTemplateSpec, collisionCount: number |
 
 function withoutHash(template: PodTemplateSpec): PodTemplateSpec {
   const { [hashLabel]: _, ...labels } = template.metadata?.labels ?? {}
-  return { ...template, metadata: { ...template.metadata, labels } as NonNullable<PodTemplateSpec['metadata']> }
+  return { ...template, metadata: { ...template.metadata, labels } }
 }
 
 // A template stays the same object for as long as its owner is unchanged in the view: spell it once.
@@ -53,8 +53,8 @@ function templateText(template: PodTemplateSpec): string {
   return text
 }
 
-export function sameTemplate(a: PodTemplateSpec, b: PodTemplateSpec): boolean {
-  return templateText(a) === templateText(b)
+export function sameTemplate(a: PodTemplateSpec | undefined, b: PodTemplateSpec): boolean {
+  return a !== undefined && templateText(a) === templateText(b)
 }
 
 export function byCreation(a: ReplicaSet, b: ReplicaSet): number {
@@ -63,7 +63,7 @@ export function byCreation(a: ReplicaSet, b: ReplicaSet): number {
 
 /** The oldest set of the present template: a stale view may have made two. */
 export function newSetOf(deployment: Deployment, sets: readonly ReplicaSet[]): ReplicaSet | undefined {
-  return sets.toSorted(byCreation).find(set => sameTemplate(set.spec.template ?? {}, deployment.spec.template))
+  return sets.toSorted(byCreation).find(set => sameTemplate(set.spec.template, deployment.spec.template))
 }
 
 export function revisionOf(object: { readonly metadata: ReplicaSet['metadata'] }): number {

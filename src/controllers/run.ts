@@ -18,7 +18,7 @@ import type { Inputs } from './inputs.ts'
 
 const retry = { firstMs: 50, mostMs: 60_000 }
 /** An own write that the view does not show for so long is no longer waited for. */
-export const settleTimeoutMs = 10_000
+export const settleTimeoutMs = 60_000
 const parallelDeletes = 16
 const parallelCreatesMax = 32
 

@@ -1,5 +1,6 @@
 // Who this machine is: an Ed25519 key on disk, in libp2p's protobuf form. The peer ID is the hash of its public half, so whoever
 // holds the file is this peer: it is made for one user alone and refused when others may read it.
+import { randomUUID } from 'node:crypto'
 import { link, mkdir, open, readFile, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from '@libp2p/crypto/keys'
@@ -27,7 +28,7 @@ export async function loadIdentity(path: string): Promise<Identity> {
   const fresh = privateKeyToProtobuf(await generateKeyPair('Ed25519'))
   // Written aside and linked into place: link() fails when the name is taken, so two processes that start at once agree on
   // one key, and a crash leaves no half key under the name.
-  const aside = `${path}.${process.pid}.${Date.now()}.new`
+  const aside = `${path}.${randomUUID()}.new`
   const file = await open(aside, 'wx', 0o600)
   try {
     try {

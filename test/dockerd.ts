@@ -1,5 +1,5 @@
 // A Docker daemon of the test's own: it shares nothing with one that the machine may run, and touches no firewall.
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
@@ -57,9 +57,19 @@ export async function startDockerd(prefix: string): Promise<Dockerd> {
     start,
     async stop() {
       await end('SIGTERM')
+      unmountBelow(folder)
       rmSync(folder, { recursive: true, force: true })
     },
   }
+}
+
+/** A daemon that may restart its containers leaves mounts behind. */
+function unmountBelow(folder: string): void {
+  const targets = readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .map(line => line.split(' ')[4] ?? '')
+    .filter(target => target === folder || target.startsWith(`${folder}/`))
+  for (const target of targets.toReversed()) spawnSync('umount', ['-l', target])
 }
 
 function ping(socketPath: string): Promise<boolean> {

@@ -40,7 +40,12 @@ export function busyboxEntries(): readonly TarEntry[] {
 
 /** busybox as a docker-archive, 2 MB. `user` is what the image names as its USER. */
 export function busyboxArchive(name = 'busybox:test', user = ''): Bytes {
-  const config = { Cmd: ['sh'], Env: ['PATH=/bin', 'FROM_IMAGE=yes'], WorkingDir: '/', ...(user === '' ? {} : { User: user }) }
+  const config = {
+    Cmd: ['sh'],
+    Env: ['PATH=/bin', 'FROM_IMAGE=yes'],
+    WorkingDir: '/',
+    ...(user === '' ? {} : { User: user }),
+  }
   return dockerArchive(name, processorHere(), tar(busyboxEntries()), config)
 }
 

@@ -19,7 +19,7 @@ if (insideNamespaces('test/conformance/runtime-docker.test.ts', 'frt', missing()
     name: 'docker',
     can: { podNetwork: true, isolation: true, mounts: true },
     port: 8_080,
-    echoServer: (address, port) => ['nc', '-l', '-p', String(port), '-s', address, '-e', 'cat'],
+    echoServer: (address, port) => ['nc', '-l', '-p', String(port), address, '-e', 'cat'],
     async start() {
       const dockerd = await startDockerd('frt')
       await dockerd.load(busyboxArchive('busybox:test'))

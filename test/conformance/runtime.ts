@@ -712,7 +712,7 @@ export function runtimeSuite(harness: Harness): void {
           propagation: 'private' as const,
         })
         const log = await logsOf(
-          'cat /data/in; echo from inside > /data/out; echo x > /fixed/x || echo refused; cat /etc/hosts',
+          'cat /data/in; echo from inside > /data/out; (echo x > /fixed/x) 2>/dev/null || echo refused; cat /etc/hosts',
           {
             mounts: [
               mount(folder, '/data', false),
@@ -721,7 +721,7 @@ export function runtimeSuite(harness: Harness): void {
             ],
           },
         )
-        expect(log).toMatch(/^from outside(sh: can't create \/fixed\/x: Read-only file system\n)?refused\nfrom outside/)
+        expect(log).toMatch(/^from outsiderefused\nfrom outside/)
         expect(readFileSync(join(folder, 'out'), 'utf8')).toBe('from inside\n')
       })
 

@@ -153,6 +153,8 @@ export async function dockerAttach(
       method: 'POST',
       path: `/containers/${id}/attach`,
       query: { stream: true, stdin: options.stdin, stdout: true, stderr: true, detachKeys },
+      // Ignored by the daemon; without a body the request would not leave before the first byte of stdin.
+      body: { stream: true },
     },
     signal,
   )
@@ -172,7 +174,8 @@ async function join(
   signal: AbortSignal,
 ): Promise<void> {
   // These two may wait for the client for ever; they end with the connection or hold nothing.
-  if (options.stdin) feed(stdio.input, connection).catch(() => connection.destroy())
+  // On a terminal the end of input is a character that people type; closing would hang up on the process.
+  if (options.stdin) feed(stdio.input, connection, !options.tty).catch(() => connection.destroy())
   if (options.tty) follow(world, stdio.resizes, resize, connection, signal).catch(() => {})
   const demultiplex = demultiplexer()
   try {
@@ -188,13 +191,13 @@ async function join(
   }
 }
 
-/** Ends the writing half when the input ends: that is how a process sees the end of its stdin. */
-export async function feed(input: AsyncIterable<Bytes>, to: Duplex): Promise<void> {
+/** With `close` the writing half ends when the input ends: that is how a process sees the end of its stdin. */
+export async function feed(input: AsyncIterable<Bytes>, to: Duplex, close: boolean): Promise<void> {
   for await (const bytes of input) {
     if (to.destroyed || to.writableEnded) return
     if (!to.write(bytes)) await Promise.race([once(to, 'drain'), once(to, 'close')])
   }
-  if (!to.destroyed) to.end()
+  if (close && !to.destroyed) to.end()
 }
 
 async function follow(

@@ -2,8 +2,8 @@
 // that join it. Pods hang on a veth of our own (drivers/podnet.ts), since Docker's networks are slower and break hairpin and
 // NetworkPolicy. Nothing is remembered: labels say what each container is, so a restarted agent adopts what runs.
 import { createHash } from 'node:crypto'
-import { chmod, mkdir, open, readFile } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { chmod, mkdir, open, readFile, rm, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { onAbort } from '../../lib/abort.ts'
 import { utf8 } from '../../lib/bytes.ts'
 import { compareText } from '../../lib/sorted.ts'
@@ -12,6 +12,8 @@ import type {
   Capabilities,
   ContainerRuntime,
   ContainerSpec,
+  DnsConfig,
+  Mount,
   Observed,
   ObservedContainer,
   SandboxSpec,
@@ -137,6 +139,8 @@ function dockerRuntime(
   const seen = new Map<string, { readonly state: string; readonly inspected: Inspected }>()
   /** Pods whose sandbox is being made by this process: running, and not yet attached. */
   const making = new Set<string>()
+
+  const resolverPath = (uid: string) => join(options.stateDir, 'pods', uid, 'resolv.conf')
 
   const list = (labels: readonly string[], signal: AbortSignal) =>
     api.json<readonly Listed[]>(
@@ -274,6 +278,8 @@ function dockerRuntime(
       throw new RuntimeError('FailedCreatePodSandBox', 'this node has no addresses for pods yet')
     making.add(spec.uid)
     try {
+      // Docker gives pods in the host's network the host's resolv.conf, whatever it is told.
+      if (spec.hostNetwork) await writeResolver(resolverPath(spec.uid), spec.dns)
       const inspected = await runningPause(spec, signal)
       if (spec.ip !== undefined && nodePodIp !== undefined && !spec.hostNetwork)
         await attachPod(
@@ -345,6 +351,7 @@ function dockerRuntime(
     // The kernel takes the pair away a moment after the namespace; the address may be wanted sooner.
     if (traits.podNetwork && identity.type === 'sandbox' && identity.ip !== undefined)
       if (!rest.some(other => other?.type === 'sandbox')) await detachPod(interfaceName(uid))
+    await rm(dirname(resolverPath(uid)), { recursive: true, force: true })
     await removePodGroup(identity.cgroupParent, uid)
   }
 
@@ -407,7 +414,15 @@ function dockerRuntime(
     const needsImageUser = spec.security.uid === undefined && spec.security.gid !== undefined
     const imageUser = needsImageUser ? ((await images.image(spec.image, signal))?.user ?? '') : ''
     const labels = containerLabels(owner, spec, sandboxId)
-    return await create(name, containerBody(spec, sandbox, labels, imageUser, traits), signal)
+    const resolver = {
+      source: resolverPath(spec.uid),
+      target: '/etc/resolv.conf',
+      readOnly: false,
+      propagation: 'private',
+    }
+    const own = sandbox.hostNetwork && !spec.mounts.some(({ target }) => target === resolver.target)
+    const whole = own ? { ...spec, mounts: [...spec.mounts, resolver as Mount] } : spec
+    return await create(name, containerBody(whole, sandbox, labels, imageUser, traits), signal)
   }
 
   async function stop(id: string, graceMs: number, signal: AbortSignal): Promise<void> {
@@ -572,6 +587,14 @@ async function hasAddress(pid: number, ip: string): Promise<boolean> {
   } catch {
     return false
   }
+}
+
+async function writeResolver(path: string, { servers, searches, options }: DnsConfig): Promise<void> {
+  const lines = servers.map(server => `nameserver ${server}`)
+  if (searches.length > 0) lines.push(`search ${searches.join(' ')}`)
+  if (options.length > 0) lines.push(`options ${options.join(' ')}`)
+  await mkdir(dirname(path), { recursive: true })
+  await writeFile(path, `${lines.join('\n')}\n`)
 }
 
 async function makeWritableFile(path: string): Promise<void> {

@@ -76,8 +76,12 @@ export function restoreKv(image: KvImage, limits: HistoryLimits = {}): Kv {
 
 /** A picture of the state as it is now; later applies do not change it. */
 export function captureKv(kv: Kv): KvImage {
-  const { revision, index, term, hash } = kv
-  return { revision, index, term, hash, done: [...kv.done], items: kv.table.all() }
+  return { ...captureHead(kv), items: kv.table.all() }
+}
+
+/** The same without the items. */
+export function captureHead({ revision, index, term, hash, done }: Kv): Omit<KvImage, 'items'> {
+  return { revision, index, term, hash, done: [...done] }
 }
 
 /** Applies the entry after the last one. An empty entry or a membership has no command. */

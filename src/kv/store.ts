@@ -41,6 +41,8 @@ export type Write = {
   readonly operations: readonly Operation[]
   /** Refused unless the leader's term is still this one: how what a deposed leader planned is kept out. */
   readonly term?: number
+  /** A write that is sent again with the same id, soon after, happens once. Absent: the store draws one. */
+  readonly id?: string
 }
 
 export type WriteResult =
@@ -68,6 +70,8 @@ export class StoreError extends Error {
     | 'too-large'
     /** The store is stopping. */
     | 'closed'
+    /** A change of membership that may not be, now or ever: the message says why. */
+    | 'refused'
   readonly leader: PeerId | undefined
   constructor(reason: StoreError['reason'], message: string, leader?: PeerId) {
     super(message)
@@ -131,8 +135,11 @@ export interface Store {
   status(): StoreStatus
   /** Yields the present state at once, then each change. */
   leadership(signal: AbortSignal): AsyncIterable<Leadership>
-  /** Leader only. One at a time; resolves when applied. */
-  changeMembership(change: MembershipChange, signal: AbortSignal): Promise<void>
+  /**
+   * Leader only. One at a time; resolves when applied, with the member as it then is (for 'remove': as it was). Asking
+   * for what is already so changes nothing: adding a peer that is a member gives that member.
+   */
+  changeMembership(change: MembershipChange, signal: AbortSignal): Promise<MemberInfo>
   /** Leader only: hand over to the most caught-up voter before a graceful stop. Resolves when another leads. */
   transferLeadership(signal: AbortSignal): Promise<void>
 }

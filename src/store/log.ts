@@ -1,0 +1,324 @@
+// The format of our log on disk, and what a start concludes from the bytes it finds. Pure; run-log.ts does the I/O.
+//
+// A segment file is a sequence of batches. A batch is written and synced as one before the next is begun, and carries
+// its own checksum and that of the batch before it: a chain. So a batch proves that all before it was synced, and what
+// follows the last good batch is either a torn tail, which nobody was promised, or damage: then a good batch stands
+// behind the bad bytes, or the watermark says that more was there. (Truncating at the first bad byte would lose
+// committed entries: Alagappan et al., Protocol-Aware Recovery, FAST '18.)
+//
+// The watermark is a file of its own with two slots, written in turn: how far the log was synced. It is written before
+// a vote or a term is acted on, with each new segment, and a moment after the last batch of a burst; not with every
+// batch, so that an append costs one sync. What it cannot prove is the loss of the very last batch, whole, in the
+// moment before it is written.
+import { ByteReader, ByteWriter } from '../lib/binary.ts'
+import type { Bytes } from '../lib/bytes.ts'
+import { crc32 } from '../lib/crc32.ts'
+import { type Entry, type HardState, type MemberId, memberId } from '../raft/types.ts'
+import { readEntry, readHard, writeEntry, writeHard } from './entry.ts'
+
+export const logVersion = 1
+export const segmentBytes = 16 * 1024 * 1024
+
+export type Identity = { readonly cluster: string; readonly member: MemberId }
+
+/** Which of the two maps holds the applied state: an installed snapshot moves to the other one. */
+export type Generation = 0 | 1
+
+export type LogRecord =
+  /** First in each segment: who owns it, and what stood before it. */
+  | {
+      readonly kind: 'head'
+      readonly identity: Identity
+      readonly segment: number
+      readonly hard: HardState
+      readonly last: { readonly index: number; readonly term: number }
+      readonly generation: Generation
+    }
+  | { readonly kind: 'hard'; readonly hard: HardState }
+  /** Replaces everything from its index on. */
+  | { readonly kind: 'entry'; readonly entry: Entry }
+  /** A snapshot was installed: the log begins after it. `keep`: entries behind it stay. */
+  | {
+      readonly kind: 'base'
+      readonly index: number
+      readonly term: number
+      readonly generation: Generation
+      readonly keep: boolean
+    }
+
+/** What the disk says is not what it was told to keep. A member that finds this must not vote: it may have forgotten one. */
+export class StoreDamage extends Error {
+  override readonly name = 'StoreDamage'
+  readonly found: 'corrupt' | 'missing' | 'foreign'
+  constructor(found: StoreDamage['found'], what: string) {
+    super(`${what}. ${advice[found]}`)
+    this.found = found
+  }
+}
+
+const advice = {
+  corrupt:
+    'The disk gave back other bytes than were written. This member will not take part. Keep the folder for study, then ' +
+    'remove this peer from the cluster on another one, clear the folder and join again; on a cluster of one, restore a backup.',
+  missing:
+    'Data that was acknowledged is gone. This member will not take part, because it may have forgotten a vote. Remove ' +
+    'this peer from the cluster on another one, clear the folder and join again; on a cluster of one, restore a backup.',
+  foreign:
+    'This folder belongs to another member or another cluster: start with its own folder, or clear it to join anew.',
+} as const
+
+const headTag = 1
+const hardTag = 2
+const entryTag = 3
+const baseTag = 4
+
+const magic = 0x474f4cf7
+const magicByte = 0xf7
+export const batchHeadBytes = 16
+
+/** One batch: magic, length, the checksum before, its own checksum (over all of these and the payload), the records. */
+export function encodeBatch(records: readonly LogRecord[], previousCrc: number): { bytes: Bytes; crc: number } {
+  let capacity = 64
+  for (const r of records) {
+    capacity += r.kind === 'entry' && r.entry.kind === 'command' ? r.entry.command.length + 32 : 512
+  }
+  const out = new ByteWriter(capacity)
+  out.u32(magic)
+  out.u32(0)
+  out.u32(previousCrc)
+  out.u32(0)
+  for (const record of records) writeRecord(out, record)
+  out.patchU32(4, out.length - batchHeadBytes)
+  const bytes = out.finish()
+  const crc = batchCrc(bytes, 0, bytes.length - batchHeadBytes)
+  out.patchU32(12, crc)
+  return { bytes, crc }
+}
+
+function batchCrc(bytes: Bytes, at: number, length: number): number {
+  const payload = at + batchHeadBytes
+  return crc32(bytes.subarray(payload, payload + length), crc32(bytes.subarray(at, at + 12)))
+}
+
+function writeRecord(out: ByteWriter, record: LogRecord): void {
+  switch (record.kind) {
+    case 'head':
+      out.u8(headTag)
+      out.varint(logVersion)
+      out.text(record.identity.cluster)
+      out.text(record.identity.member)
+      out.varint(record.segment)
+      writeHard(out, record.hard)
+      out.varint(record.last.index)
+      out.varint(record.last.term)
+      out.u8(record.generation)
+      return
+    case 'hard':
+      out.u8(hardTag)
+      writeHard(out, record.hard)
+      return
+    case 'entry':
+      out.u8(entryTag)
+      writeEntry(out, record.entry)
+      return
+    case 'base':
+      out.u8(baseTag)
+      out.varint(record.index)
+      out.varint(record.term)
+      out.u8(record.generation)
+      out.u8(record.keep ? 1 : 0)
+      return
+  }
+}
+
+function readRecords(payload: Bytes): LogRecord[] | undefined {
+  const input = new ByteReader(payload)
+  const records: LogRecord[] = []
+  while (input.ok && input.remaining > 0) {
+    const tag = input.u8()
+    if (tag === entryTag) records.push({ kind: 'entry', entry: readEntry(input) })
+    else if (tag === hardTag) records.push({ kind: 'hard', hard: readHard(input) })
+    else if (tag === headTag) {
+      if (input.varint() !== logVersion) return undefined
+      const identity = { cluster: input.text(), member: memberId(input.text()) }
+      const segment = input.varint()
+      const hard = readHard(input)
+      const last = { index: input.varint(), term: input.varint() }
+      records.push({ kind: 'head', identity, segment, hard, last, generation: input.u8() === 1 ? 1 : 0 })
+    } else if (tag === baseTag) {
+      const index = input.varint()
+      const term = input.varint()
+      const generation = input.u8() === 1 ? 1 : 0
+      records.push({ kind: 'base', index, term, generation, keep: input.u8() === 1 })
+    } else return undefined
+  }
+  return input.done ? records : undefined
+}
+
+export type Scan = {
+  readonly records: readonly LogRecord[]
+  /** The chain's last checksum and the place where the next batch goes. */
+  readonly crc: number
+  readonly end: number
+  /** What stands after `end`: nothing, bytes of a batch that was never finished, or damage. */
+  readonly rest: 'nothing' | 'torn' | 'damage'
+}
+
+/** Reads a segment. `previousCrc` undefined: the first one kept, whose first batch is believed about what was before. */
+export function scanSegment(bytes: Bytes, previousCrc: number | undefined): Scan {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const records: LogRecord[] = []
+  let crc = previousCrc
+  let at = 0
+  while (at < bytes.length) {
+    const batch = batchAt(bytes, view, at)
+    if (batch === undefined || (crc !== undefined && batch.previousCrc !== crc)) break
+    const some = readRecords(bytes.subarray(at + batchHeadBytes, at + batchHeadBytes + batch.length))
+    // The checksum holds and the content makes no sense: not a torn write, so never to be cut off.
+    if (some === undefined) return { records, crc: crc ?? 0, end: at, rest: 'damage' }
+    for (const record of some) records.push(record)
+    crc = batch.crc
+    at += batchHeadBytes + batch.length
+  }
+  const rest = at === bytes.length ? 'nothing' : hasBatch(bytes, view, at) ? 'damage' : 'torn'
+  return { records, crc: crc ?? 0, end: at, rest }
+}
+
+type BatchHead = { readonly length: number; readonly previousCrc: number; readonly crc: number }
+
+function batchAt(bytes: Bytes, view: DataView, at: number): BatchHead | undefined {
+  if (at + batchHeadBytes > bytes.length || view.getUint32(at, true) !== magic) return undefined
+  const length = view.getUint32(at + 4, true)
+  if (length > bytes.length - at - batchHeadBytes) return undefined
+  const crc = view.getUint32(at + 12, true)
+  if (crc !== batchCrc(bytes, at, length)) return undefined
+  return { length, previousCrc: view.getUint32(at + 8, true), crc }
+}
+
+/** Whether a whole batch stands anywhere from `from` on. It was begun after what is bad before it had been synced. */
+function hasBatch(bytes: Bytes, view: DataView, from: number): boolean {
+  for (let at = bytes.indexOf(magicByte, from); at >= 0; at = bytes.indexOf(magicByte, at + 1)) {
+    if (batchAt(bytes, view, at) !== undefined) return true
+  }
+  return false
+}
+
+/** What the records say, taken together. */
+export type LogState = {
+  readonly hard: HardState
+  /** The log begins after it. */
+  readonly base: { readonly index: number; readonly term: number }
+  readonly entries: readonly Entry[]
+  readonly generation: Generation
+}
+
+export type Replay = {
+  take(record: LogRecord): void
+  state(): LogState
+}
+
+/** Throws StoreDamage on records that contradict each other or belong to someone else. */
+export function replay(identity: Identity): Replay {
+  let hard: HardState = { term: 0, vote: undefined }
+  let base: { index: number; term: number } | undefined
+  let generation: Generation = 0
+  let entries: Entry[] = []
+  const last = () => entries.at(-1) ?? base ?? { index: 0, term: 0 }
+  const damage = (what: string) => new StoreDamage('corrupt', `the log contradicts itself: ${what}`)
+  return {
+    take(record) {
+      switch (record.kind) {
+        case 'head': {
+          checkIdentity(identity, record.identity, `log segment ${record.segment}`)
+          if (base !== undefined && (last().index !== record.last.index || last().term !== record.last.term)) {
+            throw damage(`segment ${record.segment} follows index ${record.last.index}, found ${last().index}`)
+          }
+          base ??= record.last
+          hard = record.hard
+          generation = record.generation
+          return
+        }
+        case 'hard':
+          if (record.hard.term < hard.term) throw damage(`term ${record.hard.term} follows ${hard.term}`)
+          hard = record.hard
+          return
+        case 'entry': {
+          const { index, term } = record.entry
+          const start = base?.index ?? 0
+          if (index <= start || index > last().index + 1) throw damage(`index ${index} follows ${last().index}`)
+          if (index <= last().index) entries.length = index - start - 1
+          if (term < last().term) throw damage(`index ${index} of term ${term} follows term ${last().term}`)
+          entries.push(record.entry)
+          return
+        }
+        case 'base': {
+          entries = record.keep ? entries.filter(entry => entry.index > record.index) : []
+          base = { index: record.index, term: record.term }
+          generation = record.generation
+          return
+        }
+      }
+    },
+    state: () => ({ hard, base: base ?? { index: 0, term: 0 }, entries, generation }),
+  }
+}
+
+export function checkIdentity(mine: Identity, found: Identity, where: string): void {
+  if (mine.cluster === found.cluster && mine.member === found.member) return
+  throw new StoreDamage(
+    'foreign',
+    `${where} belongs to member ${found.member} of cluster ${found.cluster}, this is member ${mine.member} of ${mine.cluster}`,
+  )
+}
+
+export type Watermark = {
+  /** Counts up; the larger of two good slots is the newer. */
+  readonly sequence: number
+  readonly identity: Identity
+  readonly hard: HardState
+  /** Synced up to here. Segment 0: nothing yet. */
+  readonly segment: number
+  readonly end: number
+  readonly crc: number
+  readonly lastIndex: number
+}
+
+/** Each slot in a page of its own, so that one torn write cannot take both. */
+export const slotBytes = 4096
+const slotTextBytesMax = 1024
+const slotMagic = 0x314d5746
+
+export function encodeSlot(mark: Watermark): Bytes {
+  const out = new ByteWriter(512)
+  out.u32(0)
+  out.u32(slotMagic)
+  out.varint(mark.sequence)
+  out.text(mark.identity.cluster)
+  out.text(mark.identity.member)
+  writeHard(out, mark.hard)
+  out.varint(mark.segment)
+  out.varint(mark.end)
+  out.u32(mark.crc)
+  out.varint(mark.lastIndex)
+  const bytes = out.finish()
+  if (bytes.length > slotTextBytesMax) throw new RangeError('cluster and member names are too long for the watermark')
+  out.patchU32(0, crc32(bytes.subarray(4)))
+  const slot = new Uint8Array(slotTextBytesMax + 4)
+  new DataView(slot.buffer).setUint32(0, bytes.length, true)
+  slot.set(bytes, 4)
+  return slot
+}
+
+export function decodeSlot(slot: Bytes): Watermark | undefined {
+  const outer = new ByteReader(slot)
+  const bytes = outer.bytes()
+  if (!outer.ok || bytes.length < 8) return undefined
+  const input = new ByteReader(bytes)
+  if (input.u32() !== crc32(bytes.subarray(4)) || input.u32() !== slotMagic) return undefined
+  const sequence = input.varint()
+  const identity = { cluster: input.text(), member: memberId(input.text()) }
+  const hard = readHard(input)
+  const mark = { sequence, identity, hard, segment: input.varint(), end: input.varint(), crc: input.u32() }
+  const lastIndex = input.varint()
+  return input.done ? { ...mark, lastIndex } : undefined
+}

@@ -1,0 +1,705 @@
+// Raft and kv made to live on a World. One inbox, one loop: take all that waits, step, send what may leave early, hand
+// the rest to the saver (nothing is sent before it is durable), apply what is committed, announce, answer (nothing is
+// answered before it is applied). What can end: openStore refuses damage; a failed disk or a broken invariant rejects
+// `done`, and the process must then end: nothing of it may be tried again.
+
+import { encodeCommand } from '../kv/codec.ts'
+import { apply, captureHead, captureKv, createKv, get, type Kv, range, restoreKv } from '../kv/kv.ts'
+import {
+  type ChangeEvent,
+  type Leadership,
+  type MemberInfo,
+  type MembershipChange,
+  type Revision,
+  type Store,
+  StoreError,
+  type StoreStatus,
+  type Write,
+  type WriteResult,
+} from '../kv/store.ts'
+import { onAbort } from '../lib/abort.ts'
+import type { Bytes } from '../lib/bytes.ts'
+import { createRaft, status as raftStatus, snapshotMeta, step, wantsSnapshot } from '../raft/raft.ts'
+import {
+  type Effects,
+  type Entry,
+  type HardState,
+  type MemberId,
+  type Membership,
+  type MembershipStep,
+  type Message,
+  memberId,
+  type RaftEvent,
+  type Refusal,
+  type Role,
+  type SnapshotMeta,
+} from '../raft/types.ts'
+import type { PeerId } from '../world/network.ts'
+import type { World } from '../world/world.ts'
+import { commandBytesMax, raftConfig, type StoreConfig, settingsOf } from './config.ts'
+import { decodePeers, encodePeers, memberInfos } from './members.ts'
+import { decodeEnvelope, encodeEnvelope } from './message.ts'
+import { createBell, createPendings, createThresholds } from './pending.ts'
+import { boot } from './run-boot.ts'
+import type { Append } from './run-log.ts'
+import { createSaver } from './run-saver.ts'
+import { fetchSnapshot, type SnapshotGiver, serveSnapshot } from './run-snapshot.ts'
+import { clearState, writeState } from './run-state.ts'
+import { runWatch } from './run-watch.ts'
+import { bookmark, createWatches, publish, restart, wakeAll } from './watch.ts'
+
+export type { StoreConfig } from './config.ts'
+export { StoreDamage } from './log.ts'
+
+export type RunningStore = Store & {
+  /** Ends in order: what was accepted is made durable, the applied state is written. Idempotent. */
+  stop(): Promise<void>
+  /** Resolves after a stop; rejects when the store had to end: a failed disk, a broken invariant. */
+  readonly done: Promise<void>
+  /** Of the state machine at the applied index, for comparing replicas. */
+  hash(): { readonly index: number; readonly hash: number }
+}
+
+/** Messages that wait; more are dropped, as a network may. */
+const inboxCountMax = 10_000
+const spokenCountMax = 64
+
+/** Opens what is on the disk and lives until the signal, or `stop`. Throws StoreDamage when the disk lost something. */
+export async function openStore(world: World, config: StoreConfig, signal: AbortSignal): Promise<RunningStore> {
+  const settings = settingsOf(config)
+  const { clusterId, member, requestTimeoutMs, tickMs } = settings
+  const log = world.log.with({ component: 'store' })
+  const start = await boot({ ...world, log }, settings)
+  const limits = { countMax: settings.historyCountMax, bytesMax: settings.historyBytesMax }
+
+  const raft = createRaft(raftConfig(settings), start.restored, () => world.random.float())
+  const saver = createSaver(start.log)
+  let state = start.state
+  let kv: Kv = start.loaded === undefined ? createKv(limits) : restoreKv(start.loaded.image, limits)
+  let flushedIndex = kv.index
+  let hard: HardState = start.restored.hard
+  let role: Role = raftStatus(raft).role
+
+  /** Grows only: a member on its way out is still answered. */
+  const peers = new Map<MemberId, PeerId>(start.peers)
+  /** Who spoke to us before the log told who they are, as to a fresh learner. */
+  const spoken = new Map<MemberId, PeerId>()
+
+  let inbox: RaftEvent[] = []
+  let proposals: RaftEvent[] = []
+  const bell = createBell()
+  let lastId = 0
+  const nextId = () => ++lastId
+  const writes = createPendings<WriteResult>(nextId)
+  const changes = createPendings<void>(nextId)
+  const reads = createPendings<Revision>(nextId)
+  const transfers = createPendings<void>(nextId)
+  const revisions = createThresholds('revision')
+  const indexes = createThresholds('index')
+  /** Accepted proposals by the index they went to. */
+  const accepted = new Map<number, { readonly id: number; readonly term: number }>()
+  let readsWaiting: { readonly id: number; readonly index: number }[] = []
+  const watches = createWatches()
+
+  const ending = new AbortController()
+  const isEnding = () => ending.signal.aborted
+  const { promise: done, resolve: finished, reject: failed } = Promise.withResolvers<void>()
+  let failure: unknown
+  /** Makes the ids of this life's writes differ from those of all others. */
+  const lifeId = Array.from(world.random.bytes(12), byte => byte.toString(16).padStart(2, '0')).join('')
+  let writeCount = 0
+
+  // ---- what leaves ----
+
+  function sendAll(messages: readonly { readonly to: MemberId; readonly message: Message }[]): void {
+    for (const { to, message } of messages) {
+      const peer = peers.get(to) ?? spoken.get(to)
+      if (peer === undefined) continue
+      world.network.send(peer, 'raft', encodeEnvelope({ cluster: clusterId, from: member, to, message }))
+    }
+  }
+
+  // ---- the loop ----
+
+  function push(event: RaftEvent): void {
+    inbox.push(event)
+    bell.ring()
+  }
+
+  function turn(): void {
+    // Proposals wait for the sync under way: what came meanwhile is one batch. All else must not wait for a disk.
+    const events = saver.isIdle && proposals.length > 0 ? [...inbox, ...proposals] : inbox
+    if (events !== inbox) proposals = []
+    inbox = []
+    if (events.length > 0) carryOut(step(raft, events), undefined)
+  }
+
+  function carryOut(effects: Effects, base: Append['base']): void {
+    const { save } = effects
+    const before = role
+    role = effects.role ?? role
+    for (const entry of save?.entries ?? []) learnPeers(entry)
+    let late = effects.send
+    if (saver.holdsHard) late = [...effects.sendEarly, ...effects.send]
+    else sendAll(effects.sendEarly)
+    if (save !== undefined || base !== undefined || (late.length > 0 && !saver.isIdle)) {
+      const isNew = save !== undefined && (save.hard.term !== hard.term || save.hard.vote !== hard.vote)
+      if (isNew) hard = save.hard
+      const messages = late
+      saver.push({
+        hard: isNew ? save.hard : undefined,
+        base,
+        entries: save?.entries ?? [],
+        afterwards: () => sendAll(messages),
+      })
+    } else sendAll(late)
+
+    for (const { id, index, term } of effects.accepted) accepted.set(index, { id, term })
+    for (const { id, why } of effects.refused) refuse(id, why)
+    if (effects.commit.length > 0) applyAll(effects.commit)
+    for (const { id, index } of effects.reads) {
+      if (index === undefined) reads.reject(id, new StoreError('unavailable', 'no leader answered a read'))
+      else if (index <= kv.index) reads.resolve(id, kv.revision)
+      else readsWaiting.push({ id, index })
+    }
+    if (effects.fetchSnapshot !== undefined) startFetch(effects.fetchSnapshot.from, effects.fetchSnapshot.snapshot)
+    if (effects.role !== undefined) becomeRole(before, effects.role)
+  }
+
+  function learnPeers(entry: Entry): void {
+    if (entry.kind !== 'membership') return
+    for (const [id, peer] of decodePeers(entry.context)) peers.set(id, peer)
+  }
+
+  function applyAll(entries: readonly Entry[]): void {
+    const events: ChangeEvent[] = []
+    const answers: { readonly id: number; readonly answer: WriteResult }[] = []
+    for (const entry of entries) {
+      const { index, term } = entry
+      const applied = apply(kv, { index, term, command: entry.kind === 'command' ? entry.command : undefined })
+      if (applied.answer.kind === 'unsupported') {
+        throw new StoreError('closed', `entry ${index} is of a newer format: this program is too old for its cluster`)
+      }
+      state.note(applied.events)
+      for (const event of applied.events) events.push(event)
+      const waiting = accepted.get(index)
+      if (waiting === undefined) continue
+      accepted.delete(index)
+      if (waiting.term !== term) refuse(waiting.id, 'not-leader')
+      else if (entry.kind === 'membership') changes.resolve(waiting.id, undefined)
+      else if (applied.answer.kind !== 'malformed' && applied.answer.kind !== 'compacted') {
+        answers.push({ id: waiting.id, answer: applied.answer })
+      }
+    }
+    inbox.push({ kind: 'applied', index: kv.index })
+    publish(watches, events, kv.revision)
+    for (const { id, answer } of answers) writes.resolve(id, answer)
+    afterApplied()
+    if (kv.index - flushedIndex >= settings.flushCountMax || state.dirtyBytes >= settings.flushBytesMax) startFlush()
+  }
+
+  function afterApplied(): void {
+    revisions.reached(kv.revision)
+    indexes.reached(kv.index)
+    if (readsWaiting.length === 0) return
+    for (const { id, index } of readsWaiting) if (index <= kv.index) reads.resolve(id, kv.revision)
+    readsWaiting = readsWaiting.filter(read => read.index > kv.index)
+  }
+
+  function refuse(id: number, why: Refusal): void {
+    const error = refusal(why)
+    writes.reject(id, error)
+    changes.reject(id, error)
+  }
+
+  function refusal(why: Refusal): StoreError {
+    switch (why) {
+      case 'not-leader':
+        return notLeader()
+      case 'last-voter':
+      case 'unknown-member':
+      case 'removed':
+      case 'not-caught-up':
+      case 'already-member':
+        return new StoreError('refused', refusalText[why])
+      case 'change-in-flight':
+      case 'no-entry-of-term':
+      case 'overloaded':
+      case 'transferring':
+        return new StoreError('unavailable', refusalText[why])
+    }
+  }
+
+  function peerOf(id: MemberId | undefined): PeerId | undefined {
+    return id === undefined ? undefined : (peers.get(id) ?? spoken.get(id))
+  }
+
+  function notLeader(): StoreError {
+    const leader = role.leader === member ? undefined : peerOf(role.leader)
+    return new StoreError('not-leader', `this peer does not lead; ${leader ?? 'no one known'} does`, leader)
+  }
+
+  // ---- leadership ----
+
+  let current: Leadership = { mine: false, term: role.term, leader: peerOf(role.leader) }
+  let ended: AbortController | undefined
+  const leadershipWaiters = new Set<() => void>()
+
+  function becomeRole(before: Role, next: Role): void {
+    if (next.kind !== before.kind || next.term !== before.term) {
+      log.info('role', { role: next.kind, term: next.term, leader: peerOf(next.leader), member })
+    }
+    if (before.kind === 'leader' && (next.kind !== 'leader' || next.term !== before.term)) {
+      // Its entries may still be committed by the next leader: so nobody can say now whether they happened.
+      const error = (what: string) => new StoreError('unavailable', `leadership was lost; it may still happen: ${what}`)
+      accepted.clear()
+      writes.rejectAll(error)
+      changes.rejectAll(error)
+    }
+    if (next.kind !== 'leader' && next.leader !== undefined) {
+      for (const id of transferIds.splice(0)) transfers.resolve(id, undefined)
+    }
+    if (next.kind === 'removed') log.warn('this member was removed from the cluster', { member })
+    showLeadership()
+  }
+  const transferIds: number[] = []
+
+  function showLeadership(): void {
+    const mine = role.kind === 'leader' && role.serving && !isEnding()
+    if (mine && current.mine && current.term === role.term) return
+    ended?.abort()
+    ended = mine ? new AbortController() : undefined
+    current =
+      ended === undefined
+        ? { mine: false, term: role.term, leader: role.leader === member ? undefined : peerOf(role.leader) }
+        : { mine: true, term: role.term, ended: ended.signal }
+    const waiters = [...leadershipWaiters]
+    leadershipWaiters.clear()
+    for (const waiter of waiters) waiter()
+  }
+
+  async function* leadership(inner: AbortSignal): AsyncGenerator<Leadership> {
+    let shown: Leadership | undefined
+    while (!inner.aborted) {
+      if (shown !== current) {
+        shown = current
+        yield shown
+        continue
+      }
+      if (isEnding()) return
+      const { promise, resolve } = Promise.withResolvers<void>()
+      leadershipWaiters.add(resolve)
+      using _listener = onAbort(inner, resolve)
+      await promise
+      leadershipWaiters.delete(resolve)
+    }
+  }
+
+  // ---- the applied state on disk ----
+
+  let flushing: Promise<void> | undefined
+  let isInstalling = false
+
+  function startFlush(): void {
+    if (flushing !== undefined || isInstalling || isEnding()) return
+    const work = flush().then(compactLog)
+    flushing = work.catch(fail).then(() => {
+      flushing = undefined
+    })
+  }
+
+  async function flush(): Promise<void> {
+    const head = captureHead(kv)
+    const into = state
+    const { membership } = snapshotMeta(raft, head.index)
+    const capture = into.capture(head, membership, encodePeers(membership, peers), key => kv.table.get(key))
+    // The state must not know more than the log: at the next start it would look as if the log had lost something.
+    await saver.saved(new AbortController().signal)
+    await into.flush(capture)
+    flushedIndex = head.index
+  }
+
+  /** Drops what the state on disk covers, but for what members that are a little behind may still need. */
+  function compactLog(): void {
+    const { base } = raftStatus(raft)
+    const count = kv.index - base.index
+    const excess = start.log.bytes / settings.logBytesMax
+    const keep = Math.min(settings.logCountMax, excess > 1 ? Math.floor(count / excess / 2) : settings.logCountMax)
+    const index = Math.min(flushedIndex, kv.index - keep)
+    if (index <= base.index || isInstalling) return
+    push({ kind: 'compacted', snapshot: snapshotMeta(raft, index) })
+    saver.drop(index)
+  }
+
+  // ---- snapshots ----
+
+  let fetching: Promise<void> | undefined
+
+  function startFetch(from: MemberId, snapshot: SnapshotMeta): void {
+    const peer = peerOf(from)
+    if (fetching !== undefined || peer === undefined || isEnding()) return
+    const ask = { cluster: clusterId, from: member, to: from, atLeast: snapshot.index }
+    log.info('fetching a snapshot', { from: peer, index: snapshot.index })
+    fetching = fetchSnapshot(world, peer, ask, ending.signal)
+      .then(
+        fetched => install(fetched),
+        error => log.warn('a snapshot could not be fetched', { from: peer, why: String(error) }),
+      )
+      .catch(fail)
+      .then(() => {
+        fetching = undefined
+      })
+  }
+
+  async function install(fetched: Awaited<ReturnType<typeof fetchSnapshot>>): Promise<void> {
+    const { meta, loaded } = fetched
+    if (isEnding() || !wantsSnapshot(raft, meta)) return fetched.abort()
+    isInstalling = true
+    await flushing
+    const generation = state.generation === 0 ? 1 : 0
+    await clearState(world.disk, generation)
+    const next = await writeState(world.disk, generation, loaded)
+    if (isEnding() || !wantsSnapshot(raft, meta)) {
+      isInstalling = false
+      await next.close()
+      return fetched.abort()
+    }
+    // From here to the push of the new base nothing else runs, so the state, the core and the log change as one.
+    const old = state
+    state = next
+    kv = restoreKv(loaded.image, limits)
+    flushedIndex = kv.index
+    for (const [id, peer] of fetched.peers) peers.set(id, peer)
+    const base = { index: meta.index, term: meta.term, generation, keep: false } as const
+    carryOut(step(raft, [{ kind: 'installed', snapshot: meta }]), base)
+    restart(watches, kv.revision)
+    afterApplied()
+    isInstalling = false
+    log.info('installed a snapshot', { index: meta.index, revision: kv.revision, keys: kv.table.size })
+    await saver.saved(new AbortController().signal)
+    // The leader hears of it by an answer too: this only frees its stream, so a failure of it is no news.
+    await fetched.installed().catch(error => log.debug('the sender of the snapshot is gone', { why: String(error) }))
+    await old.close()
+    if (!isEnding()) await clearState(world.disk, old.generation)
+  }
+
+  const giver: SnapshotGiver = {
+    give(peer, ask) {
+      const isAddressed = ask.cluster === clusterId && ask.to === member && settings.mayRaft(peer)
+      if (!isAddressed || isEnding() || role.kind !== 'leader' || kv.index < ask.atLeast) return undefined
+      if ((peers.get(ask.from) ?? peer) !== peer) return undefined
+      log.info('sending a snapshot', { to: peer, index: kv.index })
+      return { image: captureKv(kv), meta: snapshotMeta(raft, kv.index), peers }
+    },
+    sent: (to, index, ok) => push({ kind: 'snapshotSent', to, index, ok }),
+  }
+
+  // ---- what comes in ----
+
+  function onMessage(from: PeerId, bytes: Bytes): void {
+    if (!settings.mayRaft(from)) return
+    const envelope = decodeEnvelope(bytes)
+    if (envelope === undefined) {
+      log.warn('dropped a message that does not decode', { from, bytes: bytes.length })
+      return
+    }
+    const known = peers.get(envelope.from)
+    if (envelope.cluster !== clusterId || envelope.to !== member || (known ?? from) !== from) {
+      log.debug('dropped a message for another member', { from, cluster: envelope.cluster, to: envelope.to })
+      return
+    }
+    const { message } = envelope
+    // A member that has nothing, not even a membership, has no say in who leads: its disk may have been cleared.
+    const isVote = message.kind === 'vote' || message.kind === 'preVote'
+    if (isVote && raftStatus(raft).lastIndex === 0) return
+    if (inbox.length >= inboxCountMax) return
+    if (known === undefined) {
+      if (spoken.size >= spokenCountMax) spoken.clear()
+      spoken.set(envelope.from, from)
+    }
+    push({ kind: 'message', from: envelope.from, message })
+  }
+
+  function onConnectionChange(peer: PeerId, isConnected: boolean): void {
+    if (isConnected) return
+    for (const [id, its] of peers) if (its === peer && id !== member) push({ kind: 'unreachable', member: id })
+  }
+
+  // ---- time ----
+
+  const ticksOf = (ms: number) => Math.max(1, Math.round(ms / tickMs))
+  const quietTicks = ticksOf(200)
+  const markTicks = ticksOf(2_000)
+  const bookmarkTicks = ticksOf(settings.bookmarkMs)
+  const ageTicks = ticksOf(settings.historyAgeMs / 10)
+  let ticks = 0
+  let busyAtTick = 0
+  let markedAtTick = 0
+  let bookmarked: Revision = kv.revision
+  let ages: { readonly revision: Revision; readonly tick: number }[] = []
+  let compactedTo: Revision = 0
+
+  function tick(): void {
+    ticks += 1
+    push({ kind: 'tick' })
+    const nowMs = world.clock.monotonicMs()
+    for (const pending of [writes, changes, reads, transfers]) pending.expire(nowMs)
+    // A moment after the last of a burst, and now and then during a long one.
+    const isQuiet = ticks - busyAtTick >= quietTicks
+    if (start.log.unmarked && (isQuiet || ticks - markedAtTick >= markTicks)) {
+      markedAtTick = ticks
+      saver.mark()
+    }
+    if (ticks % bookmarkTicks === 0 && kv.revision > bookmarked) {
+      bookmarked = kv.revision
+      bookmark(watches)
+    }
+    if (ticks % ageTicks === 0) forgetOld()
+  }
+
+  /** The leader's clock decides how old is old, once for all: through the log. */
+  function forgetOld(): void {
+    if (!current.mine) {
+      ages = []
+      return
+    }
+    const old = ages.findLast(age => ticks - age.tick >= ticksOf(settings.historyAgeMs))
+    ages = ages.filter(age => age === old || ticks - age.tick < ticksOf(settings.historyAgeMs))
+    if (ages.at(-1)?.revision !== kv.revision) ages.push({ revision: kv.revision, tick: ticks })
+    if (old === undefined || old.revision <= Math.max(compactedTo, kv.history.compacted)) return
+    compactedTo = old.revision
+    propose({ kind: 'propose', id: nextId(), command: encodeCommand({ kind: 'compact', revision: old.revision }) })
+  }
+
+  // ---- what is asked ----
+
+  function propose(event: RaftEvent): void {
+    proposals.push(event)
+    bell.ring()
+  }
+
+  const deadlineMs = () => world.clock.monotonicMs() + requestTimeoutMs
+
+  function checkOpen(): void {
+    if (isEnding()) throw closed()
+  }
+
+  function checkLeader(): void {
+    checkOpen()
+    if (role.kind !== 'leader') throw notLeader()
+  }
+
+  async function write(command: Write, inner: AbortSignal): Promise<WriteResult> {
+    checkLeader()
+    const id = command.id ?? `${lifeId}${(writeCount++).toString(36)}`
+    const bytes = encodeCommand({ kind: 'write', id, write: command })
+    if (bytes.length > commandBytesMax) {
+      throw new StoreError('too-large', `a command of ${bytes.length} bytes; at most ${commandBytesMax} are taken`)
+    }
+    const pending = writes.add('a write; it may still happen', deadlineMs(), inner)
+    if (!inner.aborted) propose({ kind: 'propose', id: pending.id, command: bytes })
+    return await pending.promise
+  }
+
+  async function newest(inner: AbortSignal): Promise<Revision> {
+    checkOpen()
+    const pending = reads.add('a newest read', deadlineMs(), inner)
+    push({ kind: 'read', id: pending.id })
+    return await pending.promise
+  }
+
+  async function changeMembership(change: MembershipChange, inner: AbortSignal): Promise<MemberInfo> {
+    checkLeader()
+    const { membership, lastIndex } = raftStatus(raft)
+    const infos = memberInfos(membership, peers)
+    const existing = infos.find(info =>
+      change.kind === 'add' ? info.peer === change.peer : info.member === change.member,
+    )
+    const wanted = change.kind === 'promote' ? 'voter' : change.kind === 'demote' ? 'learner' : undefined
+    if (existing !== undefined && (change.kind === 'add' || existing.role === wanted)) {
+      // What is in effect may not be committed yet.
+      using deadline = world.clock.deadline(requestTimeoutMs, inner)
+      if (kv.index < lastIndex) await indexes.wait(lastIndex, deadline.signal)
+      return existing
+    }
+    if (change.kind === 'remove' && existing === undefined && membership.removed.includes(memberId(change.member))) {
+      const peer = peers.get(memberId(change.member))
+      if (peer !== undefined) return { member: change.member, peer, role: 'learner' }
+    }
+    const plan = planChange(change, membership, existing)
+    const pending = changes.add(`${change.kind} a member; it may still happen`, deadlineMs(), inner)
+    const context = encodePeers(plan.membership, peers)
+    if (!inner.aborted) propose({ kind: 'proposeMembership', id: pending.id, change: plan.step, context })
+    await pending.promise
+    return plan.info
+  }
+
+  type Plan = { readonly step: MembershipStep; readonly membership: Membership; readonly info: MemberInfo }
+
+  function planChange(change: MembershipChange, membership: Membership, existing: MemberInfo | undefined): Plan {
+    if (change.kind === 'add') {
+      const fresh = Array.from(world.random.bytes(8), byte => byte.toString(16).padStart(2, '0')).join('')
+      const added = memberId(fresh)
+      peers.set(added, change.peer)
+      return {
+        step: { kind: 'addLearner', member: added },
+        membership: { ...membership, learners: [...membership.learners, added] },
+        info: { member: fresh, peer: change.peer, role: 'learner' },
+      }
+    }
+    if (existing === undefined) throw new StoreError('refused', `no member ${change.member} in this cluster`)
+    const role = change.kind === 'promote' ? 'voter' : change.kind === 'demote' ? 'learner' : existing.role
+    return {
+      step: { kind: change.kind, member: memberId(change.member) },
+      membership,
+      info: { ...existing, role },
+    }
+  }
+
+  async function transferLeadership(inner: AbortSignal): Promise<void> {
+    checkLeader()
+    if (raftStatus(raft).membership.voters.length < 2) {
+      throw new StoreError('unavailable', 'there is no other voter to hand over to')
+    }
+    const pending = transfers.add('a hand-over of leadership', deadlineMs(), inner)
+    transferIds.push(pending.id)
+    push({ kind: 'transfer', to: undefined })
+    await pending.promise
+  }
+
+  function status(): StoreStatus {
+    const { commit, membership, match } = raftStatus(raft)
+    return {
+      term: role.term,
+      leader: peerOf(role.leader),
+      // One that was removed has no say and no vote: to those who ask it is a learner without a leader.
+      role: role.kind === 'removed' ? 'learner' : role.kind,
+      appliedIndex: kv.index,
+      commitIndex: commit,
+      revision: kv.revision,
+      compactedRevision: kv.history.compacted,
+      members: memberInfos(membership, peers),
+      matchIndex: match,
+    }
+  }
+
+  // ---- life and end ----
+
+  const handlers = [
+    world.network.onMessage('raft', onMessage),
+    world.network.onStream('snapshot', async (stream, inner) => {
+      try {
+        await serveSnapshot(world, giver, stream, inner)
+      } catch (error) {
+        log.warn('a snapshot was not sent', { to: stream.remote, why: String(error) })
+      }
+    }),
+    world.network.onConnectionChange(onConnectionChange),
+    onAbort(signal, () => end(undefined)),
+  ]
+
+  function closed(): StoreError {
+    return new StoreError(
+      'closed',
+      failure === undefined ? 'the store is closed' : `the store failed: ${String(failure)}`,
+    )
+  }
+
+  function fail(error: unknown): void {
+    if (isEnding()) {
+      failure ??= error
+      return
+    }
+    log.error('the store ends: what it must keep could not be kept', { why: String(error) })
+    end({ error })
+  }
+
+  function end(why: { readonly error: unknown } | undefined): void {
+    if (isEnding()) return
+    if (why !== undefined) failure = why.error ?? new Error('unknown failure')
+    ending.abort()
+    bell.ring()
+    saver.finish()
+  }
+
+  async function runTicks(): Promise<void> {
+    while (!isEnding()) {
+      await world.clock.sleep(tickMs, ending.signal)
+      if (!isEnding()) tick()
+    }
+  }
+
+  async function runTurns(): Promise<void> {
+    for (;;) {
+      await bell.wait()
+      if (isEnding()) return
+      turn()
+    }
+  }
+
+  async function live(): Promise<void> {
+    const saving = saver.run(entry => {
+      if (entry !== undefined) inbox.push({ kind: 'durable', index: entry.index, term: entry.term })
+      busyAtTick = ticks
+      // Also without an entry: proposals may have waited for this.
+      bell.ring()
+    })
+    await Promise.all([saving.catch(fail), runTurns().catch(fail), runTicks().catch(fail)])
+    for (const handler of handlers) handler[Symbol.dispose]()
+    for (const pending of [writes, changes, reads, transfers]) pending.rejectAll(closed)
+    for (const threshold of [revisions, indexes]) threshold.rejectAll(closed)
+    showLeadership()
+    wakeAll(watches)
+    await fetching
+    await flushing
+    if (failure === undefined && kv.index > flushedIndex) await flush().catch(fail)
+    if (failure === undefined) await start.log.mark().catch(fail)
+    await Promise.all([start.log.close(), state.close()]).catch(fail)
+    if (failure === undefined) finished()
+    else failed(failure)
+  }
+  live().catch(failed)
+
+  return {
+    done,
+    async stop() {
+      end(undefined)
+      await done.catch(() => {
+        // Whoever waits for `done` hears of it; to stop what has failed is no failure.
+      })
+    },
+    hash: () => ({ index: kv.index, hash: kv.hash }),
+    async get(key, options) {
+      checkOpen()
+      return get(kv, key, options?.revision)
+    },
+    async range(options) {
+      checkOpen()
+      return range(kv, options)
+    },
+    watch: (options, inner) => runWatch({ watches, kv: () => kv, isClosed: isEnding }, options, inner),
+    write,
+    newest,
+    async applied(revision, inner) {
+      checkOpen()
+      if (kv.revision < revision) await revisions.wait(revision, inner)
+    },
+    revision: () => kv.revision,
+    status,
+    leadership,
+    changeMembership,
+    transferLeadership,
+  }
+}
+
+const refusalText: Record<Exclude<Refusal, 'not-leader'>, string> = {
+  'change-in-flight': 'another change of membership is not committed yet',
+  'not-caught-up': 'the member has not caught up with the log yet',
+  'no-entry-of-term': 'the leader is new and has not committed anything yet',
+  'last-voter': 'the last voter cannot go',
+  removed: 'the member was removed and its ID is never used again; add the peer anew',
+  'unknown-member': 'there is no such member',
+  'already-member': 'it is so already',
+  overloaded: 'too much is proposed and not committed yet',
+  transferring: 'leadership is being handed over',
+}

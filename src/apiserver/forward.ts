@@ -1,0 +1,76 @@
+// How an operation travels to the leader and its answer back, as bytes. Pure and total: what is no operation is refused.
+import { ApiError, type Reason, type StatusDetails, statusOf } from '../api/error.ts'
+import type { Repeated } from '../api/reader.ts'
+import type { Json } from '../api/schema.ts'
+import { type Bytes, text, utf8 } from '../lib/bytes.ts'
+import type { Answer, Operation } from './operation.ts'
+
+export type Reply =
+  | { readonly kind: 'answer'; readonly answer: Answer }
+  /** `revision`: what the refusal was decided on. */
+  | { readonly kind: 'refused'; readonly error: ApiError; readonly revision: number }
+  /** Certainly not executed. */
+  | { readonly kind: 'not-leader' }
+
+const version = 1
+
+export function encodeOperation(op: Operation): Bytes {
+  return utf8(JSON.stringify({ version, op: { ...op, duplicates: [...op.duplicates] } }))
+}
+
+const verbs = ['create', 'update', 'patch', 'delete', 'deletecollection']
+
+export function decodeOperation(bytes: Bytes): Operation {
+  const message = parsed(bytes)
+  const op = message['op'] as (Operation & { readonly duplicates: unknown }) | undefined
+  const sound =
+    message['version'] === version &&
+    op !== undefined &&
+    verbs.includes(op.verb) &&
+    [op.group, op.version, op.resource, op.fieldManager].every(value => typeof value === 'string') &&
+    typeof op.identity?.user === 'string' &&
+    Array.isArray(op.identity.groups) &&
+    Array.isArray(op.duplicates)
+  if (!sound) throw new ApiError('BadRequest', 'a peer sent an operation that this version does not know')
+  return { ...op, duplicates: new Map(op.duplicates as unknown as [string, readonly Repeated[]][]) }
+}
+
+export function encodeReply(reply: Reply): Bytes {
+  switch (reply.kind) {
+    case 'answer':
+      return utf8(JSON.stringify({ version, ...reply }))
+    case 'refused':
+      return utf8(JSON.stringify({ version, kind: 'refused', status: statusOf(reply.error), revision: reply.revision }))
+    case 'not-leader':
+      return utf8(JSON.stringify({ version, kind: 'not-leader' }))
+  }
+}
+
+export function decodeReply(bytes: Bytes): Reply {
+  const message = parsed(bytes)
+  if (message['version'] === version) {
+    switch (message['kind']) {
+      case 'answer':
+        return { kind: 'answer', answer: message['answer'] as unknown as Answer }
+      case 'refused': {
+        const status = message['status'] as { reason: Reason; message: string; details?: StatusDetails }
+        return {
+          kind: 'refused',
+          error: new ApiError(status.reason, status.message, status.details),
+          revision: Number(message['revision']),
+        }
+      }
+      case 'not-leader':
+        return { kind: 'not-leader' }
+    }
+  }
+  throw new ApiError('InternalError', 'the leader answered in a form that this version does not know')
+}
+
+function parsed(bytes: Bytes): { readonly [key: string]: Json } {
+  try {
+    return JSON.parse(text(bytes)) as { readonly [key: string]: Json }
+  } catch (error) {
+    throw new ApiError('BadRequest', 'a peer sent what is no JSON', undefined, { cause: error })
+  }
+}

@@ -1,0 +1,96 @@
+// What form of an answer the client takes, and what form its body has. Pure.
+// https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-representations
+
+export type Answers =
+  | { readonly as: 'Object'; readonly media: 'json' | 'yaml' }
+  | { readonly as: 'Table'; readonly version: 'v1' | 'v1beta1' }
+  | { readonly as: 'PartialObjectMetadata' | 'PartialObjectMetadataList' }
+
+export type MediaType = { readonly type: string; readonly parameters: Readonly<Record<string, string>> }
+
+/** The clauses of an Accept header, the wanted ones first (by q, then by order). */
+export function parseAccept(header: string | undefined): readonly MediaType[] {
+  if (header === undefined || header.trim() === '') return [{ type: '*/*', parameters: {} }]
+  return header
+    .slice(0, 4_096)
+    .split(',')
+    .map(parseMediaType)
+    .map((media, order) => ({ media, order, q: quality(media.parameters['q']) }))
+    .filter(({ q, media }) => q > 0 && media.type !== '')
+    .sort((a, b) => b.q - a.q || a.order - b.order)
+    .map(({ media }) => media)
+}
+
+function quality(text: string | undefined): number {
+  const q = Number(text ?? '1')
+  return q >= 0 && q <= 1 ? q : 1
+}
+
+export function parseMediaType(text: string): MediaType {
+  const [type = '', ...rest] = text.split(';')
+  const parameters: Record<string, string> = Object.create(null) as Record<string, string>
+  for (const parameter of rest) {
+    const at = parameter.indexOf('=')
+    if (at > 0) parameters[parameter.slice(0, at).trim().toLowerCase()] = parameter.slice(at + 1).trim()
+  }
+  return { type: type.trim().toLowerCase(), parameters }
+}
+
+/** undefined: nothing that we can make is accepted (406). */
+export function negotiate(header: string | undefined): Answers | undefined {
+  for (const { type, parameters } of parseAccept(header)) {
+    const as = parameters['as']
+    const json = type === 'application/json' || type === '*/*' || type === 'application/*'
+    if (as !== undefined) {
+      if (!json || parameters['g'] !== 'meta.k8s.io') continue
+      const version = parameters['v']
+      if (as === 'Table' && (version === 'v1' || version === 'v1beta1')) return { as, version }
+      const partial = as === 'PartialObjectMetadata' || as === 'PartialObjectMetadataList'
+      if (partial && (version === 'v1' || version === 'v1beta1')) return { as }
+      continue
+    }
+    if (json) return { as: 'Object', media: 'json' }
+    if (type === 'application/yaml' || type === 'text/yaml') return { as: 'Object', media: 'yaml' }
+  }
+  return undefined
+}
+
+/** Which form of discovery the client takes: the first that it offers and that we have. */
+export function negotiateDiscovery(header: string | undefined): 'v2' | 'v2beta1' | 'plain' | undefined {
+  for (const { type, parameters } of parseAccept(header)) {
+    if (type !== 'application/json' && type !== '*/*' && type !== 'application/*') continue
+    if (parameters['as'] === undefined) return 'plain'
+    const version = parameters['v']
+    if (parameters['as'] !== 'APIGroupDiscoveryList' || parameters['g'] !== 'apidiscovery.k8s.io') continue
+    if (version === 'v2' || version === 'v2beta1') return version
+  }
+  return undefined
+}
+
+export type BodyForm =
+  | { readonly form: 'json' | 'yaml' | 'protobuf' }
+  | { readonly form: 'json' | 'yaml'; readonly patch: 'json' | 'merge' | 'strategic' | 'apply' }
+
+/** undefined: we do not read that (415). An absent header means JSON. */
+export function bodyForm(contentType: string | undefined): BodyForm | undefined {
+  switch (parseMediaType(contentType ?? '').type) {
+    case '':
+    case 'application/json':
+      return { form: 'json' }
+    case 'application/yaml':
+    case 'text/yaml':
+      return { form: 'yaml' }
+    case 'application/vnd.kubernetes.protobuf':
+      return { form: 'protobuf' }
+    case 'application/json-patch+json':
+      return { form: 'json', patch: 'json' }
+    case 'application/merge-patch+json':
+      return { form: 'json', patch: 'merge' }
+    case 'application/strategic-merge-patch+json':
+      return { form: 'json', patch: 'strategic' }
+    case 'application/apply-patch+yaml':
+      return { form: 'yaml', patch: 'apply' }
+    default:
+      return undefined
+  }
+}

@@ -1,0 +1,122 @@
+// From a method and a path to what is asked. Pure; every path segment is decoded once, here, and a segment that could
+// mean another place ('..', an encoded slash, an empty one) is refused rather than cleaned (reliability-security.md A1).
+// https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-uris
+import { ApiError } from '../api/error.ts'
+
+export type Verb = 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete' | 'deletecollection'
+
+export type ResourceRoute = {
+  readonly kind: 'resource'
+  readonly verb: Verb
+  readonly group: string
+  readonly version: string
+  readonly resource: string
+  readonly namespace?: string
+  readonly name?: string
+  readonly subresource?: string
+  /** What follows a proxy subresource, as it was sent: 'a/b%20c'. */
+  readonly rest?: string
+}
+
+/** A path that is no resource: discovery, health, OpenAPI. Decoded, without a slash at the end. */
+export type PathRoute = { readonly kind: 'path'; readonly verb: string; readonly path: string }
+
+export type Route = ResourceRoute | PathRoute
+
+const lengthMax = 4_096
+
+export function route(method: string, path: string, query: URLSearchParams): Route {
+  if (path.length > lengthMax) throw new ApiError('BadRequest', 'the path is too long')
+  const raw = path.split('/').slice(1)
+  if (raw.at(-1) === '' && raw.length > 1) raw.pop()
+  const [root, ...rest] = raw
+  if (root === 'api' && rest.length >= 2) {
+    return resource(method, '', decoded(rest[0]), rest.slice(1), query)
+  }
+  if (root === 'apis' && rest.length >= 3) {
+    return resource(method, decoded(rest[0]), decoded(rest[1]), rest.slice(2), query)
+  }
+  const clean = raw.map((segment, i) => (i === 0 && segment === '' ? '' : decoded(segment)))
+  return { kind: 'path', verb: method.toLowerCase(), path: `/${clean.join('/')}` }
+}
+
+function decoded(segment: string | undefined): string {
+  let text: string
+  try {
+    text = decodeURIComponent(segment ?? '')
+  } catch (error) {
+    throw new ApiError('BadRequest', 'the path is not well encoded', undefined, { cause: error })
+  }
+  if (text === '' || text === '.' || text === '..' || /[/\\\0]/.test(text)) {
+    throw new ApiError('BadRequest', `the path holds ${JSON.stringify(text)}, which is no name`)
+  }
+  return text
+}
+
+function resource(
+  method: string,
+  group: string,
+  version: string,
+  segments: readonly string[],
+  query: URLSearchParams,
+): ResourceRoute {
+  let watching = isTrue(query.get('watch'))
+  let at = 0
+  // The old way to ask for a watch: /api/v1/watch/namespaces/x/pods.
+  if (decoded(segments[0]) === 'watch' && segments.length > 1) {
+    watching = true
+    at = 1
+  }
+  let namespace: string | undefined
+  // /namespaces/x is the object x; /namespaces/x/pods is what lies in it; /namespaces/x/status is a subresource.
+  if (decoded(segments[at]) === 'namespaces' && segments.length >= at + 3) {
+    const third = decoded(segments[at + 2])
+    const ofNamespace = group === '' && (third === 'status' || third === 'finalize') && segments.length === at + 3
+    if (!ofNamespace) {
+      namespace = decoded(segments[at + 1])
+      at += 2
+    }
+  }
+  const plural = decoded(segments[at])
+  const name = segments.length > at + 1 ? decoded(segments[at + 1]) : undefined
+  const subresource = segments.length > at + 2 ? decoded(segments[at + 2]) : undefined
+  const proxied = segments.slice(at + 3)
+  if (proxied.length > 0 && subresource !== 'proxy') throw new ApiError('NotFound', pathNotFound)
+  for (const segment of proxied) if (segment !== '') decoded(segment)
+  return {
+    kind: 'resource',
+    verb: verbOf(method, name !== undefined, watching),
+    group,
+    version,
+    resource: plural,
+    ...(namespace !== undefined && { namespace }),
+    ...(name !== undefined && { name }),
+    ...(subresource !== undefined && { subresource }),
+    ...(subresource === 'proxy' && { rest: proxied.join('/') }),
+  }
+}
+
+export const pathNotFound = 'the server could not find the requested resource'
+
+function verbOf(method: string, named: boolean, watching: boolean): Verb {
+  switch (method) {
+    case 'GET':
+    case 'HEAD':
+      return watching ? 'watch' : named ? 'get' : 'list'
+    case 'POST':
+      return 'create'
+    case 'PUT':
+      return 'update'
+    case 'PATCH':
+      return 'patch'
+    case 'DELETE':
+      return named ? 'delete' : 'deletecollection'
+    default:
+      throw new ApiError('MethodNotAllowed', `the method ${method} is not allowed`)
+  }
+}
+
+/** As Go's strconv.ParseBool reads query parameters; a parameter without a value is true. */
+export function isTrue(value: string | null): boolean {
+  return value !== null && ['', '1', 't', 'T', 'true', 'TRUE', 'True'].includes(value)
+}

@@ -1,0 +1,116 @@
+// Writes run in one place, the leader. This peer carries an operation out itself when it leads, sends it to the leader
+// when another does, and waits a little while nobody does. It tries again only when the operation was certainly not
+// executed; where that is unknown, the client is told so (504) and decides.
+import { ApiError } from '../api/error.ts'
+import { StoreError } from '../kv/store.ts'
+import type { PeerId } from '../world/network.ts'
+import type { World } from '../world/world.ts'
+import { decodeOperation, decodeReply, encodeOperation, encodeReply, type Reply } from './forward.ts'
+import type { Answer, Operation } from './operation.ts'
+import { execute, type WriteContext } from './run-write.ts'
+
+export const leaderWaitMsMax = 8_000
+export const writeTimeoutMs = 30_000
+const leaderPollMs = 25
+
+export type ForwardContext = WriteContext & { readonly world: World }
+
+/** Where it runs does not show: the answer's revision is applied here before it is given. */
+export async function write(context: ForwardContext, op: Operation, signal: AbortSignal): Promise<Answer> {
+  const { world, store } = context
+  using deadline = world.clock.deadline(writeTimeoutMs, signal)
+  const startedMs = world.clock.monotonicMs()
+  for (;;) {
+    const reply = await once(context, op, deadline.signal)
+    if (reply.kind !== 'not-leader') {
+      const revision = reply.kind === 'answer' ? reply.answer.revision : reply.revision
+      await settled(context, revision, deadline.signal)
+      if (reply.kind === 'answer') return reply.answer
+      throw reply.error
+    }
+    if (signal.aborted) throw new ApiError('Timeout', 'the client is gone')
+    if (world.clock.monotonicMs() - startedMs > leaderWaitMsMax || store.status().role === 'learner') {
+      throw noLeader()
+    }
+    await world.clock.sleep(leaderPollMs, deadline.signal)
+  }
+}
+
+export function noLeader(): ApiError {
+  return new ApiError('ServiceUnavailable', 'the cluster has no leader at this moment', { retryAfterSeconds: 1 })
+}
+
+/** The write is done; only this peer is behind. Then the answer is right, though a read here may not show it yet. */
+async function settled(context: ForwardContext, revision: number, signal: AbortSignal): Promise<void> {
+  if (context.store.revision() >= revision) return
+  using deadline = context.world.clock.deadline(5_000, signal)
+  try {
+    await context.store.applied(revision, deadline.signal)
+  } catch (error) {
+    context.world.log.warn('this peer is behind the leader', { revision, error: String(error) })
+  }
+}
+
+async function once(context: ForwardContext, op: Operation, signal: AbortSignal): Promise<Reply> {
+  const { world, store } = context
+  const { leader } = store.status()
+  if (leader === undefined) return { kind: 'not-leader' }
+  if (leader === world.network.self) return here(context, op, signal)
+  try {
+    return decodeReply(await world.network.request(leader, 'api', encodeOperation(op), signal))
+  } catch (error) {
+    if (error instanceof ApiError) throw error
+    const message = 'the leader did not answer; it is unknown whether the request was carried out'
+    throw new ApiError('Timeout', message, undefined, { cause: error })
+  }
+}
+
+async function here(context: ForwardContext, op: Operation, signal: AbortSignal): Promise<Reply> {
+  try {
+    return { kind: 'answer', answer: await execute(context, op, signal) }
+  } catch (error) {
+    if (error instanceof ApiError) return { kind: 'refused', error, revision: context.store.revision() }
+    if (!(error instanceof StoreError)) throw error
+    if (error.reason === 'not-leader') return { kind: 'not-leader' }
+    return { kind: 'refused', error: fromStore(error), revision: 0 }
+  }
+}
+
+/** What a client is told of a write that the store did not finish. */
+export function fromStore(error: StoreError): ApiError {
+  const options = { cause: error }
+  switch (error.reason) {
+    case 'too-large':
+      return new ApiError('RequestEntityTooLarge', error.message, undefined, options)
+    case 'compacted':
+      return new ApiError('Expired', 'The resourceVersion for the provided watch is too old.', undefined, options)
+    case 'unavailable':
+      return new ApiError(
+        'Timeout',
+        `${error.message}; it is unknown whether the request was carried out`,
+        undefined,
+        options,
+      )
+    case 'not-leader':
+    case 'closed':
+    case 'refused':
+      return new ApiError('ServiceUnavailable', error.message, { retryAfterSeconds: 1 }, options)
+  }
+}
+
+/** Takes operations from other control peers. Only members may speak for the users that they have authenticated. */
+export function acceptForwarded(context: ForwardContext): Disposable {
+  const { world, store } = context
+  return world.network.onRequest('api', async (from, body, signal) => {
+    if (!isMember(store.status().members, from)) {
+      throw new Error(`${from} is no control peer and may not forward requests`)
+    }
+    const { leader } = store.status()
+    if (leader !== world.network.self) return encodeReply({ kind: 'not-leader' })
+    return encodeReply(await here(context, decodeOperation(body), signal))
+  })
+}
+
+function isMember(members: readonly { readonly peer: PeerId }[], peer: PeerId): boolean {
+  return members.some(member => member.peer === peer)
+}

@@ -1,0 +1,127 @@
+// Gets and lists from this peer's own replica. They give stored values; what text or objects are made of them is the
+// caller's (HTTP or the in-process client).
+import { ApiError, notFound } from '../api/error.ts'
+import type { Kind } from '../api/kind.ts'
+import { compileSelector, nameOfSelector, type Selectors } from '../api/select.ts'
+import { type KeyValue, prefixEnd, type Revision, type Store, StoreError } from '../kv/store.ts'
+import type { World } from '../world/world.ts'
+import {
+  ContinueExpired,
+  decodeToken,
+  encodeToken,
+  type ListQuery,
+  tooLarge,
+  tooOld,
+  type Wanted,
+  wantedByGet,
+  wantedByList,
+} from './list.ts'
+import { noLeader } from './run-forward.ts'
+import { keyOf, objectOf, prefixOf } from './stored.ts'
+
+export type ReadContext = { readonly world: Pick<World, 'clock'>; readonly store: Store }
+
+const newestTimeoutMs = 5_000
+const revisionWaitMs = 3_000
+/** How many keys one look at the store takes in while a selector searches. */
+const scanCount = 1_000
+
+/** Waits until this replica shows what is wanted. */
+export async function reach(context: ReadContext, wanted: Wanted, signal: AbortSignal): Promise<void> {
+  const { world, store } = context
+  if (wanted.kind === 'any') return
+  if (wanted.kind === 'newest') {
+    using deadline = world.clock.deadline(newestTimeoutMs, signal)
+    try {
+      await store.newest(deadline.signal)
+    } catch (error) {
+      throw new ApiError('ServiceUnavailable', noLeader().message, { retryAfterSeconds: 1 }, { cause: error })
+    }
+    return
+  }
+  if (store.revision() >= wanted.revision) return
+  using deadline = world.clock.deadline(revisionWaitMs, signal)
+  try {
+    await store.applied(wanted.revision, deadline.signal)
+  } catch {
+    throw tooLarge(wanted.revision, store.revision())
+  }
+}
+
+export async function get(
+  context: ReadContext,
+  kind: Kind,
+  namespace: string | undefined,
+  name: string,
+  resourceVersion: string,
+  signal: AbortSignal,
+): Promise<KeyValue> {
+  await reach(context, wantedByGet(resourceVersion), signal)
+  const found = await context.store.get(keyOf(kind, namespace, name))
+  if (found === undefined) throw notFound(kind, name)
+  return found
+}
+
+export type Listed = {
+  readonly items: readonly KeyValue[]
+  readonly revision: Revision
+  readonly continue?: string
+  readonly remaining?: number
+}
+
+export async function list(
+  context: ReadContext,
+  kind: Kind,
+  namespace: string | undefined,
+  selectors: Selectors,
+  query: ListQuery,
+  signal: AbortSignal,
+): Promise<Listed> {
+  const { store } = context
+  const prefix = prefixOf(kind, namespace)
+  const selecting = (selectors.labelSelector ?? '') !== '' || (selectors.fieldSelector ?? '') !== ''
+  const matches = selecting ? compileSelector(kind, selectors) : undefined
+  const wanted = wantedByList(query)
+  const token = query.continue === '' ? undefined : decodeToken(query.continue, prefix)
+  const exact = token && token.revision > 0 ? token.revision : wanted.kind === 'exactly' ? wanted.revision : undefined
+  await reach(context, exact === undefined ? wanted : { kind: 'exactly', revision: exact }, signal)
+
+  const named = selecting && token === undefined ? nameOfSelector(selectors) : undefined
+  const single = named !== undefined && (kind.scope === 'Cluster' || prefix.split('/').length > 4)
+  const from = single ? prefix + named : token ? `${prefix}${token.after}\0` : prefix
+  const to = single ? `${prefix}${named}\0` : prefixEnd(prefix)
+  const limit = query.limit > 0 ? query.limit : Number.POSITIVE_INFINITY
+
+  const items: KeyValue[] = []
+  let revision = exact
+  let at = from
+  try {
+    for (;;) {
+      const room = limit - items.length
+      const count = matches ? Math.max(scanCount, room) : room
+      const part = await store.range({
+        from: at,
+        to,
+        ...(Number.isFinite(count) && { limit: count }),
+        ...(revision !== undefined && { revision }),
+      })
+      revision ??= part.revision
+      for (const [i, item] of part.items.entries()) {
+        if (matches && !matches(objectOf(item))) continue
+        items.push(item)
+        if (items.length < limit) continue
+        const behind = part.items.length - i - 1 + part.remaining
+        if (behind === 0) return { items, revision }
+        const next = encodeToken({ prefix, after: item.key.slice(prefix.length), revision })
+        return { items, revision, continue: next, ...(!matches && { remaining: behind }) }
+      }
+      const last = part.items.at(-1)
+      if (part.remaining === 0 || last === undefined) return { items, revision }
+      at = `${last.key}\0`
+    }
+  } catch (error) {
+    if (!(error instanceof StoreError) || error.reason !== 'compacted') throw error
+    if (token !== undefined) throw new ContinueExpired(token)
+    throw tooOld(exact ?? 0, store.status().compactedRevision)
+  }
+}

@@ -1,0 +1,54 @@
+// Watches this peer's own replica. The reader pulls: one that is slower than the history is long gets Expired.
+import { ApiError } from '../api/error.ts'
+import type { Kind, KubeObject } from '../api/kind.ts'
+import { compileSelector, nameOfSelector, type Selectors } from '../api/select.ts'
+import { prefixEnd, type Revision, StoreError } from '../kv/store.ts'
+import { tooOld } from './list.ts'
+import { type ReadContext, reach } from './run-read.ts'
+import { keyOf, prefixOf } from './stored.ts'
+import { type Change, changeOf, type Matches } from './watch.ts'
+
+/** Changes that match, up to and with `revision`; without any it is a sign that time has passed. */
+export type Batch = { readonly revision: Revision; readonly changes: readonly Change[] }
+
+export function matcher(kind: Kind, selectors: Selectors): Matches {
+  const selecting = (selectors.labelSelector ?? '') !== '' || (selectors.fieldSelector ?? '') !== ''
+  return selecting ? (compileSelector(kind, selectors) as (object: KubeObject) => boolean) : undefined
+}
+
+/** Ends when the signal aborts; throws ApiError Expired when `after` is older than the history. */
+export async function* changes(
+  context: ReadContext,
+  kind: Kind,
+  namespace: string | undefined,
+  selectors: Selectors,
+  after: Revision,
+  signal: AbortSignal,
+): AsyncGenerator<Batch> {
+  const { store } = context
+  const matches = matcher(kind, selectors)
+  await reach(context, { kind: 'atLeast', revision: after }, signal)
+  const prefix = prefixOf(kind, namespace)
+  const name = nameOfSelector(selectors)
+  const single = name !== undefined && (kind.scope === 'Cluster' || (namespace ?? '') !== '')
+  const key = single ? keyOf(kind, namespace, name) : prefix
+  const range = { from: key, to: single ? `${key}\0` : prefixEnd(prefix), after }
+  try {
+    for await (const batch of store.watch(range, signal)) {
+      const found: Change[] = []
+      for (const event of batch.events) {
+        const change = changeOf(event, matches)
+        if (change !== undefined) found.push(change)
+      }
+      yield { revision: batch.revision, changes: found }
+    }
+  } catch (error) {
+    if (error instanceof StoreError && error.reason === 'compacted') {
+      throw tooOld(after, store.status().compactedRevision)
+    }
+    if (error instanceof StoreError) {
+      throw new ApiError('ServiceUnavailable', error.message, { retryAfterSeconds: 1 }, { cause: error })
+    }
+    throw error
+  }
+}

@@ -1,0 +1,205 @@
+// Carries out an operation on the leader: reads what it touches, lets write.ts plan, writes, and plans again when somebody
+// else was quicker. A refusal is given only on a state that a majority has confirmed, so that a leader that was deposed
+// a moment ago does not say "not found".
+import { type Stamp, suffixAlphabet } from '../api/admit.ts'
+import { ApiError, alreadyExists, conflict, notFound } from '../api/error.ts'
+import { type Kind, type KubeObject, resourceOf } from '../api/kind.ts'
+import { namespace as namespaceKind } from '../api/kinds/namespace.ts'
+import type { Json, JsonObject } from '../api/schema.ts'
+import { compileSelector } from '../api/select.ts'
+import { type KeyValue, prefixEnd, type Store } from '../kv/store.ts'
+import type { World } from '../world/world.ts'
+import { kindAt } from './catalog.ts'
+import type { Answer, Operation } from './operation.ts'
+import { ipPrefix, portPrefix, type ServiceConfig, type Taken } from './services.ts'
+import { keyOf, objectOf, prefixOf } from './stored.ts'
+import { planSubresource } from './subresource.ts'
+import { type Plan, planWrite, type Rules, type Seen } from './write.ts'
+
+export type WriteContext = {
+  readonly world: Pick<World, 'clock' | 'random'>
+  readonly store: Store
+  readonly services: ServiceConfig
+}
+
+const attemptCountMax = 32
+/** How many deletes of one deletecollection are under way at once: they share disk syncs. */
+const deleteBatchCount = 32
+
+export async function execute(context: WriteContext, op: Operation, signal: AbortSignal): Promise<Answer> {
+  const kind = kindAt(op)
+  if (!kind.stored) throw new ApiError('MethodNotAllowed', `${resourceOf(kind)} are not kept`)
+  if (op.verb === 'deletecollection') return deleteCollection(context, kind, op, signal)
+  return one(context, kind, op, signal)
+}
+
+async function one(context: WriteContext, kind: Kind, op: Operation, signal: AbortSignal): Promise<Answer> {
+  const { store } = context
+  const stamp = stampOf(context)
+  let sure = false
+  for (let attempt = 0; attempt < attemptCountMax; attempt++) {
+    const seen = await look(context, kind, op)
+    const again = async () => {
+      if (sure) return false
+      sure = true
+      await store.newest(signal)
+      return true
+    }
+    let plan: Plan
+    try {
+      const rules = rulesOf(context, attempt === 0 ? stamp : { ...stampOf(context), uid: stamp.uid })
+      plan = op.subresource === undefined ? planWrite(kind, op, seen, rules) : planSubresource(kind, op, seen, rules)
+    } catch (error) {
+      if (error instanceof ApiError && (await again())) continue
+      throw error
+    }
+    if (plan.kind === 'answer') {
+      if (await again()) continue
+      return { code: plan.code, object: plan.object, revision: store.revision(), warnings: plan.warnings }
+    }
+    if (op.dryRun) return dryRun(context, kind, op, plan)
+    const result = await store.write(
+      { compare: plan.compare, operations: plan.operations, ...(op.term !== undefined && { term: op.term }) },
+      signal,
+    )
+    switch (result.kind) {
+      case 'done': {
+        const { code, warnings } = plan
+        return { code, object: plan.answer(result.revision), revision: result.revision, warnings }
+      }
+      case 'fenced':
+        throw new ApiError('ServiceUnavailable', `term ${op.term ?? 0} is over, the cluster is in term ${result.term}`)
+      case 'conflict': {
+        const exists = result.current.some(({ key }) => key === plan.key)
+        if (op.verb === 'create' && op.subresource === undefined && exists && !isGenerated(op)) {
+          throw alreadyExists(kind, nameIn(plan.key))
+        }
+      }
+    }
+  }
+  throw conflict(kind, op.name ?? '', 'it is changed by others too often; please try again')
+}
+
+function nameIn(key: string): string {
+  return key.slice(key.lastIndexOf('/') + 1)
+}
+
+function isGenerated(op: Operation): boolean {
+  const { metadata } = (op.body ?? {}) as Partial<KubeObject>
+  return (metadata?.name ?? '') === '' && (metadata?.generateName ?? '') !== ''
+}
+
+/** What would have been answered; nothing is written. */
+async function dryRun(
+  context: WriteContext,
+  kind: Kind,
+  op: Operation,
+  plan: Extract<Plan, { kind: 'write' }>,
+): Promise<Answer> {
+  const { store } = context
+  const current = await store.get(plan.key)
+  if (op.verb === 'create' && current !== undefined) throw alreadyExists(kind, nameIn(plan.key))
+  const object = plan.answer(current?.modRevision ?? 0) as { readonly metadata?: { readonly resourceVersion?: string } }
+  // An object that is not there yet has no version.
+  const { resourceVersion, ...metadata } = object.metadata ?? {}
+  const shown = resourceVersion === '0' ? { ...object, metadata } : object
+  return { code: plan.code, object: shown as JsonObject, revision: store.revision(), warnings: plan.warnings }
+}
+
+async function look(context: WriteContext, kind: Kind, op: Operation): Promise<Seen> {
+  const { store } = context
+  const [current, namespace, taken] = await Promise.all([
+    op.name === undefined ? undefined : store.get(keyOf(kind, op.namespace, op.name)),
+    kind.scope === 'Namespaced' && (op.verb === 'create' || op.verb === 'patch')
+      ? store.get(keyOf(namespaceKind, undefined, op.namespace ?? ''))
+      : undefined,
+    resourceOf(kind) === 'services' ? takenNow(store) : nothingTaken,
+  ])
+  return { current, namespace, taken }
+}
+
+const nothingTaken: Taken = { ips: new Map(), ports: new Map() }
+
+async function takenNow(store: Store): Promise<Taken> {
+  const under = async (prefix: string) => {
+    const { items } = await store.range({ from: prefix, to: prefixEnd(prefix) })
+    return new Map(items.map((item): [string, KeyValue] => [item.key.slice(prefix.length), item]))
+  }
+  return { ips: await under(ipPrefix), ports: await under(portPrefix) }
+}
+
+function rulesOf(context: WriteContext, stamp: Stamp): Rules {
+  return { stamp, services: context.services, random: () => context.world.random.float() }
+}
+
+export function stampOf({ world }: Pick<WriteContext, 'world'>): Stamp {
+  const letters = Array.from(
+    { length: 5 },
+    () => suffixAlphabet[Math.floor(world.random.float() * suffixAlphabet.length)],
+  )
+  return { uid: world.random.uuid(), nowMs: world.clock.nowMs(), suffix: letters.join('') }
+}
+
+async function deleteCollection(
+  context: WriteContext,
+  kind: Kind,
+  op: Operation,
+  signal: AbortSignal,
+): Promise<Answer> {
+  const { store } = context
+  await store.newest(signal)
+  const prefix = prefixOf(kind, op.namespace)
+  const { items } = await store.range({ from: prefix, to: prefixEnd(prefix) })
+  const matches = compileSelector(kind, {
+    ...(op.labelSelector !== undefined && { labelSelector: op.labelSelector }),
+    ...(op.fieldSelector !== undefined && { fieldSelector: op.fieldSelector }),
+  })
+  const chosen = items.map(item => objectOf(item)).filter(matches)
+  const deleted: Json[] = []
+  let revision = store.revision()
+  for (let at = 0; at < chosen.length; at += deleteBatchCount) {
+    const batch = chosen.slice(at, at + deleteBatchCount)
+    const answers = await Promise.all(batch.map(object => deleteOne(context, kind, op, object, signal)))
+    for (const [i, answer] of answers.entries()) {
+      if (answer === undefined) continue
+      revision = Math.max(revision, answer.revision)
+      deleted.push(batch[i] as unknown as Json)
+    }
+  }
+  const apiVersion = kind.group === '' ? kind.version : `${kind.group}/${kind.version}`
+  const metadata = { resourceVersion: String(revision) }
+  return {
+    code: 200,
+    object: { kind: `${kind.kind}List`, apiVersion, metadata, items: deleted },
+    revision,
+    warnings: [],
+  }
+}
+
+async function deleteOne(context: WriteContext, kind: Kind, op: Operation, object: KubeObject, signal: AbortSignal) {
+  const { namespace, name } = object.metadata
+  try {
+    return await one(
+      context,
+      kind,
+      { ...op, verb: 'delete', name, ...(namespace !== undefined && { namespace }) },
+      signal,
+    )
+  } catch (error) {
+    // Somebody else has deleted it meanwhile: so much the better.
+    if (error instanceof ApiError && error.reason === 'NotFound') return undefined
+    throw error
+  }
+}
+
+/** The object as the store has it here, for subresources that are only read. */
+export async function readOne(
+  store: Store,
+  kind: Kind,
+  namespace: string | undefined,
+  name: string,
+): Promise<KeyValue> {
+  const found = await store.get(keyOf(kind, namespace, name))
+  if (found === undefined) throw notFound(kind, name)
+  return found
+}

@@ -1,0 +1,369 @@
+// The Kubernetes API: one function from request to response, the same on every control peer, and the client that our own
+// components use in the same process. Who asks is found here, once; reads come from this peer's replica, writes go to
+// the leader (run-forward.ts).
+import { ApiError } from '../api/error.ts'
+import type { Kind } from '../api/kind.ts'
+import { apiVersionOf } from '../api/kind.ts'
+import type { Pod } from '../api/kinds/pod.ts'
+import { pod as podKind } from '../api/kinds/pod.ts'
+import type { Json } from '../api/schema.ts'
+import type { Client } from '../client/client.ts'
+import { type Store, StoreError } from '../kv/store.ts'
+import { onAbort } from '../lib/abort.ts'
+import type { HttpRequest, HttpResponse, Identity } from '../world/http.ts'
+import type { MeshStream, PeerId } from '../world/network.ts'
+import type { World } from '../world/world.ts'
+import { failure, json, plain, respondList, respondObject, respondStored, viewOf } from './answer.ts'
+import { type Attributes, authorize, forbidden } from './authorize.ts'
+import { kindAt } from './catalog.ts'
+import {
+  type Body,
+  bodyBytesMax,
+  countOf,
+  decode,
+  deleteBody,
+  nameOfBody,
+  unsupportedPatch,
+  writeQuery,
+} from './decode.ts'
+import { Limiter } from './limits.ts'
+import { usedBy } from './node-use.ts'
+import { openApi } from './openapi-paths.ts'
+import type { Operation } from './operation.ts'
+import { discovery, rootPaths, type Version, versionAnswer } from './paths.ts'
+import { isTrue, pathNotFound, type ResourceRoute, route } from './route.ts'
+import { authenticate, impersonated, openTokens, type ServiceAccountKeys, unauthorized } from './run-auth.ts'
+import { makeDefaults } from './run-bootstrap.ts'
+import { type ClientOptions, openClient } from './run-client.ts'
+import { acceptForwarded, type ForwardContext, fromStore, write } from './run-forward.ts'
+import { get, list, reach } from './run-read.ts'
+import { review } from './run-review.ts'
+import { type Kubelets, session } from './run-session.ts'
+import { watchResponse } from './run-watch-http.ts'
+import { serviceRange } from './services.ts'
+import { objectOf, prefixOf } from './stored.ts'
+import { scaleOf } from './subresource.ts'
+
+export type ApiserverConfig = {
+  /** IPv4, '10.96.0.0/16'. */
+  readonly serviceCidr: string
+  readonly nodePortRange: { readonly from: number; readonly to: number }
+  readonly version: Version
+  readonly serviceAccountKeys: ServiceAccountKeys
+  /** Whose agent runs the pods of a node. */
+  peerOfNode(name: string): PeerId | undefined
+  /** A stream of protocol `kubelet` to that peer; for this peer itself a pipe to its own kubelet. */
+  kubeletOf(peer: PeerId, signal: AbortSignal): Promise<MeshStream>
+  /** Further checks of /readyz, by name; a text says what is wrong. */
+  readonly readiness?: Readonly<Record<string, () => string | undefined>>
+}
+
+export interface Apiserver {
+  /** Never rejects. */
+  handle(request: HttpRequest): Promise<HttpResponse>
+  /** Trusted as `identity`: nothing that this client asks is refused for want of rights. */
+  client(identity: Identity, options?: ClientOptions): Client
+  /** Makes what every cluster has: the four namespaces. For the leader, once per term; idempotent. */
+  bootstrap(term: number, signal: AbortSignal): Promise<void>
+  /** Resolves once the signal has ended everything. */
+  readonly done: Promise<void>
+}
+
+const requestTimeoutMs = 60_000
+const openPaths = new Set([
+  '/healthz',
+  '/livez',
+  '/readyz',
+  '/version',
+  '/openid/v1/jwks',
+  '/.well-known/openid-configuration',
+])
+
+export function openApiserver(world: World, store: Store, config: ApiserverConfig, signal: AbortSignal): Apiserver {
+  serviceRange(config.serviceCidr)
+  const services = { serviceCidr: config.serviceCidr, nodePortRange: config.nodePortRange }
+  const context: ForwardContext = { world, store, services }
+  const tokens = openTokens(world, store, config.serviceAccountKeys)
+  const limiter = new Limiter()
+  const log = world.log.with({ component: 'apiserver' })
+  const kubelets: Kubelets = { peerOfNode: config.peerOfNode, open: config.kubeletOf }
+
+  async function decide(identity: Identity, asked: Attributes): Promise<{ allowed: boolean; why: string }> {
+    const decision = authorize(identity, asked)
+    if (decision.kind === 'yes') return { allowed: true, why: decision.why }
+    if (decision.kind === 'no' || asked.kind === 'path') return { allowed: false, why: '' }
+    const prefix = prefixOf(podKind, asked.namespace)
+    const { items } = await store.range({ from: prefix, to: `${prefix}\uffff` })
+    const pods = items.map(item => objectOf<Pod>(item)).filter(({ spec }) => spec.nodeName === decision.node)
+    const allowed =
+      decision.kind === 'ifPodOn'
+        ? pods.some(({ metadata }) => metadata.name === asked.name)
+        : pods.some(pod => usedBy(pod, asked.resource, asked.name))
+    return { allowed, why: allowed ? 'agent of the node' : '' }
+  }
+
+  async function handle(request: HttpRequest): Promise<HttpResponse> {
+    try {
+      return await answer(request)
+    } catch (error) {
+      if (error instanceof ApiError) return failure(error)
+      if (error instanceof StoreError) return failure(fromStore(error))
+      log.error('a request failed', { method: request.method, path: request.path, error: stackOf(error) })
+      return failure(new ApiError('InternalError', 'an internal error; the log of this peer says which'))
+    }
+  }
+
+  async function answer(request: HttpRequest): Promise<HttpResponse> {
+    if (signal.aborted) throw new ApiError('ServiceUnavailable', 'this peer is stopping', { retryAfterSeconds: 1 })
+    const query = new URLSearchParams(request.query)
+    const asked = route(request.method, request.path, query)
+    if (asked.kind === 'path' && (asked.verb === 'get' || asked.verb === 'head')) {
+      const open = openAnswer(asked.path, query)
+      if (open !== undefined) return await open
+    }
+    const known = await authenticate(request, tokens)
+    if (known === undefined) throw unauthorized()
+    const identity = impersonated(known, request.headers)
+    const attributes: Attributes =
+      asked.kind === 'path'
+        ? asked
+        : {
+            kind: 'resource',
+            verb: asked.verb,
+            group: asked.group,
+            resource: asked.resource,
+            subresource: asked.subresource ?? '',
+            // The rights over a namespace's own object are asked for in that namespace, as upstream.
+            namespace: asked.namespace ?? (asked.resource === 'namespaces' ? (asked.name ?? '') : ''),
+            name: asked.name ?? '',
+          }
+    if (!(await decide(identity, attributes)).allowed) throw forbidden(identity, attributes)
+    if (asked.kind === 'resource') return resource(request, asked, query, identity)
+    if (asked.verb !== 'get' && asked.verb !== 'head')
+      throw new ApiError('MethodNotAllowed', `${asked.verb} is not allowed here`)
+    return pathAnswer(asked.path, request)
+  }
+
+  function pathAnswer(path: string, request: HttpRequest): HttpResponse {
+    if (path === '/') return json(200, rootPaths)
+    const { accept } = request.headers
+    const found = discovery(path, accept) ?? openApi(path, accept)
+    if (found === undefined) throw new ApiError('NotFound', pathNotFound)
+    const etag = found.kind === 'whole' ? found.headers['etag'] : undefined
+    if (etag !== undefined && (request.headers['if-none-match'] ?? '').split(/, */).includes(etag)) {
+      return { kind: 'whole', code: 304, headers: { etag }, body: '' }
+    }
+    return found
+  }
+
+  /** What also those get who have not said who they are. */
+  function openAnswer(path: string, query: URLSearchParams): HttpResponse | Promise<HttpResponse> | undefined {
+    const [, root = '', check] = path.split('/')
+    if (['healthz', 'livez', 'readyz'].includes(root)) return health(root, check, isTrue(query.get('verbose')))
+    if (!openPaths.has(path)) return undefined
+    if (path === '/version') return json(200, versionAnswer(config.version))
+    if (path === '/openid/v1/jwks') return tokens.jwks().then(keys => json(200, keys))
+    return json(200, {
+      issuer: tokens.issuer,
+      jwks_uri: `${tokens.issuer}/openid/v1/jwks`,
+      response_types_supported: ['id_token'],
+      subject_types_supported: ['public'],
+      id_token_signing_alg_values_supported: ['RS256', 'ES256', 'EdDSA'],
+    })
+  }
+
+  function health(root: string, only: string | undefined, verbose: boolean): HttpResponse {
+    const checks: Record<string, () => string | undefined> = {
+      ping: () => undefined,
+      ...(root === 'readyz' && {
+        leader: () => (store.status().leader === undefined ? 'no leader is known' : undefined),
+        shutdown: () => (signal.aborted ? 'this peer is stopping' : undefined),
+        ...config.readiness,
+      }),
+    }
+    const names = only === undefined ? Object.keys(checks) : Object.keys(checks).filter(name => name === only)
+    if (only !== undefined && names.length === 0) return plain(404, 'there is no such check\n')
+    const results = names.map(name => ({ name, wrong: checks[name]?.() }))
+    const failed = results.some(({ wrong }) => wrong !== undefined)
+    if (!failed && !verbose) return plain(200, 'ok')
+    const lines = results.map(({ name, wrong }) =>
+      wrong === undefined ? `[+]${name} ok` : `[-]${name} failed: ${wrong}`,
+    )
+    return plain(failed ? 503 : 200, `${lines.join('\n')}\n${root} check ${failed ? 'failed' : 'passed'}\n`)
+  }
+
+  async function resource(request: HttpRequest, asked: ResourceRoute, query: URLSearchParams, identity: Identity) {
+    const kind = kindAt(asked)
+    if (kind.scope === 'Cluster' && asked.namespace !== undefined) {
+      throw new ApiError('NotFound', pathNotFound)
+    }
+    // A name without a namespace names nothing; a list over all namespaces is fine.
+    const alone = kind.stored && kind.scope === 'Namespaced' && asked.namespace === undefined
+    if (alone && (asked.name !== undefined || asked.verb === 'create' || asked.verb === 'deletecollection')) {
+      throw new ApiError('MethodNotAllowed', `${kind.plural} lie in a namespace: name one in the path`)
+    }
+    const live = await session(context, kubelets, asked, query, request, limiter, identity)
+    if (live !== undefined) return live
+    if (asked.verb === 'watch') {
+      requireStored(kind)
+      const place = limiter.enter('watch', identity.user)
+      return watchResponse(
+        context,
+        kind,
+        asked,
+        query,
+        viewOf(request.headers['accept'], query, world.clock.nowMs()),
+        request,
+        place,
+      )
+    }
+    const reads = asked.verb === 'get' || asked.verb === 'list'
+    using _ = limiter.enter(reads ? 'read' : 'write', identity.user)
+    using deadline = world.clock.deadline(requestTimeoutMs, request.signal)
+    try {
+      if (reads) return await readResource(kind, asked, query, request, deadline.signal)
+      return await writeResource(kind, asked, query, request, identity, deadline.signal)
+    } catch (error) {
+      if (error instanceof ApiError || !deadline.signal.aborted) throw error
+      throw new ApiError('Timeout', 'the request did not complete within its time', undefined, { cause: error })
+    }
+  }
+
+  async function readResource(
+    kind: Kind,
+    asked: ResourceRoute,
+    query: URLSearchParams,
+    request: HttpRequest,
+    until: AbortSignal,
+  ): Promise<HttpResponse> {
+    requireStored(kind)
+    const view = viewOf(request.headers['accept'], query, world.clock.nowMs())
+    const resourceVersion = query.get('resourceVersion') ?? ''
+    if (asked.verb === 'list') {
+      const selectors = selectorsOf(query)
+      const wanted = {
+        limit: countOf(query, 'limit'),
+        continue: query.get('continue') ?? '',
+        resourceVersion,
+        resourceVersionMatch: query.get('resourceVersionMatch') ?? '',
+      }
+      return respondList(kind, await list(context, kind, asked.namespace, selectors, wanted, until), view)
+    }
+    const stored = await get(context, kind, asked.namespace, asked.name ?? '', resourceVersion, until)
+    const { subresource } = asked
+    if (subresource === 'scale' && kind.subresources.includes('scale')) {
+      return json(200, scaleOf(objectOf(stored)) as unknown as Json)
+    }
+    const readable = ['status', 'ephemeralcontainers', 'resize']
+    const known =
+      subresource === undefined ||
+      kind.subresources.includes(subresource) ||
+      (kind === podKind && readable.includes(subresource))
+    if (!known) throw new ApiError('NotFound', pathNotFound)
+    return respondStored(kind, stored, view)
+  }
+
+  async function writeResource(
+    kind: Kind,
+    asked: ResourceRoute,
+    query: URLSearchParams,
+    request: HttpRequest,
+    identity: Identity,
+    until: AbortSignal,
+  ): Promise<HttpResponse> {
+    const view = viewOf(request.headers['accept'], query, world.clock.nowMs())
+    const options = writeQuery(query, request.headers['user-agent'])
+    const bytes = await request.body(bodyBytesMax)
+    if (bytes === undefined) {
+      throw new ApiError('RequestEntityTooLarge', `Request entity too large: limit is ${bodyBytesMax}`)
+    }
+    const deletes = asked.verb === 'delete' || asked.verb === 'deletecollection'
+    const type = request.headers['content-type']
+    const body: Body =
+      deletes && bytes.length === 0
+        ? { value: null, duplicates: new Map() }
+        : decode(bytes, type, options.fieldValidation)
+    if ((asked.verb === 'patch') !== (body.patch !== undefined)) throw unsupportedPatch()
+
+    if (asked.verb === 'create' && !kind.stored && kind.kind !== 'Binding') {
+      return json(201, await review(kind, body, asked.namespace, identity, decide, tokens))
+    }
+    if (asked.verb === 'create' && kind.plural === 'serviceaccounts' && asked.subresource === 'token') {
+      await reach(context, { kind: 'newest' }, until)
+      return json(201, await tokens.issue(asked.namespace ?? '', asked.name ?? '', body.value))
+    }
+    // The old way to bind: POST /bindings with the pod's name in the body.
+    const place: Pick<Operation, 'resource' | 'name' | 'subresource'> =
+      kind.kind === 'Binding'
+        ? { resource: podKind.plural, name: nameOfBody(kind, body.value), subresource: 'binding' }
+        : {
+            resource: asked.resource,
+            ...(asked.name !== undefined && { name: asked.name }),
+            ...(asked.subresource !== undefined && { subresource: asked.subresource }),
+          }
+    const deletion = deletes ? deleteBody(body.value, query) : undefined
+    const { labelSelector, fieldSelector } = selectorsOf(query)
+    const op: Operation = {
+      verb: asked.verb as Operation['verb'],
+      group: asked.group,
+      version: asked.version,
+      ...place,
+      ...(asked.namespace !== undefined && { namespace: asked.namespace }),
+      body: deletion?.options ?? body.value,
+      duplicates: body.duplicates,
+      ...(body.patch !== undefined && { patch: body.patch }),
+      ...options,
+      // apply must say who applies; a name made up from the program would own fields for ever.
+      fieldManager: body.patch === 'apply' ? (query.get('fieldManager') ?? '') : options.fieldManager,
+      dryRun: deletion?.dryRun ?? options.dryRun,
+      ...(labelSelector !== undefined && { labelSelector }),
+      ...(fieldSelector !== undefined && { fieldSelector }),
+      identity,
+    }
+    if (asked.verb === 'create' && asked.name !== undefined && asked.subresource === undefined) {
+      throw new ApiError('MethodNotAllowed', 'POST goes to the collection, not to an object')
+    }
+    const done = await write(context, op, until)
+    return respondObject(kind, done.code, done.object, view, done.warnings)
+  }
+
+  const forwarded = acceptForwarded(context)
+  const done = new Promise<void>(resolve => {
+    onAbort(signal, () => {
+      forwarded[Symbol.dispose]()
+      resolve()
+    })
+  })
+  const posts: Parameters<typeof openClient>[3] = async (kind, key, subresource, body) =>
+    kind.plural === 'serviceaccounts' && subresource === 'token'
+      ? await tokens.issue(key.namespace ?? '', key.name, body)
+      : undefined
+
+  return {
+    handle,
+    client: (identity, options = {}) => openClient(context, identity, options, posts),
+    bootstrap: (term, until) =>
+      makeDefaults(
+        openClient(context, { user: 'system:apiserver', groups: ['system:masters'] }, { term }, posts),
+        until,
+      ),
+    done,
+  }
+}
+
+function requireStored(kind: Kind): void {
+  if (!kind.stored) {
+    throw new ApiError('MethodNotAllowed', `${kind.plural} of ${apiVersionOf(kind)} can only be created`)
+  }
+}
+
+function selectorsOf(query: URLSearchParams) {
+  const labelSelector = query.get('labelSelector') ?? ''
+  const fieldSelector = query.get('fieldSelector') ?? ''
+  if (labelSelector.length + fieldSelector.length > 16_384) throw new ApiError('BadRequest', 'the selector is too long')
+  return { ...(labelSelector !== '' && { labelSelector }), ...(fieldSelector !== '' && { fieldSelector }) }
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+}

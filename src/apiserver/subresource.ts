@@ -1,0 +1,221 @@
+// What can be done to a part of an object: scale, binding, eviction, finalize, status. Pure; the answers are plans as
+// write.ts makes them.
+import { admit } from '../api/admit.ts'
+import { ApiError, conflict, notFound } from '../api/error.ts'
+import { type Kind, type KubeObject, resourceOf } from '../api/kind.ts'
+import { binding as bindingKind } from '../api/kinds/binding.ts'
+import { eviction as evictionKind } from '../api/kinds/eviction.ts'
+import { type Pod, pod as podKind } from '../api/kinds/pod.ts'
+import { type Scale, scale as scaleKind } from '../api/kinds/scale.ts'
+import { parseObject, parseValue } from '../api/parse.ts'
+import { applyPatch } from '../api/patch/apply.ts'
+import { patchObject } from '../api/patch/patch.ts'
+import type { Json } from '../api/schema.ts'
+import { deleteOptions, type LabelSelector } from '../api/types/meta.ts'
+import { rfc3339 } from '../lib/duration.ts'
+import { formatLabelSelector, requirementsOf } from '../lib/selector.ts'
+import { checkDeleteOptions, checkPreconditions, planDeletion } from './delete.ts'
+import type { Operation } from './operation.ts'
+import { asJson, existing, modified, type Plan, planWrite, type Rules, type Seen, success, updated } from './write.ts'
+
+/** Kinds whose status subresource takes updates, and the others that write.ts carries out with admit's own rules. */
+const plain = new Set(['status', 'ephemeralcontainers', 'finalize', 'resize'])
+
+export function planSubresource(kind: Kind, op: Operation, seen: Seen, rules: Rules): Plan {
+  const name = op.subresource ?? ''
+  const resource = resourceOf(kind)
+  if (plain.has(name) && (op.verb === 'update' || op.verb === 'patch')) {
+    return planWrite(kind, op, seen, rules)
+  }
+  if (name === 'scale' && (op.verb === 'update' || op.verb === 'patch')) return planScale(kind, op, seen, rules)
+  if (resource === 'pods' && op.verb === 'create') {
+    if (name === 'binding') return planBinding(op, seen, rules)
+    if (name === 'eviction') return planEviction(op, seen, rules)
+  }
+  throw unknown(kind, name)
+}
+
+function unknown(kind: Kind, subresource: string): ApiError {
+  return new ApiError(
+    'MethodNotAllowed',
+    `the server does not allow this method on ${resourceOf(kind)}/${subresource}`,
+    {
+      ...(kind.group !== '' && { group: kind.group }),
+      kind: kind.plural,
+    },
+  )
+}
+
+type Scaled = KubeObject & {
+  readonly spec: { readonly replicas?: number; readonly selector?: LabelSelector }
+  readonly status: { readonly replicas?: number }
+}
+
+/** The autoscaling/v1 Scale of a workload. */
+export function scaleOf(object: KubeObject): Scale {
+  const { metadata, spec, status } = object as Scaled
+  const requirements = requirementsOf(spec.selector)
+  return {
+    apiVersion: 'autoscaling/v1',
+    kind: 'Scale',
+    metadata: {
+      name: metadata.name,
+      ...(metadata.namespace !== undefined && { namespace: metadata.namespace }),
+      uid: metadata.uid,
+      resourceVersion: metadata.resourceVersion,
+      creationTimestamp: metadata.creationTimestamp,
+    },
+    spec: { replicas: spec.replicas ?? 0 },
+    status: {
+      replicas: status.replicas ?? 0,
+      ...(requirements && { selector: formatLabelSelector(requirements) }),
+    },
+  }
+}
+
+function planScale(kind: Kind, op: Operation, seen: Seen, rules: Rules): Plan {
+  const { old, stored } = existing(kind, op, seen)
+  const before = scaleOf(old)
+  const { object: after, warnings } = scaleAfter(op, before, rules)
+  const version = after.metadata?.resourceVersion ?? ''
+  if (version !== '' && version !== before.metadata.resourceVersion) throw conflict(kind, old.metadata.name, modified)
+  const replicas = after.spec?.replicas ?? 0
+  if (!Number.isInteger(replicas) || replicas < 0) {
+    const message = `Invalid value: ${replicas}: must be greater than or equal to 0`
+    throw new ApiError('Invalid', `Scale.autoscaling "${old.metadata.name}" is invalid: spec.replicas: ${message}`, {
+      name: old.metadata.name,
+      group: 'autoscaling',
+      kind: 'Scale',
+      causes: [{ reason: 'FieldValueInvalid', message, field: 'spec.replicas' }],
+    })
+  }
+  const incoming = { ...old, spec: { ...(old as Scaled).spec, replicas } } as KubeObject
+  const next = admit(kind, 'update', {
+    old,
+    incoming,
+    stamp: rules.stamp,
+    subresource: 'scale',
+    ...(op.namespace !== undefined && { namespace: op.namespace }),
+    ...(op.name !== undefined && { name: op.name }),
+    ...(op.fieldManager !== '' && { fieldManager: op.fieldManager }),
+  })
+  const plan = updated(kind, stored, old, next, seen, rules, warnings)
+  if (plan.kind === 'answer') return { ...plan, object: asJson(before) }
+  return { ...plan, answer: revision => asJson(scaleOf(plan.answer(revision) as unknown as KubeObject)) }
+}
+
+function scaleAfter(
+  op: Operation,
+  before: Scale,
+  rules: Rules,
+): { readonly object: Scale; readonly warnings: readonly string[] } {
+  if (op.verb === 'update') return parseObject(scaleKind, op.body, op.fieldValidation, op.duplicates)
+  if (op.patch !== 'apply') {
+    return patchObject(scaleKind, op.patch ?? 'merge', before, op.body, op.fieldValidation, op.duplicates)
+  }
+  const { object, warnings } = parseObject(scaleKind, op.body, op.fieldValidation, op.duplicates)
+  const options = { manager: op.fieldManager, force: op.force, nowMs: rules.stamp.nowMs, subresource: 'scale' }
+  return { object: applyPatch(scaleKind, before, object, options), warnings }
+}
+
+/** Puts a pod on a node, once. */
+function planBinding(op: Operation, seen: Seen, rules: Rules): Plan {
+  const { object: binding } = parseObject(bindingKind, op.body, op.fieldValidation, op.duplicates)
+  const { old, stored } = existing(podKind, op, seen)
+  const pod = old as Pod
+  const { name } = pod.metadata
+  const target = binding.target
+  if (target?.kind !== undefined && target.kind !== '' && target.kind !== 'Node') {
+    throw new ApiError('BadRequest', `a pod is bound to a Node, not to a ${target.kind}`)
+  }
+  const node = target?.name ?? ''
+  if (node === '') throw new ApiError('BadRequest', 'target.name: Required value')
+  const uid = binding.metadata?.uid ?? ''
+  if (uid !== '' && uid !== pod.metadata.uid) {
+    throw conflict(
+      podKind,
+      name,
+      `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${pod.metadata.uid}`,
+    )
+  }
+  const version = binding.metadata?.resourceVersion ?? ''
+  if (version !== '' && version !== pod.metadata.resourceVersion) throw conflict(podKind, name, modified)
+  if (pod.metadata.deletionTimestamp !== undefined) {
+    throw conflict(podKind, name, `pod ${name} is being deleted, cannot be assigned to a host`)
+  }
+  if ((pod.spec.nodeName ?? '') !== '') {
+    throw conflict(podKind, name, `pod ${name} is already assigned to node "${pod.spec.nodeName}"`)
+  }
+  if ((pod.spec.schedulingGates ?? []).length > 0) {
+    throw new ApiError('BadRequest', `pod ${name} has non-empty .spec.schedulingGates`)
+  }
+  const conditions = (pod.status.conditions ?? []).filter(({ type }) => type !== 'PodScheduled')
+  const scheduled = {
+    type: 'PodScheduled' as const,
+    status: 'True' as const,
+    lastTransitionTime: rfc3339(rules.stamp.nowMs),
+  }
+  const annotations = { ...pod.metadata.annotations, ...binding.metadata?.annotations }
+  const incoming: Pod = {
+    ...pod,
+    metadata: { ...pod.metadata, ...(Object.keys(annotations).length > 0 && { annotations }) },
+    spec: { ...pod.spec, nodeName: node },
+    status: { ...pod.status, conditions: [...conditions, scheduled] },
+  }
+  const next = admit(podKind, 'update', { old: pod, incoming, stamp: rules.stamp, subresource: 'binding' })
+  const plan = updated(podKind, stored, pod, next, seen, rules)
+  if (plan.kind === 'answer') return { kind: 'answer', warnings: [], ...statusAnswer(201) }
+  return { ...plan, code: 201, answer: () => statusAnswer(201).object }
+}
+
+function statusAnswer(code: number) {
+  const { object } = success(code)
+  return { code, object: object as { readonly [key: string]: Json } }
+}
+
+/** A deletion that a PodDisruptionBudget may refuse. Budgets are not among the kinds yet, so none refuses. */
+function planEviction(op: Operation, seen: Seen, rules: Rules): Plan {
+  const { object: eviction } = parseObject(evictionKind, op.body, op.fieldValidation, op.duplicates)
+  if (seen.current === undefined) throw notFound(podKind, op.name ?? '')
+  const { old, stored } = existing(podKind, op, seen)
+  const named = eviction.metadata?.name ?? ''
+  if (named !== '' && named !== old.metadata.name) {
+    throw new ApiError('BadRequest', `name in URL does not match name in Eviction object`)
+  }
+  const { value: options } = parseValue(
+    deleteOptions,
+    (eviction.deleteOptions ?? {}) as Json,
+    'Ignore',
+    'DeleteOptions',
+  )
+  checkDeleteOptions(options)
+  checkPreconditions(podKind, old, options)
+  const deletion = planDeletion(podKind, old, options, rules.stamp.nowMs)
+  const done = statusAnswer(201).object
+  if (deletion.kind === 'remove') {
+    return {
+      kind: 'write',
+      key: stored.key,
+      compare: [{ key: stored.key, modRevision: stored.modRevision }],
+      operations: [{ key: stored.key, value: undefined }],
+      code: 201,
+      warnings: [],
+      answer: () => done,
+    }
+  }
+  const plan = updated(podKind, stored, old, disrupted(deletion.object as Pod, rules), seen, rules)
+  if (plan.kind === 'answer') return { kind: 'answer', code: 201, object: done, warnings: [] }
+  return { ...plan, code: 201, answer: () => done }
+}
+
+function disrupted(pod: Pod, rules: Rules): Pod {
+  const conditions = (pod.status.conditions ?? []).filter(({ type }) => type !== 'DisruptionTarget')
+  const condition = {
+    type: 'DisruptionTarget' as const,
+    status: 'True' as const,
+    reason: 'EvictionByEvictionAPI',
+    message: 'Eviction API: evicting',
+    lastTransitionTime: rfc3339(rules.stamp.nowMs),
+  }
+  return { ...pod, status: { ...pod.status, conditions: [...conditions, condition] } }
+}

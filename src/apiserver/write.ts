@@ -1,0 +1,339 @@
+// Creates, updates, patches and deletes as one compare-and-set each. Pure: what is stored now and what is asked go in,
+// the command for the store and the answer come out, or an ApiError is thrown. run-write.ts reads, writes, and comes
+// back here when somebody else was quicker.
+import { admit, type Stamp, sameObject } from '../api/admit.ts'
+import { ApiError, conflict, notFound } from '../api/error.ts'
+import { type Kind, type KubeObject, resourceOf } from '../api/kind.ts'
+import { type Namespace, namespace as namespaceKind } from '../api/kinds/namespace.ts'
+import type { Service } from '../api/kinds/service.ts'
+import { parseObject, parseValue } from '../api/parse.ts'
+import { applyPatch } from '../api/patch/apply.ts'
+import { patchObject } from '../api/patch/patch.ts'
+import type { Json, JsonObject } from '../api/schema.ts'
+import { deleteOptions } from '../api/types/meta.ts'
+import type { Compare, KeyValue, Operation as StoreOperation } from '../kv/store.ts'
+import { checkDeleteOptions, checkPreconditions, deletedAnswer, isFinished, planDeletion } from './delete.ts'
+import type { Operation } from './operation.ts'
+import { allocate, keepAllocated, release, type ServiceConfig, type Taken } from './services.ts'
+import { encodeStored, keyOf, objectOf, withRevision } from './stored.ts'
+
+/** What the store holds of what the operation touches. */
+export type Seen = {
+  readonly current: KeyValue | undefined
+  /** The namespace's own object; read for creates in a namespace. */
+  readonly namespace: KeyValue | undefined
+  /** Read for Services. */
+  readonly taken: Taken
+}
+
+export type Plan =
+  /** `answer` is the object or Status to give once the write has happened at `revision`. */
+  | {
+      readonly kind: 'write'
+      readonly key: string
+      readonly compare: readonly Compare[]
+      readonly operations: readonly StoreOperation[]
+      readonly code: number
+      readonly warnings: readonly string[]
+      answer(revision: number): JsonObject
+    }
+  | {
+      readonly kind: 'answer'
+      readonly code: number
+      readonly object: JsonObject
+      readonly warnings: readonly string[]
+    }
+
+export type Rules = { readonly stamp: Stamp; readonly services: ServiceConfig; random(): number }
+
+export function planWrite(kind: Kind, op: Operation, seen: Seen, rules: Rules): Plan {
+  switch (op.verb) {
+    case 'create':
+      return planCreate(kind, op, seen, rules)
+    case 'update':
+      return planUpdate(kind, op, seen, rules)
+    case 'patch':
+      return planPatch(kind, op, seen, rules)
+    case 'delete':
+    case 'deletecollection':
+      return planDelete(kind, op, seen, rules)
+  }
+}
+
+const place = (op: Operation) => ({
+  ...(op.namespace !== undefined && { namespace: op.namespace }),
+  ...(op.name !== undefined && { name: op.name }),
+  ...(op.subresource !== undefined && { subresource: op.subresource }),
+})
+
+function planCreate(kind: Kind, op: Operation, seen: Seen, rules: Rules): Plan {
+  const { object: incoming, warnings } = parseObject(kind, op.body, op.fieldValidation, op.duplicates)
+  if ((incoming.metadata?.resourceVersion ?? '') !== '') {
+    throw new ApiError('BadRequest', 'resourceVersion should not be set on objects to be created')
+  }
+  const { name: _, ...where } = place(op)
+  const admitted = admit(kind, 'create', {
+    old: undefined,
+    incoming,
+    stamp: rules.stamp,
+    ...where,
+    ...(op.fieldManager !== '' && { fieldManager: op.fieldManager }),
+  })
+  return created(kind, op, seen, rules, admitted, warnings)
+}
+
+function created(
+  kind: Kind,
+  op: Operation,
+  seen: Seen,
+  rules: Rules,
+  admitted: KubeObject,
+  warnings: readonly string[],
+): Plan {
+  const compare = namespaceOpen(kind, op, seen, admitted.metadata.name)
+  const held = resourceOf(kind) === 'namespaces' ? heldNamespace(admitted as Namespace) : admitted
+  const { object, compare: free, operations } = withAllocation(kind, held, undefined, seen, rules)
+  const key = keyOf(kind, object.metadata.namespace, object.metadata.name)
+  return {
+    kind: 'write',
+    key,
+    compare: [{ key, modRevision: 0 }, ...compare, ...free],
+    operations: [{ key, value: encodeStored(object) }, ...operations],
+    code: 201,
+    warnings,
+    answer: revision => asJson(withRevision(object, revision)),
+  }
+}
+
+/** A namespace stays until the namespace controller has emptied it; selectors find it by its name. */
+function heldNamespace(namespace: Namespace): Namespace {
+  const { metadata, spec } = namespace
+  const finalizers = spec.finalizers ?? []
+  return {
+    ...namespace,
+    metadata: { ...metadata, labels: { ...metadata.labels, 'kubernetes.io/metadata.name': metadata.name } },
+    spec: { ...spec, finalizers: finalizers.includes('kubernetes') ? finalizers : [...finalizers, 'kubernetes'] },
+  }
+}
+
+/** Nothing is made in a namespace that is missing or going; that it stays so is part of the compare-and-set. */
+function namespaceOpen(kind: Kind, op: Operation, seen: Seen, name: string): readonly Compare[] {
+  if (kind.scope !== 'Namespaced') return []
+  const namespace = op.namespace ?? ''
+  if (seen.namespace === undefined) throw notFound(namespaceKind, namespace)
+  const object = objectOf<Namespace>(seen.namespace)
+  if (object.metadata.deletionTimestamp !== undefined || object.status.phase === 'Terminating') {
+    const message = `${resourceOf(kind)} "${name}" is forbidden: unable to create new content in namespace ${namespace} because it is being terminated`
+    throw new ApiError('Forbidden', message, {
+      name,
+      ...(kind.group !== '' && { group: kind.group }),
+      kind: kind.plural,
+      causes: [
+        {
+          reason: 'NamespaceTerminating',
+          message: `namespace ${namespace} is being terminated`,
+          field: 'metadata.namespace',
+        },
+      ],
+    })
+  }
+  return [{ key: seen.namespace.key, modRevision: seen.namespace.modRevision }]
+}
+
+function planUpdate(kind: Kind, op: Operation, seen: Seen, rules: Rules): Plan {
+  const { object: parsed, warnings } = parseObject(kind, op.body, op.fieldValidation, op.duplicates)
+  const { old, stored } = existing(kind, op, seen)
+  const incoming = carried(kind, parsed, old)
+  checkVersion(kind, incoming, old)
+  const next = admit(kind, 'update', {
+    old,
+    incoming,
+    stamp: rules.stamp,
+    ...place(op),
+    ...(op.fieldManager !== '' && { fieldManager: op.fieldManager }),
+  })
+  return updated(kind, stored, old, next, seen, rules, warnings)
+}
+
+function planPatch(kind: Kind, op: Operation, seen: Seen, rules: Rules): Plan {
+  if (op.patch === 'apply') return planApply(kind, op, seen, rules)
+  const { old, stored } = existing(kind, op, seen)
+  const { object: patched, warnings } = patchObject(
+    kind,
+    op.patch ?? 'merge',
+    old,
+    op.body,
+    op.fieldValidation,
+    op.duplicates,
+  )
+  const incoming = carried(kind, patched, old)
+  checkVersion(kind, incoming, old)
+  const next = admit(kind, 'update', {
+    old,
+    incoming,
+    stamp: rules.stamp,
+    ...place(op),
+    ...(op.fieldManager !== '' && { fieldManager: op.fieldManager }),
+  })
+  return updated(kind, stored, old, next, seen, rules, warnings)
+}
+
+function planApply(kind: Kind, op: Operation, seen: Seen, rules: Rules): Plan {
+  if (op.fieldManager === '') {
+    throw new ApiError(
+      'Invalid',
+      'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch',
+      {
+        kind: 'PatchOptions',
+        group: 'meta.k8s.io',
+        causes: [
+          {
+            reason: 'FieldValueRequired',
+            field: 'fieldManager',
+            message: 'Required value: is required for apply patch',
+          },
+        ],
+      },
+    )
+  }
+  const { object: applied, warnings } = parseObject(kind, op.body, op.fieldValidation, op.duplicates)
+  if ((applied.metadata?.managedFields ?? []).length > 0) {
+    throw new ApiError('BadRequest', 'metadata.managedFields must be nil')
+  }
+  const options = {
+    manager: op.fieldManager,
+    force: op.force,
+    nowMs: rules.stamp.nowMs,
+    ...(op.subresource !== undefined && { subresource: op.subresource }),
+  }
+  if (seen.current === undefined) {
+    if (op.subresource !== undefined) throw notFound(kind, op.name ?? '')
+    if ((applied.metadata?.uid ?? '') !== '') {
+      throw conflict(
+        kind,
+        op.name ?? '',
+        `uid mismatch: the provided object specified uid ${applied.metadata.uid}, and no existing object was found`,
+      )
+    }
+    if ((applied.metadata?.resourceVersion ?? '') !== '') throw notFound(kind, op.name ?? '')
+    const incoming = applyPatch(kind, undefined, applied, options)
+    const admitted = admit(kind, 'create', { old: undefined, incoming, stamp: rules.stamp, ...place(op) })
+    return created(kind, op, seen, rules, admitted, warnings)
+  }
+  const { old, stored } = existing(kind, op, seen)
+  checkVersion(kind, applied, old)
+  const incoming = carried(kind, applyPatch(kind, old, applied, options), old)
+  const next = admit(kind, 'update', { old, incoming, stamp: rules.stamp, ...place(op) })
+  return updated(kind, stored, old, next, seen, rules, warnings)
+}
+
+export function existing(
+  kind: Kind,
+  op: Operation,
+  seen: Seen,
+): { readonly old: KubeObject; readonly stored: KeyValue } {
+  if (seen.current === undefined) throw notFound(kind, op.name ?? '')
+  return { old: objectOf(seen.current), stored: seen.current }
+}
+
+function carried(kind: Kind, next: KubeObject, old: KubeObject): KubeObject {
+  return resourceOf(kind) === 'services' ? keepAllocated(next as Service, old as Service) : next
+}
+
+export const modified = 'the object has been modified; please apply your changes to the latest version and try again'
+
+function checkVersion(kind: Kind, incoming: KubeObject, old: KubeObject): void {
+  const { resourceVersion = '', uid = '' } = incoming.metadata ?? {}
+  if (resourceVersion !== '' && resourceVersion !== '0' && resourceVersion !== old.metadata.resourceVersion) {
+    throw conflict(kind, old.metadata.name, modified)
+  }
+  if (uid !== '' && uid !== old.metadata.uid) {
+    throw conflict(
+      kind,
+      old.metadata.name,
+      `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.metadata.uid}`,
+    )
+  }
+}
+
+/** The plan that puts `next` in the place of `old`; a removal when nothing holds the object any longer. */
+export function updated(
+  kind: Kind,
+  stored: KeyValue,
+  old: KubeObject,
+  next: KubeObject,
+  seen: Seen,
+  rules: Rules,
+  warnings: readonly string[] = [],
+): Plan {
+  if (isFinished(kind, next)) return removed(kind, stored, next, asJson(next), warnings)
+  const { object, compare, operations } = withAllocation(kind, next, old, seen, rules)
+  if (operations.length === 0 && sameObject(old, object)) {
+    return { kind: 'answer', code: 200, object: asJson(old), warnings }
+  }
+  return {
+    kind: 'write',
+    key: stored.key,
+    compare: [{ key: stored.key, modRevision: stored.modRevision }, ...compare],
+    operations: [{ key: stored.key, value: encodeStored(object) }, ...operations],
+    code: 200,
+    warnings,
+    answer: revision => asJson(withRevision(object, revision)),
+  }
+}
+
+function removed(
+  kind: Kind,
+  stored: KeyValue,
+  object: KubeObject,
+  answer: JsonObject,
+  warnings: readonly string[],
+): Plan {
+  const freed = resourceOf(kind) === 'services' ? release(object as Service) : []
+  return {
+    kind: 'write',
+    key: stored.key,
+    compare: [{ key: stored.key, modRevision: stored.modRevision }],
+    operations: [{ key: stored.key, value: undefined }, ...freed],
+    code: 200,
+    warnings,
+    answer: () => answer,
+  }
+}
+
+function planDelete(kind: Kind, op: Operation, seen: Seen, rules: Rules): Plan {
+  const { old, stored } = existing(kind, op, seen)
+  const { value: options } = parseValue(deleteOptions, op.body ?? {}, 'Ignore', 'DeleteOptions')
+  checkDeleteOptions(options)
+  checkPreconditions(kind, old, options)
+  if (resourceOf(kind) === 'namespaces' && isPermanent(old.metadata.name)) {
+    throw new ApiError(
+      'Forbidden',
+      `namespaces "${old.metadata.name}" is forbidden: this namespace may not be deleted`,
+      {
+        name: old.metadata.name,
+        kind: 'namespaces',
+      },
+    )
+  }
+  const deletion = planDeletion(kind, old, options, rules.stamp.nowMs)
+  if (deletion.kind === 'remove') return removed(kind, stored, old, deletedAnswer(kind, old), [])
+  return updated(kind, stored, old, deletion.object, seen, rules)
+}
+
+export const defaultNamespaces = ['default', 'kube-system', 'kube-public', 'kube-node-lease']
+const isPermanent = (name: string): boolean => ['default', 'kube-system', 'kube-public'].includes(name)
+
+function withAllocation(kind: Kind, next: KubeObject, old: KubeObject | undefined, seen: Seen, rules: Rules) {
+  if (resourceOf(kind) !== 'services') return { object: next, compare: [], operations: [] }
+  return allocate(next as Service, old as Service | undefined, seen.taken, rules.services, rules.random)
+}
+
+export function asJson(object: KubeObject): JsonObject {
+  return object as unknown as JsonObject
+}
+
+/** The Status that says that something went well and has no object to show. */
+export function success(code = 200): { readonly code: number; readonly object: Json } {
+  return { code, object: { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code } }
+}

@@ -1,0 +1,91 @@
+// HTTP as it comes in from outside. drivers/http speaks TLS, HTTP/1.1, HTTP/2, WebSocket and SPDY/3.1; the API server
+// answers an HttpRequest with an HttpResponse and never sees a socket. Bodies are pulled, so nobody fills our memory
+// before we know who they are.
+import type { Bytes } from '../lib/bytes.ts'
+
+/** Who asks: as a client certificate's subject, a token or a header of a trusted user says. */
+export type Identity = {
+  readonly user: string
+  readonly uid?: string
+  readonly groups: readonly string[]
+  readonly extra?: Readonly<Record<string, readonly string[]>>
+}
+
+export type HttpRequest = {
+  readonly method: string
+  /** As it was sent, percent-encoded, without the query. */
+  readonly path: string
+  /** Without the question mark; '' when there is none. */
+  readonly query: string
+  /** Names in lower case; several of one name joined with ', '. */
+  readonly headers: Readonly<Record<string, string>>
+  /** The subject of a client certificate that the cluster's CA signed. */
+  readonly certificate: Identity | undefined
+  /** The address of the client, for limits and logs. */
+  readonly remote: string
+  /** What the client wants this connection to become. */
+  readonly upgrade: 'websocket' | 'spdy' | undefined
+  /** The whole body, or undefined when it is longer than `bytesMax`. Rejects when the client goes or is too slow. */
+  body(bytesMax: number): Promise<Bytes | undefined>
+  /** Aborts when the client is gone. */
+  readonly signal: AbortSignal
+}
+
+export type HttpResponse =
+  | {
+      readonly kind: 'whole'
+      readonly code: number
+      readonly headers: Readonly<Record<string, string>>
+      readonly body: string | Bytes
+    }
+  /** Sent chunk by chunk as the reader takes them; over a WebSocket, each chunk is a message. */
+  | {
+      readonly kind: 'stream'
+      readonly code: number
+      readonly headers: Readonly<Record<string, string>>
+      readonly body: AsyncIterable<string | Bytes>
+    }
+  /** exec and attach: the driver upgrades the connection and hands over its channels. */
+  | {
+      readonly kind: 'command'
+      readonly streams: CommandStreams
+      run(session: CommandSession, signal: AbortSignal): Promise<void>
+    }
+  /** port-forward: the driver upgrades the connection and hands over each forwarded connection. */
+  | { readonly kind: 'forward'; run(session: ForwardSession, signal: AbortSignal): Promise<void> }
+
+export type CommandStreams = {
+  readonly stdin: boolean
+  readonly stdout: boolean
+  readonly stderr: boolean
+  readonly tty: boolean
+}
+
+/** The client's side of exec and attach, whatever protocol it speaks. */
+export interface CommandSession {
+  /** Ends when the client closes its standard input. */
+  readonly stdin: AsyncIterable<Bytes>
+  /** New sizes of the client's terminal. */
+  readonly resizes: AsyncIterable<{ readonly width: number; readonly height: number }>
+  stdout(bytes: Bytes): Promise<void>
+  stderr(bytes: Bytes): Promise<void>
+  /** The closing Status (meta/v1) as JSON text; ends the session. */
+  finish(status: string): Promise<void>
+}
+
+export interface ForwardConnection {
+  readonly port: number
+  /** Ends when the client closes its half. */
+  read(): AsyncIterable<Bytes>
+  write(bytes: Bytes): Promise<void>
+  closeWrite(): Promise<void>
+  /** Tells the client why this connection ends. */
+  fail(why: string): Promise<void>
+  abort(): void
+  /** Aborts when the client has reset this connection or is gone. */
+  readonly signal: AbortSignal
+}
+
+export interface ForwardSession {
+  readonly connections: AsyncIterable<ForwardConnection>
+}

@@ -29,6 +29,8 @@ export type ServiceRoute = {
    * the cluster's own pods and nodes get `backends`. Cluster, the default: the node's address takes the client's place.
    */
   readonly externalPolicy?: 'Cluster' | 'Local'
+  /** Who may use `externalVips` (loadBalancerSourceRanges), as CIDR blocks; absent: everybody. */
+  readonly sourceRanges?: readonly string[]
   /** ClientIP affinity: how long a client keeps its backend. */
   readonly affinitySeconds?: number
 }

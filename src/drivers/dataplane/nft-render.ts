@@ -139,6 +139,13 @@ function affinityLocal(
   return name
 }
 
+/** Lets only clients of these blocks go on. */
+function guardChain(draft: Draft, chain: string, ranges: readonly string[]): string {
+  const name = `g-${hash(`${chain} ${ranges.join(' ')}`)}`
+  draft.chains.set(name, [...ranges.map(range => `ip saddr ${range} goto ${chain}`), 'drop'])
+  return name
+}
+
 const target = (backend: Backend) => `${backend.ip} . ${backend.port}`
 const mark = (base: number, index: number) => `0x${(base + index).toString(16)}`
 
@@ -197,7 +204,9 @@ function service(draft: Draft, route: ServiceRoute, clusterCidr: string): void {
       : seconds === undefined
         ? localPicker(draft, by, clusterChain, outer.length, clusterCidr)
         : affinityLocal(draft, route, seconds, clusterChain, outer, clusterCidr)
-    if (!put(verdicts, key, `goto ${chain}`) || seconds !== undefined) continue
+    const guarded =
+      by === 'v' && route.sourceRanges !== undefined ? guardChain(draft, `${chain}`, route.sourceRanges) : chain
+    if (!put(verdicts, key, `goto ${guarded}`) || seconds !== undefined) continue
     fill(targets, key, markBase, inside)
     if (local) fill(targets, key, localBase, outer)
   }

@@ -2,6 +2,7 @@
 // Fair (in order of their time), stingy (a key that is added many times is worked on once), and a key is never worked on
 // twice at once. Time is an argument, in milliseconds of any clock that does not go back. Pure.
 // After client-go, util/workqueue.
+import { createHeap } from './heap.ts'
 
 export interface Queue {
   /** The key is wanted at `atMs` (at once when that has passed). An earlier time wins over a later one. */
@@ -23,49 +24,19 @@ function before(a: Entry, b: Entry): boolean {
 }
 
 export function keyedQueue(): Queue {
-  // A binary heap. An entry whose time is no longer the key's own in `due` is stale, and is dropped when it comes up.
-  const heap: Entry[] = []
+  // An entry whose time is no longer the key's own in `due` is stale, and is dropped when it comes up.
+  const heap = createHeap<Entry>(before)
   const due = new Map<string, Entry>()
   const dirty = new Map<string, number>()
   const processing = new Set<string>()
   let order = 0
 
-  function push(entry: Entry): void {
-    heap.push(entry)
-    let at = heap.length - 1
-    while (at > 0) {
-      const parentAt = (at - 1) >> 1
-      const parent = heap[parentAt]
-      if (parent === undefined || !before(entry, parent)) break
-      heap[at] = parent
-      at = parentAt
-    }
-    heap[at] = entry
-  }
-
-  function pop(): void {
-    const last = heap.pop()
-    if (last === undefined || heap.length === 0) return
-    let at = 0
-    for (;;) {
-      const leftAt = at * 2 + 1
-      const left = heap[leftAt]
-      if (left === undefined) break
-      const right = heap[leftAt + 1]
-      const [child, childAt] = right !== undefined && before(right, left) ? [right, leftAt + 1] : [left, leftAt]
-      if (!before(child, last)) break
-      heap[at] = child
-      at = childAt
-    }
-    heap[at] = last
-  }
-
   /** The first entry that still holds. */
   function top(): Entry | undefined {
     for (;;) {
-      const first = heap[0]
+      const first = heap.peek()
       if (first === undefined || due.get(first.key) === first) return first
-      pop()
+      heap.pop()
     }
   }
 
@@ -79,7 +50,7 @@ export function keyedQueue(): Queue {
     order += 1
     const entry = { key, atMs, order }
     due.set(key, entry)
-    push(entry)
+    heap.push(entry)
   }
 
   return {
@@ -87,7 +58,7 @@ export function keyedQueue(): Queue {
     take(nowMs) {
       const first = top()
       if (first === undefined || first.atMs > nowMs) return undefined
-      pop()
+      heap.pop()
       due.delete(first.key)
       processing.add(first.key)
       return first.key

@@ -69,7 +69,8 @@ function admitUpdate<T extends KubeObject>(kind: Kind<T>, request: AdmitRequest<
   const metadata = keptMeta(given, old.metadata)
   const merged = kind.prepare(limited(kind, { ...incoming, metadata }, old, subresource), old, subresource)
   const object = counted(kind, applyDefaults(kind, merged), old)
-  const rest = subresource === 'status' ? validateStatus(kind, object, old) : validateObject(kind, object, old)
+  const rest =
+    subresource === 'status' ? validateStatus(kind, object, old) : validateObject(kind, object, old, subresource)
   throwInvalid(kind, object, [...errors, ...rest])
   return tracked(kind, old, object, request)
 }
@@ -164,9 +165,12 @@ function keptMeta(given: ObjectMeta, old: ObjectMeta): ObjectMeta {
   }
 }
 
-/** /status takes the status, labels, annotations and finalizers; any other request takes all but the status. */
+/**
+ * /status takes the status, labels, annotations and finalizers; any other request takes all but the status. A binding
+ * sets the condition PodScheduled together with the node.
+ */
 function limited<T extends KubeObject>(kind: Kind<T>, next: T, old: T, subresource: string | undefined): T {
-  if (!kind.subresources.includes('status')) return next
+  if (!kind.subresources.includes('status') || subresource === 'binding') return next
   type WithStatus = T & { readonly status?: unknown }
   if (subresource !== 'status') {
     const { status } = old as WithStatus

@@ -49,3 +49,7 @@ export function tooLong(field: string, countMax: number): FieldError {
 export function immutable(field: string, value: unknown): FieldError {
   return invalidValue(field, value, 'field is immutable')
 }
+
+export function tooMany(field: string, count: number, countMax: number): FieldError {
+  return { field, reason: 'FieldValueTooMany', message: `Too many: ${count}: must have at most ${countMax} items` }
+}

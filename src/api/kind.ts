@@ -59,9 +59,9 @@ export interface Kind<out T extends KubeObject = KubeObject> {
   readonly nameRule: NameRule
   /** Whether metadata.generation counts the changes of what is wanted; some old kinds never had it. */
   readonly generation: boolean
-  /** Beside NAME and AGE, which every kind has: in order, between the two; those of priority 1 come after AGE. */
+  /** In order. NAME is added in front, and AGE behind the last of priority 0, unless they stand among them. */
   columns(): readonly Column<T>[]
-  /** False where the kind's own columns stand instead of AGE (events have LAST SEEN). */
+  /** False where AGE is not shown at all (events have LAST SEEN). */
   readonly ageColumn: boolean
   /** The field labels that a field selector may name, beside metadata.name and metadata.namespace. */
   readonly fieldLabels: readonly string[]
@@ -74,14 +74,16 @@ export interface Kind<out T extends KubeObject = KubeObject> {
   prepare(object: T, old: T | undefined, subresource: string | undefined): T
   /** Defaults that depend on other fields; static ones stand in the schema. Runs before validate. */
   defaults(object: T): T
-  /** What the schema cannot say. `old` on an update. */
-  validate(object: T, old: T | undefined): readonly FieldError[]
+  /** What the schema cannot say. `old` on an update, and then by which subresource, if by one. */
+  validate(object: T, old: T | undefined, subresource: string | undefined): readonly FieldError[]
 }
 
 export type ObjectOf<K> = K extends Kind<infer T> ? T : never
 
-type Definition<T extends KubeObject> = Pick<Kind<T>, 'group' | 'version' | 'kind' | 'plural' | 'scope' | 'schema'> &
-  Partial<Kind<T>>
+// T comes from the schema alone, so that a column of any object fits a kind of its own.
+type Definition<T extends KubeObject> = Pick<Kind<T>, 'schema'> &
+  Pick<Kind, 'group' | 'version' | 'kind' | 'plural' | 'scope'> &
+  Partial<Kind<NoInfer<T>>>
 
 export function defineKind<T extends KubeObject>(definition: Definition<T>): Kind<T> {
   return {

@@ -1,6 +1,6 @@
 // Answers as kubectl wants them for people: meta/v1 Table, made from the kind's columns, and PartialObjectMetadata.
 // https://kubernetes.io/docs/reference/using-api/api-concepts/#receiving-resources-as-tables
-import { age } from '../lib/duration.ts'
+import { ageColumn, nameColumn } from './cells.ts'
 import type { Column, Kind, KubeObject } from './kind.ts'
 import type { Json, JsonObject } from './schema.ts'
 
@@ -19,28 +19,13 @@ export type TableOptions = {
   readonly version?: 'v1' | 'v1beta1'
 }
 
-const nameColumn: Column<KubeObject> = {
-  name: 'Name',
-  type: 'string',
-  format: 'name',
-  description: 'Name must be unique within a namespace.',
-  cell: object => object.metadata.name,
-}
-
-const ageColumn: Column<KubeObject> = {
-  name: 'Age',
-  type: 'string',
-  description: 'CreationTimestamp is the time at which the object was created.',
-  cell: (object, nowMs) => age(object.metadata.creationTimestamp, nowMs),
-}
-
 /** All columns in the order in which kubectl shows them. */
 export function columnsOf<T extends KubeObject>(kind: Kind<T>): readonly Column<T>[] {
   const own = kind.columns()
-  const always = own.filter(column => (column.priority ?? 0) === 0)
-  const wide = own.filter(column => (column.priority ?? 0) !== 0)
-  if (!kind.ageColumn) return own
-  return [nameColumn, ...always, ageColumn, ...wide]
+  const has = (name: string) => own.some(column => column.name === name)
+  const named = has('Name') ? own : [nameColumn, ...own]
+  if (!kind.ageColumn || has('Age')) return named
+  return named.toSpliced(named.findLastIndex(column => (column.priority ?? 0) === 0) + 1, 0, ageColumn)
 }
 
 export function toTable<T extends KubeObject>(

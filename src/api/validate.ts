@@ -15,11 +15,12 @@ export function validateObject<T extends KubeObject>(
   kind: Kind<T>,
   object: T,
   old: T | undefined,
+  subresource?: string,
 ): readonly FieldError[] {
   return [
     ...validateMeta(kind, object.metadata, old?.metadata),
     ...validateSchema(kind.schema, object),
-    ...kind.validate(object, old),
+    ...kind.validate(object, old, subresource),
   ]
 }
 
@@ -37,7 +38,8 @@ export function validateStatus<T extends KubeObject>(kind: Kind<T>, object: T, o
 export function validateSchema(schema: Schema, value: unknown, path = ''): readonly FieldError[] {
   const errors: FieldError[] = []
   check(schema.shape, value as Json, path, errors)
-  return errors
+  // What Go writes as zero in a status nobody has to say.
+  return path === 'status' ? errors.filter(({ reason }) => reason !== 'FieldValueRequired') : errors
 }
 
 function check(shape: Shape, value: Json, path: string, errors: FieldError[]): void {
@@ -59,18 +61,18 @@ function check(shape: Shape, value: Json, path: string, errors: FieldError[]): v
       if (!isObject(value)) return
       for (const [key, field] of Object.entries(shape.fields)) {
         // metadata has rules of its own, and that of a template may be empty.
-        if (key === 'metadata') continue
+        if (key === 'metadata' || (key === 'status' && path === '')) continue
         const below = value[key]
-        if (below === undefined || isEmptyText(field, below)) {
+        if (below === undefined || isEmptyRequired(field, below)) {
           if (field.required) errors.push(requiredValue(pathOf(path, key)))
         } else check(field.schema.shape, below, pathOf(path, key), errors)
       }
   }
 }
 
-/** A required text that is empty is as good as absent, unless empty is its default. */
-function isEmptyText(field: Field, value: Json): boolean {
-  return value === '' && field.default === undefined
+/** A required text or list that is empty is as good as absent, unless that is its default. */
+function isEmptyRequired(field: Field, value: Json): boolean {
+  return field.required && field.default === undefined && (value === '' || (isList(value) && value.length === 0))
 }
 
 function checkScalar(shape: Shape & { kind: 'scalar' }, value: Json, path: string, errors: FieldError[]): void {

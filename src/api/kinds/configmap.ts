@@ -1,8 +1,12 @@
 // ConfigMap (v1).
 
+import { forbidden, invalidValue, tooLong } from '../field.ts'
+import type { FieldError } from '../kind.ts'
 import { defineKind } from '../kind.ts'
+import { configKey } from '../names.ts'
 import { s, scalars, type TypeOf } from '../schema.ts'
 import { objectMeta } from '../types/meta.ts'
+import { fixed } from '../workload.ts'
 
 export const configMapSchema = s.object('io.k8s.api.core.v1.ConfigMap', {
   apiVersion: s.string(0, { stored: true }),
@@ -13,6 +17,38 @@ export const configMapSchema = s.object('io.k8s.api.core.v1.ConfigMap', {
   immutable: s.boolean(4),
 })
 export type ConfigMap = TypeOf<typeof configMapSchema>
+
+/** The largest object that the store takes lightly. */
+export const configSizeMax = 1024 * 1024
+
+function validateKeys({ data = {}, binaryData = {} }: ConfigMap): readonly FieldError[] {
+  const errors: FieldError[] = []
+  let size = 0
+  for (const [list, values] of Object.entries({ data, binaryData })) {
+    for (const [key, value] of Object.entries(values)) {
+      const wrong = configKey(key)
+      if (wrong !== undefined) errors.push(invalidValue(`${list}[${key}]`, key, wrong))
+      if (list === 'binaryData' && Object.hasOwn(data, key)) {
+        errors.push(invalidValue(`data[${key}]`, key, 'duplicate of key present in binaryData'))
+      }
+      size += list === 'data' ? value.length : (value.length / 4) * 3
+    }
+  }
+  return size > configSizeMax ? [...errors, tooLong('', configSizeMax)] : errors
+}
+
+/** Once immutable is set, neither it nor the data changes. */
+export function validateFrozen<T extends { readonly immutable?: boolean }>(
+  object: T,
+  old: T,
+  keys: readonly (keyof T & string)[],
+): readonly FieldError[] {
+  const why = 'field is immutable when `immutable` is set'
+  return [
+    ...(object.immutable ? [] : [forbidden('immutable', why)]),
+    ...keys.flatMap(key => fixed(key, object[key], old, old[key]).map(() => forbidden(key, why))),
+  ]
+}
 
 export const configMap = defineKind({
   group: '',
@@ -25,4 +61,16 @@ export const configMap = defineKind({
   stored: true,
   subresources: [],
   schema: configMapSchema,
+  generation: false,
+  columns: () => [
+    {
+      name: 'Data',
+      type: 'string',
+      cell: ({ data, binaryData }) => Object.keys(data ?? {}).length + Object.keys(binaryData ?? {}).length,
+    },
+  ],
+  validate: (object, old) => [
+    ...validateKeys(object),
+    ...(old?.immutable ? validateFrozen(object, old, ['data', 'binaryData']) : []),
+  ],
 })

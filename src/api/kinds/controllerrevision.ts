@@ -3,6 +3,7 @@
 import { defineKind } from '../kind.ts'
 import { s, type TypeOf } from '../schema.ts'
 import { objectMeta } from '../types/meta.ts'
+import { fixed, validateCounts } from '../workload.ts'
 
 export const controllerRevisionSchema = s.object('io.k8s.api.apps.v1.ControllerRevision', {
   apiVersion: s.string(0, { stored: true }),
@@ -12,6 +13,13 @@ export const controllerRevisionSchema = s.object('io.k8s.api.apps.v1.ControllerR
   revision: s.int64(3, { required: true }),
 })
 export type ControllerRevision = TypeOf<typeof controllerRevisionSchema>
+
+function controllerText({ metadata }: ControllerRevision): string {
+  const owner = (metadata.ownerReferences ?? []).find(({ controller }) => controller === true)
+  if (!owner) return '<none>'
+  const group = owner.apiVersion.includes('/') ? `.${owner.apiVersion.split('/')[0]}` : ''
+  return `${owner.kind.toLowerCase()}${group}/${owner.name}`
+}
 
 export const controllerRevision = defineKind({
   group: 'apps',
@@ -24,4 +32,13 @@ export const controllerRevision = defineKind({
   stored: true,
   subresources: [],
   schema: controllerRevisionSchema,
+  generation: false,
+  columns: () => [
+    { name: 'Controller', type: 'string', cell: controllerText },
+    { name: 'Revision', type: 'string', cell: ({ revision }) => revision },
+  ],
+  validate: (object, old) => [
+    ...validateCounts({ revision: object.revision }),
+    ...fixed('data', object.data, old, old?.data),
+  ],
 })

@@ -1,9 +1,14 @@
 // DaemonSet (apps/v1).
 
+import { containerColumns, labelsText, selectorText } from '../cells.ts'
+import { invalidValue } from '../field.ts'
+import type { FieldError } from '../kind.ts'
 import { defineKind } from '../kind.ts'
+import { templateDefaults } from '../pod/defaults.ts'
 import { s, type TypeOf } from '../schema.ts'
 import { labelSelector, objectMeta } from '../types/meta.ts'
 import { podTemplateSpec } from '../types/podspec.ts'
+import { isNone, validateCounts, validateKeeper, validatePart } from '../workload.ts'
 
 export const rollingUpdateDaemonSet = s.object('io.k8s.api.apps.v1.RollingUpdateDaemonSet', {
   maxUnavailable: s.intOrString(1),
@@ -53,6 +58,31 @@ export const daemonSetSchema = s.object('io.k8s.api.apps.v1.DaemonSet', {
 })
 export type DaemonSet = TypeOf<typeof daemonSetSchema>
 
+function strategyDefaults(strategy: DaemonSetUpdateStrategy): DaemonSetUpdateStrategy {
+  if (strategy.type !== 'RollingUpdate') return strategy
+  const { maxUnavailable = 1, maxSurge = 0 } = strategy.rollingUpdate ?? {}
+  return { ...strategy, rollingUpdate: { maxUnavailable, maxSurge } }
+}
+
+function validateDaemonSet(spec: DaemonSetSpec): readonly FieldError[] {
+  const errors: FieldError[] = [
+    ...validateCounts({
+      'spec.minReadySeconds': spec.minReadySeconds,
+      'spec.revisionHistoryLimit': spec.revisionHistoryLimit,
+    }),
+  ]
+  if (spec.updateStrategy.type !== 'RollingUpdate') return errors
+  const { maxUnavailable, maxSurge } = spec.updateStrategy.rollingUpdate ?? {}
+  const path = 'spec.updateStrategy.rollingUpdate'
+  errors.push(...validatePart(maxUnavailable, `${path}.maxUnavailable`), ...validatePart(maxSurge, `${path}.maxSurge`))
+  if (isNone(maxUnavailable) && isNone(maxSurge)) {
+    errors.push(invalidValue(`${path}.maxUnavailable`, maxUnavailable, 'cannot be 0 when maxSurge is 0'))
+  } else if (!isNone(maxUnavailable) && !isNone(maxSurge)) {
+    errors.push(invalidValue(`${path}.maxSurge`, maxSurge, 'may not be set when maxUnavailable is non-zero'))
+  }
+  return errors
+}
+
 export const daemonSet = defineKind({
   group: 'apps',
   version: 'v1',
@@ -64,4 +94,23 @@ export const daemonSet = defineKind({
   stored: true,
   subresources: ['status'],
   schema: daemonSetSchema,
+  columns: () => [
+    { name: 'Desired', type: 'integer', cell: ({ status }) => status?.desiredNumberScheduled ?? 0 },
+    { name: 'Current', type: 'integer', cell: ({ status }) => status?.currentNumberScheduled ?? 0 },
+    { name: 'Ready', type: 'integer', cell: ({ status }) => status?.numberReady ?? 0 },
+    { name: 'Up-to-date', type: 'integer', cell: ({ status }) => status?.updatedNumberScheduled ?? 0 },
+    { name: 'Available', type: 'integer', cell: ({ status }) => status?.numberAvailable ?? 0 },
+    { name: 'Node Selector', type: 'string', cell: ({ spec }) => labelsText(spec.template?.spec?.nodeSelector) },
+    ...containerColumns<DaemonSet>(({ spec }) => spec.template?.spec),
+    { name: 'Selector', type: 'string', priority: 1, cell: ({ spec }) => selectorText(spec.selector) },
+  ],
+  defaults: object => ({
+    ...object,
+    spec: {
+      ...object.spec,
+      ...(object.spec.template && { template: templateDefaults(object.spec.template) }),
+      updateStrategy: strategyDefaults(object.spec.updateStrategy),
+    },
+  }),
+  validate: ({ spec }, old) => [...validateKeeper(spec, old?.spec, 'daemonset'), ...validateDaemonSet(spec)],
 })

@@ -1,9 +1,14 @@
 // Deployment (apps/v1).
 
+import { containerColumns, selectorText } from '../cells.ts'
+import { forbidden, invalidValue } from '../field.ts'
+import type { FieldError } from '../kind.ts'
 import { defineKind } from '../kind.ts'
+import { templateDefaults } from '../pod/defaults.ts'
 import { s, type TypeOf } from '../schema.ts'
 import { labelSelector, objectMeta } from '../types/meta.ts'
 import { podTemplateSpec } from '../types/podspec.ts'
+import { isNone, validateCounts, validateKeeper, validatePart } from '../workload.ts'
 
 export const rollingUpdateDeployment = s.object('io.k8s.api.apps.v1.RollingUpdateDeployment', {
   maxUnavailable: s.intOrString(1),
@@ -56,6 +61,41 @@ export const deploymentSchema = s.object('io.k8s.api.apps.v1.Deployment', {
 })
 export type Deployment = TypeOf<typeof deploymentSchema>
 
+function strategyDefaults(strategy: DeploymentStrategy): DeploymentStrategy {
+  if (strategy.type !== 'RollingUpdate') return strategy
+  const { maxUnavailable = '25%', maxSurge = '25%' } = strategy.rollingUpdate ?? {}
+  return { ...strategy, rollingUpdate: { maxUnavailable, maxSurge } }
+}
+
+function validateDeployment(spec: DeploymentSpec): readonly FieldError[] {
+  const { strategy, progressDeadlineSeconds, minReadySeconds = 0 } = spec
+  const errors: FieldError[] = [
+    ...validateCounts({
+      'spec.replicas': spec.replicas,
+      'spec.minReadySeconds': spec.minReadySeconds,
+      'spec.revisionHistoryLimit': spec.revisionHistoryLimit,
+      'spec.progressDeadlineSeconds': progressDeadlineSeconds,
+    }),
+  ]
+  if (progressDeadlineSeconds <= minReadySeconds) {
+    const why = 'must be greater than minReadySeconds'
+    errors.push(invalidValue('spec.progressDeadlineSeconds', progressDeadlineSeconds, why))
+  }
+  const { rollingUpdate } = strategy
+  const path = 'spec.strategy.rollingUpdate'
+  if (strategy.type === 'Recreate') {
+    const why = "may not be specified when strategy `type` is 'Recreate'"
+    return rollingUpdate ? [...errors, forbidden(path, why)] : errors
+  }
+  errors.push(...validatePart(rollingUpdate?.maxUnavailable, `${path}.maxUnavailable`))
+  errors.push(...validatePart(rollingUpdate?.maxSurge, `${path}.maxSurge`, false))
+  if (isNone(rollingUpdate?.maxUnavailable) && isNone(rollingUpdate?.maxSurge)) {
+    const why = 'may not be 0 when `maxSurge` is 0'
+    errors.push(invalidValue(`${path}.maxUnavailable`, rollingUpdate?.maxUnavailable, why))
+  }
+  return errors
+}
+
 export const deployment = defineKind({
   group: 'apps',
   version: 'v1',
@@ -67,4 +107,23 @@ export const deployment = defineKind({
   stored: true,
   subresources: ['status', 'scale'],
   schema: deploymentSchema,
+  columns: () => [
+    { name: 'Ready', type: 'string', cell: ({ spec, status }) => `${status?.readyReplicas ?? 0}/${spec.replicas}` },
+    { name: 'Up-to-date', type: 'string', cell: ({ status }) => status?.updatedReplicas ?? 0 },
+    { name: 'Available', type: 'string', cell: ({ status }) => status?.availableReplicas ?? 0 },
+    ...containerColumns<Deployment>(({ spec }) => spec.template?.spec),
+    { name: 'Selector', type: 'string', priority: 1, cell: ({ spec }) => selectorText(spec.selector) },
+  ],
+  defaults: object => ({
+    ...object,
+    spec: {
+      ...object.spec,
+      ...(object.spec.template && { template: templateDefaults(object.spec.template) }),
+      strategy: strategyDefaults(object.spec.strategy),
+    },
+  }),
+  validate: (object, old) => [
+    ...validateKeeper(object.spec, old?.spec, 'deployment'),
+    ...validateDeployment(object.spec),
+  ],
 })

@@ -1,9 +1,15 @@
 // EndpointSlice (discovery.k8s.io/v1).
 
+import { shortList } from '../cells.ts'
+import { duplicateValue, invalidValue, tooMany } from '../field.ts'
+import type { FieldError } from '../kind.ts'
 import { defineKind } from '../kind.ts'
+import { dnsSubdomain, portNumber } from '../names.ts'
+import { isAddress } from '../pod/containers.ts'
 import { s, scalars, type TypeOf } from '../schema.ts'
 import { objectMeta } from '../types/meta.ts'
 import { objectReference } from '../types/reference.ts'
+import { fixed } from '../workload.ts'
 
 export const endpointConditions = s.object('io.k8s.api.discovery.v1.EndpointConditions', {
   ready: s.boolean(1),
@@ -50,11 +56,44 @@ export const endpointSliceSchema = s.object('io.k8s.api.discovery.v1.EndpointSli
   apiVersion: s.string(0, { stored: true }),
   kind: s.string(0, { stored: true }),
   metadata: s.of(1, objectMeta, { stored: true }),
-  endpoints: s.list(2, endpoint, { required: true }),
+  endpoints: s.list(2, endpoint, { required: true, default: [] }),
   ports: s.list(3, endpointPort),
   addressType: s.oneOf(4, ['IPv4', 'IPv6', 'FQDN'], { required: true }),
 })
 export type EndpointSlice = TypeOf<typeof endpointSliceSchema>
+
+const endpointCountMax = 1_000
+const addressCountMax = 100
+const portCountMax = 20_000
+
+function validateSlice({ addressType, endpoints = [], ports = [] }: EndpointSlice): readonly FieldError[] {
+  const errors: FieldError[] = []
+  if (endpoints.length > endpointCountMax) errors.push(tooMany('endpoints', endpoints.length, endpointCountMax))
+  if (ports.length > portCountMax) errors.push(tooMany('ports', ports.length, portCountMax))
+  for (const [i, { addresses = [] }] of endpoints.entries()) {
+    if (addresses.length > addressCountMax) {
+      errors.push(tooMany(`endpoints[${i}].addresses`, addresses.length, addressCountMax))
+    }
+    for (const [j, address] of addresses.entries()) {
+      const wrong = wrongAddress(address, addressType)
+      if (wrong !== undefined) errors.push(invalidValue(`endpoints[${i}].addresses[${j}]`, address, wrong))
+    }
+  }
+  const names = new Set<string>()
+  for (const [i, { name = '', port }] of ports.entries()) {
+    if (names.has(name)) errors.push(duplicateValue(`ports[${i}].name`, name))
+    names.add(name)
+    const wrong = port === undefined ? undefined : portNumber(port)
+    if (wrong !== undefined) errors.push(invalidValue(`ports[${i}].port`, port, wrong))
+  }
+  return errors
+}
+
+function wrongAddress(address: string, type: EndpointSlice['addressType']): string | undefined {
+  if (type === 'FQDN') return dnsSubdomain(address)
+  if (type === 'IPv4') return isAddress(address) && !address.includes(':') ? undefined : 'must be a valid IPv4 address'
+  return isAddress(address) && address.includes(':') ? undefined : 'must be a valid IPv6 address'
+}
 
 export const endpointSlice = defineKind({
   group: 'discovery.k8s.io',
@@ -67,4 +106,36 @@ export const endpointSlice = defineKind({
   stored: true,
   subresources: [],
   schema: endpointSliceSchema,
+  columns: () => [
+    { name: 'AddressType', type: 'string', cell: ({ addressType }) => addressType },
+    {
+      name: 'Ports',
+      type: 'string',
+      cell: ({ ports }) =>
+        shortList(
+          (ports ?? []).map(({ port, name }) => (port === undefined ? name || '*' : String(port))),
+          '<unset>',
+        ),
+    },
+    {
+      name: 'Endpoints',
+      type: 'string',
+      cell: ({ endpoints }) =>
+        shortList(
+          (endpoints ?? []).flatMap(({ addresses }) => addresses ?? []),
+          '<unset>',
+        ),
+    },
+  ],
+  defaults: object =>
+    object.ports === undefined
+      ? object
+      : {
+          ...object,
+          ports: object.ports.map(port => ({ ...port, name: port.name ?? '', protocol: port.protocol ?? 'TCP' })),
+        },
+  validate: (object, old) => [
+    ...validateSlice(object),
+    ...fixed('addressType', object.addressType, old, old?.addressType),
+  ],
 })

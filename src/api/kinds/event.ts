@@ -1,5 +1,9 @@
 // Event (v1).
 
+import { age } from '../../lib/duration.ts'
+import { nameColumn } from '../cells.ts'
+import { invalidValue } from '../field.ts'
+import type { FieldError } from '../kind.ts'
 import { defineKind } from '../kind.ts'
 import { s, type TypeOf } from '../schema.ts'
 import { objectMeta } from '../types/meta.ts'
@@ -22,7 +26,7 @@ export const eventSchema = s.object('io.k8s.api.core.v1.Event', {
   involvedObject: s.of(2, objectReference, { required: true }),
   reason: s.string(3),
   message: s.string(4),
-  source: s.of(5, eventSource),
+  source: s.of(5, eventSource, { default: {} }),
   firstTimestamp: s.time(6),
   lastTimestamp: s.time(7),
   count: s.int32(8),
@@ -31,10 +35,38 @@ export const eventSchema = s.object('io.k8s.api.core.v1.Event', {
   series: s.of(11, eventSeries),
   action: s.string(12),
   related: s.of(13, objectReference),
-  reportingComponent: s.string(14),
-  reportingInstance: s.string(15),
+  reportingComponent: s.string(14, { default: '' }),
+  reportingInstance: s.string(15, { default: '' }),
 })
 export type Event = TypeOf<typeof eventSchema>
+
+function firstSeen({ firstTimestamp, eventTime }: Event): string | undefined {
+  return firstTimestamp ?? eventTime
+}
+
+function lastSeen(object: Event): string | undefined {
+  return object.series?.lastObservedTime ?? object.lastTimestamp ?? firstSeen(object)
+}
+
+function targetText({ involvedObject }: Event): string {
+  const kind = (involvedObject.kind ?? '').toLowerCase()
+  return involvedObject.name ? `${kind}/${involvedObject.name}` : kind
+}
+
+function sourceText({ source, reportingComponent, reportingInstance }: Event): string {
+  const component = source?.component || (reportingComponent ?? '')
+  const host = source?.host || (reportingInstance ?? '')
+  return host === '' ? component : `${component}, ${host}`
+}
+
+/** An event lies in the namespace of what it is about; what has none lies in default. */
+function validateEvent({ metadata, involvedObject }: Event): readonly FieldError[] {
+  const about = involvedObject?.namespace ?? ''
+  const namespace = metadata.namespace ?? ''
+  if (about === '' ? namespace === 'default' || namespace === '' || namespace === 'kube-system' : about === namespace)
+    return []
+  return [invalidValue('involvedObject.namespace', about, 'does not match event.namespace')]
+}
 
 export const event = defineKind({
   group: '',
@@ -47,4 +79,45 @@ export const event = defineKind({
   stored: true,
   subresources: [],
   schema: eventSchema,
+  generation: false,
+  ageColumn: false,
+  columns: () => [
+    { name: 'Last Seen', type: 'string', cell: (object, nowMs) => age(lastSeen(object), nowMs) },
+    { name: 'Type', type: 'string', cell: ({ type }) => type ?? '' },
+    { name: 'Reason', type: 'string', cell: ({ reason }) => reason ?? '' },
+    { name: 'Object', type: 'string', cell: targetText },
+    { name: 'Subobject', type: 'string', priority: 1, cell: ({ involvedObject }) => involvedObject.fieldPath ?? '' },
+    { name: 'Source', type: 'string', priority: 1, cell: sourceText },
+    { name: 'Message', type: 'string', cell: ({ message }) => (message ?? '').trim() },
+    { name: 'First Seen', type: 'string', priority: 1, cell: (object, nowMs) => age(firstSeen(object), nowMs) },
+    { name: 'Count', type: 'string', priority: 1, cell: ({ series, count }) => series?.count ?? (count || 1) },
+    { ...nameColumn, priority: 1 },
+  ],
+  fieldLabels: [
+    'involvedObject.kind',
+    'involvedObject.namespace',
+    'involvedObject.name',
+    'involvedObject.uid',
+    'involvedObject.apiVersion',
+    'involvedObject.resourceVersion',
+    'involvedObject.fieldPath',
+    'reason',
+    'reportingComponent',
+    'source',
+    'type',
+  ],
+  fields: ({ involvedObject, reason, source, reportingComponent, type }) => ({
+    'involvedObject.kind': involvedObject.kind ?? '',
+    'involvedObject.namespace': involvedObject.namespace ?? '',
+    'involvedObject.name': involvedObject.name ?? '',
+    'involvedObject.uid': involvedObject.uid ?? '',
+    'involvedObject.apiVersion': involvedObject.apiVersion ?? '',
+    'involvedObject.resourceVersion': involvedObject.resourceVersion ?? '',
+    'involvedObject.fieldPath': involvedObject.fieldPath ?? '',
+    reason: reason ?? '',
+    reportingComponent: reportingComponent ?? '',
+    source: source?.component || (reportingComponent ?? ''),
+    type: type ?? '',
+  }),
+  validate: validateEvent,
 })

@@ -1,9 +1,17 @@
 // Job (batch/v1).
 
+import { humanDuration, parseRfc3339 } from '../../lib/duration.ts'
+import { containerColumns, selectorText } from '../cells.ts'
+import { invalidValue, requiredValue } from '../field.ts'
+import type { FieldError } from '../kind.ts'
 import { defineKind } from '../kind.ts'
+import { templateDefaults } from '../pod/defaults.ts'
+import { validateSelector } from '../pod/selector.ts'
+import { validateTemplate } from '../pod/validate.ts'
 import { s, scalars, type TypeOf } from '../schema.ts'
 import { labelSelector, objectMeta } from '../types/meta.ts'
 import { podTemplateSpec } from '../types/podspec.ts'
+import { fixed, validateCounts } from '../workload.ts'
 
 export const podFailurePolicyOnExitCodesRequirement = s.object(
   'io.k8s.api.batch.v1.PodFailurePolicyOnExitCodesRequirement',
@@ -97,6 +105,140 @@ export const jobSchema = s.object('io.k8s.api.batch.v1.Job', {
 })
 export type Job = TypeOf<typeof jobSchema>
 
+function hasCondition({ status }: Job, type: string): boolean {
+  return (status?.conditions ?? []).some(condition => condition.type === type && condition.status === 'True')
+}
+
+function statusText(object: Job): string {
+  if (hasCondition(object, 'Complete')) return 'Complete'
+  if (hasCondition(object, 'Failed')) return 'Failed'
+  if (object.metadata.deletionTimestamp !== undefined) return 'Terminating'
+  return ['Suspended', 'FailureTarget', 'SuccessCriteriaMet'].find(type => hasCondition(object, type)) ?? 'Running'
+}
+
+function completionsText({ spec, status }: Job): string {
+  const succeeded = status?.succeeded ?? 0
+  if (spec.completions !== undefined) return `${succeeded}/${spec.completions}`
+  const parallelism = spec.parallelism ?? 0
+  return parallelism > 1 ? `${succeeded}/1 of ${parallelism}` : `${succeeded}/1`
+}
+
+function durationText({ status }: Job, nowMs: number): string {
+  const started = parseRfc3339(status?.startTime ?? '')
+  if (started === undefined) return ''
+  return humanDuration((parseRfc3339(status?.completionTime ?? '') ?? nowMs) - started)
+}
+
+const uidLabel = 'batch.kubernetes.io/controller-uid'
+
+/** A job selects its pods by its own uid, so that two jobs never share one, unless its author manages that himself. */
+function withOwnLabels(object: Job): Job {
+  const { spec, metadata } = object
+  if (spec?.manualSelector === true || !spec?.template) return object
+  const { uid, name } = metadata
+  const labels = {
+    ...spec.template.metadata?.labels,
+    [uidLabel]: uid,
+    'batch.kubernetes.io/job-name': name,
+    // The names of old, for those who still select by them.
+    'controller-uid': uid,
+    'job-name': name,
+  }
+  const matchLabels = { ...spec.selector?.matchLabels, [uidLabel]: uid }
+  const template = { ...spec.template, metadata: { ...spec.template.metadata, labels } }
+  return { ...object, spec: { ...spec, selector: { ...spec.selector, matchLabels }, template } }
+}
+
+const backoffLimitDefault = 6
+const noLimit = 2_147_483_647
+
+export function jobSpecDefaults(spec: JobSpec): JobSpec {
+  const { completions, parallelism, backoffLimit, backoffLimitPerIndex } = spec
+  return {
+    ...spec,
+    ...(completions === undefined && parallelism === undefined && { completions: 1 }),
+    parallelism: parallelism ?? 1,
+    backoffLimit: backoffLimit ?? (backoffLimitPerIndex === undefined ? backoffLimitDefault : noLimit),
+    manualSelector: spec.manualSelector ?? false,
+    podReplacementPolicy: spec.podReplacementPolicy ?? (spec.podFailurePolicy ? 'Failed' : 'TerminatingOrFailed'),
+    ...(spec.template && { template: templateDefaults(spec.template) }),
+  }
+}
+
+function jobDefaults(object: Job): Job {
+  const spec = jobSpecDefaults(object.spec)
+  const labels = object.metadata.labels ?? spec.template?.metadata?.labels
+  return { ...object, metadata: { ...object.metadata, ...(labels && { labels }) }, spec }
+}
+
+export function validateJobTemplate(spec: JobSpec, path: string): readonly FieldError[] {
+  const errors: FieldError[] = [
+    ...validateCounts({
+      [`${path}.parallelism`]: spec.parallelism,
+      [`${path}.completions`]: spec.completions,
+      [`${path}.activeDeadlineSeconds`]: spec.activeDeadlineSeconds,
+      [`${path}.backoffLimit`]: spec.backoffLimit,
+      [`${path}.backoffLimitPerIndex`]: spec.backoffLimitPerIndex,
+      [`${path}.maxFailedIndexes`]: spec.maxFailedIndexes,
+      [`${path}.ttlSecondsAfterFinished`]: spec.ttlSecondsAfterFinished,
+    }),
+    ...validateSelector(spec.selector, `${path}.selector`),
+  ]
+  if (spec.completionMode === 'Indexed' && spec.completions === undefined) {
+    errors.push(requiredValue(`${path}.completions`, 'when completion mode is Indexed'))
+  }
+  if (spec.completionMode !== 'Indexed' && spec.backoffLimitPerIndex !== undefined) {
+    const why = 'requires indexed completion mode'
+    errors.push(invalidValue(`${path}.backoffLimitPerIndex`, spec.backoffLimitPerIndex, why))
+  }
+  if (!spec.template) return errors
+  errors.push(...validateTemplate(spec.template, `${path}.template`))
+  const policy = spec.template.spec?.restartPolicy
+  if (policy === 'Always') {
+    errors.push(requiredValue(`${path}.template.spec.restartPolicy`, 'valid values: "OnFailure", "Never"'))
+  }
+  if (spec.podFailurePolicy && policy !== 'Never') {
+    const why = 'only "Never" is supported when podFailurePolicy is specified'
+    errors.push(invalidValue(`${path}.template.spec.restartPolicy`, policy, why))
+  }
+  return errors
+}
+
+function validateJob(spec: JobSpec): readonly FieldError[] {
+  return [...validateJobTemplate(spec, 'spec'), ...(spec.selector ? [] : [requiredValue('spec.selector')])]
+}
+
+/** Of a suspended job that never ran, where its pods may go can still be changed. */
+function validateJobChange(spec: JobSpec, old: JobSpec): readonly FieldError[] {
+  const elastic = spec.completionMode === 'Indexed' && spec.completions === spec.parallelism
+  const placed = old.suspend ? withPlace(spec.template, old.template) : spec.template
+  return [
+    ...(elastic ? [] : fixed('spec.completions', spec.completions, old, old.completions)),
+    ...fixed('spec.selector', spec.selector, old, old.selector),
+    ...fixed('spec.template', placed, old, old.template),
+    ...fixed('spec.completionMode', spec.completionMode, old, old.completionMode),
+    ...fixed('spec.podFailurePolicy', spec.podFailurePolicy, old, old.podFailurePolicy),
+    ...fixed('spec.backoffLimitPerIndex', spec.backoffLimitPerIndex, old, old.backoffLimitPerIndex),
+    ...fixed('spec.managedBy', spec.managedBy, old, old.managedBy),
+    ...fixed('spec.successPolicy', spec.successPolicy, old, old.successPolicy),
+  ]
+}
+
+type Template = JobSpec['template']
+
+function withPlace(template: Template, old: Template): Template {
+  const { nodeSelector, affinity, tolerations, schedulingGates } = old.spec
+  const { nodeSelector: _, affinity: __, tolerations: ___, schedulingGates: ____, ...rest } = template.spec
+  const spec = {
+    ...rest,
+    ...(nodeSelector && { nodeSelector }),
+    ...(affinity && { affinity }),
+    ...(tolerations && { tolerations }),
+    ...(schedulingGates && { schedulingGates }),
+  }
+  return { metadata: old.metadata, spec }
+}
+
 export const job = defineKind({
   group: 'batch',
   version: 'v1',
@@ -108,4 +250,16 @@ export const job = defineKind({
   stored: true,
   subresources: ['status'],
   schema: jobSchema,
+  columns: () => [
+    { name: 'Status', type: 'string', cell: statusText },
+    { name: 'Completions', type: 'string', cell: completionsText },
+    { name: 'Duration', type: 'string', cell: durationText },
+    ...containerColumns<Job>(({ spec }) => spec.template?.spec),
+    { name: 'Selector', type: 'string', priority: 1, cell: ({ spec }) => selectorText(spec.selector) },
+  ],
+  fieldLabels: ['status.successful'],
+  fields: ({ status }) => ({ 'status.successful': String(status?.succeeded ?? 0) }),
+  prepare: (object, old) => (old ? object : withOwnLabels(object)),
+  defaults: jobDefaults,
+  validate: (object, old) => [...validateJob(object.spec), ...(old ? validateJobChange(object.spec, old.spec) : [])],
 })

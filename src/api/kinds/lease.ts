@@ -1,8 +1,10 @@
 // Lease (coordination.k8s.io/v1).
 
+import { invalidValue } from '../field.ts'
 import { defineKind } from '../kind.ts'
 import { s, type TypeOf } from '../schema.ts'
 import { objectMeta } from '../types/meta.ts'
+import { validateCounts } from '../workload.ts'
 
 export const leaseSpec = s.object('io.k8s.api.coordination.v1.LeaseSpec', {
   holderIdentity: s.string(1),
@@ -33,4 +35,12 @@ export const lease = defineKind({
   stored: true,
   subresources: [],
   schema: leaseSchema,
+  generation: false,
+  columns: () => [{ name: 'Holder', type: 'string', cell: ({ spec }) => spec?.holderIdentity ?? '' }],
+  validate: ({ spec }) => [
+    ...((spec?.leaseDurationSeconds ?? 1) > 0
+      ? []
+      : [invalidValue('spec.leaseDurationSeconds', spec.leaseDurationSeconds, 'must be greater than 0')]),
+    ...validateCounts({ 'spec.leaseTransitions': spec?.leaseTransitions }),
+  ],
 })

@@ -1,6 +1,7 @@
 // Namespace (v1).
 
 import { defineKind } from '../kind.ts'
+import { dnsLabel } from '../names.ts'
 import { s, scalars, type TypeOf } from '../schema.ts'
 import { objectMeta } from '../types/meta.ts'
 
@@ -30,6 +31,26 @@ export const namespaceSchema = s.object('io.k8s.api.core.v1.Namespace', {
 })
 export type Namespace = TypeOf<typeof namespaceSchema>
 
+const held = 'kubernetes'
+
+/** The finalizer in the spec holds a namespace until it is empty; /finalize alone takes it away. */
+function prepareNamespace(object: Namespace, old: Namespace | undefined, subresource: string | undefined): Namespace {
+  if (subresource === 'finalize') return { ...object, metadata: old?.metadata ?? object.metadata }
+  if (old) return { ...object, spec: old.spec }
+  const finalizers = object.spec?.finalizers ?? []
+  return { ...object, spec: { finalizers: finalizers.includes(held) ? finalizers : [...finalizers, held] } }
+}
+
+/** Selectors of namespaces can name one. */
+function labelled(object: Namespace): Namespace {
+  const { name, labels } = object.metadata
+  if (!name) return object
+  return {
+    ...object,
+    metadata: { ...object.metadata, labels: { ...labels, 'kubernetes.io/metadata.name': name } },
+  }
+}
+
 export const namespace = defineKind({
   group: '',
   version: 'v1',
@@ -41,4 +62,11 @@ export const namespace = defineKind({
   stored: true,
   subresources: ['status'],
   schema: namespaceSchema,
+  nameRule: dnsLabel,
+  generation: false,
+  columns: () => [{ name: 'Status', type: 'string', cell: ({ status }) => status?.phase ?? '' }],
+  fieldLabels: ['status.phase', 'name'],
+  fields: ({ metadata, status }) => ({ 'status.phase': status?.phase ?? '', name: metadata.name }),
+  prepare: prepareNamespace,
+  defaults: labelled,
 })

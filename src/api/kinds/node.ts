@@ -1,9 +1,15 @@
 // Node (v1).
 
+import { sortedBy } from '../../lib/sorted.ts'
+import { ageColumn } from '../cells.ts'
+import { duplicateValue, invalidValue } from '../field.ts'
+import type { FieldError } from '../kind.ts'
 import { defineKind } from '../kind.ts'
+import { labelValue, qualifiedName } from '../names.ts'
 import { s, scalars, type TypeOf } from '../schema.ts'
 import { taint } from '../types/affinity.ts'
 import { objectMeta } from '../types/meta.ts'
+import { fixed } from '../workload.ts'
 
 export const configMapNodeConfigSource = s.object('io.k8s.api.core.v1.ConfigMapNodeConfigSource', {
   namespace: s.string(1, { required: true }),
@@ -123,6 +129,48 @@ export const nodeSchema = s.object('io.k8s.api.core.v1.Node', {
 })
 export type Node = TypeOf<typeof nodeSchema>
 
+function statusText(object: Node): string {
+  const ready = (object.status?.conditions ?? []).find(({ type }) => type === 'Ready')
+  const words = [ready === undefined ? 'Unknown' : ready.status === 'True' ? 'Ready' : 'NotReady']
+  if (object.spec?.unschedulable) words.push('SchedulingDisabled')
+  return words.join(',')
+}
+
+const rolePrefix = 'node-role.kubernetes.io/'
+
+function rolesOf(labels: Readonly<Record<string, string>>): readonly string[] {
+  const roles = Object.entries(labels).flatMap(([key, value]) => {
+    if (key.startsWith(rolePrefix)) return key.length > rolePrefix.length ? [key.slice(rolePrefix.length)] : []
+    return key === 'kubernetes.io/role' && value !== '' ? [value] : []
+  })
+  return sortedBy(new Set(roles), role => role)
+}
+
+function addressText(object: Node, type: string): string {
+  return (object.status?.addresses ?? []).find(address => address.type === type)?.address ?? '<none>'
+}
+
+function infoText(object: Node, key: 'osImage' | 'kernelVersion' | 'containerRuntimeVersion'): string {
+  return object.status?.nodeInfo?.[key] || '<unknown>'
+}
+
+function validateNode(object: Node, old: Node | undefined): readonly FieldError[] {
+  const errors: FieldError[] = []
+  const seen = new Set<string>()
+  for (const [i, taint] of (object.spec?.taints ?? []).entries()) {
+    const at = `spec.taints[${i}]`
+    const wrong = { key: taint.key ? qualifiedName(taint.key) : undefined, value: labelValue(taint.value ?? '') }
+    if (wrong.key !== undefined) errors.push(invalidValue(`${at}.key`, taint.key, wrong.key))
+    if (wrong.value !== undefined) errors.push(invalidValue(`${at}.value`, taint.value, wrong.value))
+    const pair = `${taint.key}:${taint.effect}`
+    if (seen.has(pair)) errors.push(duplicateValue(at, taint))
+    seen.add(pair)
+  }
+  const before = old?.spec?.providerID
+  if (before) errors.push(...fixed('spec.providerID', object.spec?.providerID, old, before))
+  return errors
+}
+
 export const node = defineKind({
   group: '',
   version: 'v1',
@@ -134,4 +182,25 @@ export const node = defineKind({
   stored: true,
   subresources: ['status'],
   schema: nodeSchema,
+  generation: false,
+  statusOnCreate: true,
+  columns: () => [
+    { name: 'Status', type: 'string', cell: statusText },
+    { name: 'Roles', type: 'string', cell: ({ metadata }) => rolesOf(metadata.labels ?? {}).join(',') || '<none>' },
+    ageColumn,
+    { name: 'Version', type: 'string', cell: ({ status }) => status?.nodeInfo?.kubeletVersion ?? '' },
+    { name: 'Internal-IP', type: 'string', priority: 1, cell: object => addressText(object, 'InternalIP') },
+    { name: 'External-IP', type: 'string', priority: 1, cell: object => addressText(object, 'ExternalIP') },
+    { name: 'OS-Image', type: 'string', priority: 1, cell: object => infoText(object, 'osImage') },
+    { name: 'Kernel-Version', type: 'string', priority: 1, cell: object => infoText(object, 'kernelVersion') },
+    {
+      name: 'Container-Runtime',
+      type: 'string',
+      priority: 1,
+      cell: object => infoText(object, 'containerRuntimeVersion'),
+    },
+  ],
+  fieldLabels: ['spec.unschedulable'],
+  fields: ({ spec }) => ({ 'spec.unschedulable': String(spec?.unschedulable ?? false) }),
+  validate: validateNode,
 })

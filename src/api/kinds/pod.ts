@@ -1,6 +1,10 @@
 // Pod (v1).
 
+import type { FieldError } from '../kind.ts'
 import { defineKind } from '../kind.ts'
+import { podColumns } from '../pod/columns.ts'
+import { podAdmission, podDefaults } from '../pod/defaults.ts'
+import { validatePod, validatePodChange } from '../pod/validate.ts'
 import { s, type TypeOf } from '../schema.ts'
 import { objectMeta } from '../types/meta.ts'
 import { podSpec } from '../types/podspec.ts'
@@ -15,6 +19,40 @@ export const podSchema = s.object('io.k8s.api.core.v1.Pod', {
 })
 export type Pod = TypeOf<typeof podSchema>
 
+/** What each door of a pod may change: the plain one most of nothing, each subresource its own part. */
+function preparePod(pod: Pod, old: Pod | undefined, subresource: string | undefined): Pod {
+  if (!old) return { ...pod, spec: podAdmission(pod.spec ?? ({} as Pod['spec'])) }
+  switch (subresource) {
+    case 'ephemeralcontainers': {
+      const { ephemeralContainers } = pod.spec
+      return { ...pod, spec: { ...old.spec, ...(ephemeralContainers && { ephemeralContainers }) } }
+    }
+    case 'binding':
+      return pod
+    case 'resize':
+      return { ...pod, spec: resized(pod, old) }
+    default: {
+      const { ephemeralContainers } = old.spec
+      return { ...pod, spec: { ...pod.spec, ...(ephemeralContainers && { ephemeralContainers }) } }
+    }
+  }
+}
+
+/** The old spec with the new containers' resources. */
+function resized(pod: Pod, old: Pod): Pod['spec'] {
+  const resources = new Map((pod.spec.containers ?? []).map(container => [container.name, container.resources]))
+  const containers = old.spec.containers.map(container => {
+    const wanted = resources.get(container.name)
+    return wanted ? { ...container, resources: wanted } : container
+  })
+  return { ...old.spec, containers }
+}
+
+function validateAll(pod: Pod, old: Pod | undefined, subresource: string | undefined): readonly FieldError[] {
+  const errors = validatePod(pod, old)
+  return old && subresource === undefined ? [...errors, ...validatePodChange(pod.spec, old.spec)] : errors
+}
+
 export const pod = defineKind({
   group: '',
   version: 'v1',
@@ -26,4 +64,30 @@ export const pod = defineKind({
   stored: true,
   subresources: ['status'],
   schema: podSchema,
+  columns: podColumns,
+  fieldLabels: [
+    'spec.nodeName',
+    'spec.restartPolicy',
+    'spec.schedulerName',
+    'spec.serviceAccountName',
+    'spec.hostNetwork',
+    'status.phase',
+    'status.podIP',
+    'status.podIPs',
+    'status.nominatedNodeName',
+  ],
+  fields: ({ spec, status }) => ({
+    'spec.nodeName': spec.nodeName ?? '',
+    'spec.restartPolicy': spec.restartPolicy,
+    'spec.schedulerName': spec.schedulerName,
+    'spec.serviceAccountName': spec.serviceAccountName ?? '',
+    'spec.hostNetwork': String(spec.hostNetwork ?? false),
+    'status.phase': status.phase ?? '',
+    'status.podIP': status.podIPs?.[0]?.ip ?? status.podIP ?? '',
+    'status.podIPs': (status.podIPs ?? []).map(({ ip }) => ip).join(','),
+    'status.nominatedNodeName': status.nominatedNodeName ?? '',
+  }),
+  prepare: preparePod,
+  defaults: podDefaults,
+  validate: validateAll,
 })

@@ -1,6 +1,9 @@
 // PodTemplate (v1).
 
+import { containerColumns, labelsText } from '../cells.ts'
 import { defineKind } from '../kind.ts'
+import { templateDefaults } from '../pod/defaults.ts'
+import { validateTemplate } from '../pod/validate.ts'
 import { s, type TypeOf } from '../schema.ts'
 import { objectMeta } from '../types/meta.ts'
 import { podTemplateSpec } from '../types/podspec.ts'
@@ -9,7 +12,7 @@ export const podTemplateSchema = s.object('io.k8s.api.core.v1.PodTemplate', {
   apiVersion: s.string(0, { stored: true }),
   kind: s.string(0, { stored: true }),
   metadata: s.of(1, objectMeta, { stored: true }),
-  template: s.of(2, podTemplateSpec),
+  template: s.of(2, podTemplateSpec, { default: {} }),
 })
 export type PodTemplate = TypeOf<typeof podTemplateSchema>
 
@@ -24,4 +27,11 @@ export const podTemplate = defineKind({
   stored: true,
   subresources: [],
   schema: podTemplateSchema,
+  ageColumn: false,
+  columns: () => [
+    ...containerColumns<PodTemplate>(({ template }) => template?.spec, 0),
+    { name: 'Pod Labels', type: 'string', cell: ({ template }) => labelsText(template?.metadata?.labels) },
+  ],
+  defaults: object => ({ ...object, template: templateDefaults(object.template) }),
+  validate: ({ template }) => validateTemplate(template, 'template'),
 })

@@ -1,9 +1,12 @@
 // ReplicaSet (apps/v1).
 
+import { containerColumns, selectorText } from '../cells.ts'
 import { defineKind } from '../kind.ts'
+import { templateDefaults } from '../pod/defaults.ts'
 import { s, type TypeOf } from '../schema.ts'
 import { labelSelector, objectMeta } from '../types/meta.ts'
 import { podTemplateSpec } from '../types/podspec.ts'
+import { validateCounts, validateKeeper } from '../workload.ts'
 
 export const replicaSetSpec = s.object('io.k8s.api.apps.v1.ReplicaSetSpec', {
   replicas: s.int32(1, { default: 1 }),
@@ -50,4 +53,24 @@ export const replicaSet = defineKind({
   stored: true,
   subresources: ['status', 'scale'],
   schema: replicaSetSchema,
+  columns: () => [
+    { name: 'Desired', type: 'integer', cell: ({ spec }) => spec.replicas },
+    { name: 'Current', type: 'integer', cell: ({ status }) => status?.replicas ?? 0 },
+    { name: 'Ready', type: 'integer', cell: ({ status }) => status?.readyReplicas ?? 0 },
+    ...containerColumns<ReplicaSet>(({ spec }) => spec.template?.spec),
+    { name: 'Selector', type: 'string', priority: 1, cell: ({ spec }) => selectorText(spec.selector) },
+  ],
+  fieldLabels: ['status.replicas'],
+  fields: ({ status }) => ({ 'status.replicas': String(status?.replicas ?? 0) }),
+  defaults: object => ({
+    ...object,
+    spec: {
+      ...object.spec,
+      ...(object.spec.template && { template: templateDefaults(object.spec.template) }),
+    },
+  }),
+  validate: ({ spec }, old) => [
+    ...validateKeeper(spec, old?.spec, 'ReplicaSet'),
+    ...validateCounts({ 'spec.replicas': spec.replicas, 'spec.minReadySeconds': spec.minReadySeconds }),
+  ],
 })

@@ -1,8 +1,14 @@
 // Service (v1).
 
+import { labelsText } from '../cells.ts'
+import { duplicateValue, forbidden, invalidValue, notSupported, requiredValue } from '../field.ts'
+import type { FieldError } from '../kind.ts'
 import { defineKind } from '../kind.ts'
+import { dns1035Label, dnsLabel, dnsSubdomain, portName, portNumber } from '../names.ts'
+import { isAddress } from '../pod/containers.ts'
 import { s, scalars, type TypeOf } from '../schema.ts'
 import { condition, objectMeta } from '../types/meta.ts'
+import { validateLabels } from '../validate.ts'
 
 export const servicePort = s.object('io.k8s.api.core.v1.ServicePort', {
   name: s.string(1),
@@ -40,7 +46,7 @@ export const serviceSpec = s.object('io.k8s.api.core.v1.ServiceSpec', {
   ipFamilies: s.list(19, scalars.string),
   allocateLoadBalancerNodePorts: s.boolean(20),
   loadBalancerClass: s.string(21),
-  internalTrafficPolicy: s.oneOf(22, ['Cluster', 'Local'], { default: 'Cluster' }),
+  internalTrafficPolicy: s.oneOf(22, ['Cluster', 'Local']),
   trafficDistribution: s.string(23),
 })
 export type ServiceSpec = TypeOf<typeof serviceSpec>
@@ -75,6 +81,127 @@ export const serviceSchema = s.object('io.k8s.api.core.v1.Service', {
 })
 export type Service = TypeOf<typeof serviceSchema>
 
+function portsText(ports: readonly ServicePort[]): string {
+  const texts = ports.map(({ port, nodePort, protocol }) => `${port}${nodePort ? `:${nodePort}` : ''}/${protocol}`)
+  return texts.join(',') || '<none>'
+}
+
+function externalText({ spec, status }: Service): string {
+  const own = spec.externalIPs ?? []
+  if (spec.type === 'ExternalName') return spec.externalName ?? ''
+  if (spec.type !== 'LoadBalancer') return own.join(',') || '<none>'
+  const balanced = (status?.loadBalancer?.ingress ?? []).map(({ ip, hostname }) => ip || hostname || '')
+  return [...balanced.filter(text => text !== ''), ...own].join(',') || '<pending>'
+}
+
+const affinitySecondsDefault = 10_800
+const affinitySecondsMax = 86_400
+
+function isReachedFromOutside(spec: ServiceSpec): boolean {
+  const { type, externalIPs = [] } = spec
+  return type === 'LoadBalancer' || type === 'NodePort' || (type === 'ClusterIP' && externalIPs.length > 0)
+}
+
+function serviceDefaults({ sessionAffinityConfig: given, ...spec }: ServiceSpec): ServiceSpec {
+  const timeoutSeconds = given?.clientIP?.timeoutSeconds ?? affinitySecondsDefault
+  return {
+    ...spec,
+    ...(spec.sessionAffinity === 'ClientIP' && { sessionAffinityConfig: { clientIP: { timeoutSeconds } } }),
+    ...(spec.ports && { ports: spec.ports.map(port => ({ ...port, targetPort: port.targetPort || port.port })) }),
+    ...(isReachedFromOutside(spec) && { externalTrafficPolicy: spec.externalTrafficPolicy ?? 'Cluster' }),
+    ...(spec.type !== 'ExternalName' && { internalTrafficPolicy: spec.internalTrafficPolicy ?? 'Cluster' }),
+    ...(spec.type === 'LoadBalancer' && {
+      allocateLoadBalancerNodePorts: spec.allocateLoadBalancerNodePorts ?? true,
+    }),
+  }
+}
+
+function validateService(spec: ServiceSpec): readonly FieldError[] {
+  const { type, ports = [], clusterIP = '', externalName = '' } = spec
+  const errors: FieldError[] = []
+  if (type === 'ExternalName') {
+    const wrong = externalName === '' ? undefined : dnsSubdomain(externalName.replace(/\.$/, ''))
+    if (externalName === '') errors.push(requiredValue('spec.externalName'))
+    else if (wrong !== undefined) errors.push(invalidValue('spec.externalName', externalName, wrong))
+    if (clusterIP !== '') {
+      errors.push(forbidden('spec.clusterIPs[0]', "may not be set when `type` is 'ExternalName'"))
+    }
+  } else {
+    if (ports.length === 0 && clusterIP !== 'None') errors.push(requiredValue('spec.ports'))
+    if (clusterIP === 'None' && type !== 'ClusterIP') {
+      errors.push(invalidValue('spec.clusterIPs[0]', 'None', `may not be set to 'None' for ${type} services`))
+    }
+  }
+  if (clusterIP !== '' && clusterIP !== 'None' && !isAddress(clusterIP)) {
+    const why = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'
+    errors.push(invalidValue('spec.clusterIPs[0]', clusterIP, why))
+  }
+  if (clusterIP !== '' && spec.clusterIPs?.[0] !== undefined && spec.clusterIPs[0] !== clusterIP) {
+    errors.push(invalidValue('spec.clusterIPs', spec.clusterIPs, 'first value must match `clusterIP`'))
+  }
+  errors.push(...validateServicePorts(spec), ...validateLabels(spec.selector, 'spec.selector'))
+  const seconds = spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? 1
+  if (seconds <= 0 || seconds > affinitySecondsMax) {
+    const why = `must be greater than 0 and less than ${affinitySecondsMax}`
+    errors.push(invalidValue('spec.sessionAffinityConfig.clientIP.timeoutSeconds', seconds, why))
+  }
+  for (const [i, address] of (spec.externalIPs ?? []).entries()) {
+    if (isAddress(address)) continue
+    const why = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'
+    errors.push(invalidValue(`spec.externalIPs[${i}]`, address, why))
+  }
+  if (spec.externalTrafficPolicy !== undefined && !isReachedFromOutside(spec)) {
+    const why = 'may only be set for externally-accessible services'
+    errors.push(invalidValue('spec.externalTrafficPolicy', spec.externalTrafficPolicy, why))
+  }
+  for (const [i, family] of (spec.ipFamilies ?? []).entries()) {
+    if (family !== 'IPv4' && family !== 'IPv6') {
+      errors.push(notSupported(`spec.ipFamilies[${i}]`, family, ['IPv4', 'IPv6']))
+    }
+  }
+  return errors
+}
+
+function validateServicePorts({ ports = [], type }: ServiceSpec): readonly FieldError[] {
+  const errors: FieldError[] = []
+  const [names, taken] = [new Set<string>(), new Set<string>()]
+  for (const [i, { name = '', port, protocol, targetPort, nodePort = 0 }] of ports.entries()) {
+    const at = `spec.ports[${i}]`
+    const wrong = {
+      name: name === '' ? undefined : dnsLabel(name),
+      port: portNumber(port),
+      target:
+        targetPort === undefined
+          ? undefined
+          : typeof targetPort === 'number'
+            ? portNumber(targetPort)
+            : portName(targetPort),
+    }
+    if (name === '' && ports.length > 1) errors.push(requiredValue(`${at}.name`))
+    if (wrong.name !== undefined) errors.push(invalidValue(`${at}.name`, name, wrong.name))
+    else if (name !== '' && names.has(name)) errors.push(duplicateValue(`${at}.name`, name))
+    names.add(name)
+    if (wrong.port !== undefined) errors.push(invalidValue(`${at}.port`, port, wrong.port))
+    if (wrong.target !== undefined) errors.push(invalidValue(`${at}.targetPort`, targetPort, wrong.target))
+    if (nodePort !== 0 && (type === 'ClusterIP' || type === 'ExternalName')) {
+      errors.push(forbidden(`${at}.nodePort`, `may not be used when \`type\` is '${type}'`))
+    }
+    const pair = `${protocol} ${port}`
+    if (taken.has(pair)) errors.push(duplicateValue(at, { port, protocol }))
+    taken.add(pair)
+  }
+  return errors
+}
+
+/** A service keeps its address, unless it becomes one without any, or was. */
+function validateServiceChange(spec: ServiceSpec, old: ServiceSpec): readonly FieldError[] {
+  if (spec.type === 'ExternalName' || old.type === 'ExternalName') return []
+  const before = old.clusterIP ?? ''
+  if (before === '' || spec.clusterIP === before) return []
+  const why = spec.clusterIP ? 'may not change once set' : 'primary clusterIP can not be unset'
+  return [invalidValue('spec.clusterIPs[0]', spec.clusterIPs ?? [spec.clusterIP ?? ''], why)]
+}
+
 export const service = defineKind({
   group: '',
   version: 'v1',
@@ -86,4 +213,21 @@ export const service = defineKind({
   stored: true,
   subresources: ['status'],
   schema: serviceSchema,
+  nameRule: dns1035Label,
+  generation: false,
+  columns: () => [
+    { name: 'Type', type: 'string', cell: ({ spec }) => spec.type },
+    { name: 'Cluster-IP', type: 'string', cell: ({ spec }) => spec.clusterIPs?.[0] || spec.clusterIP || '<none>' },
+    { name: 'External-IP', type: 'string', cell: externalText },
+    { name: 'Port(s)', type: 'string', cell: ({ spec }) => portsText(spec.ports ?? []) },
+    { name: 'Selector', type: 'string', priority: 1, cell: ({ spec }) => labelsText(spec.selector) },
+  ],
+  fieldLabels: ['spec.clusterIP', 'spec.type'],
+  fields: ({ spec }) => ({ 'spec.clusterIP': spec.clusterIP ?? '', 'spec.type': spec.type }),
+  defaults: object => ({
+    ...object,
+    spec: serviceDefaults(object.spec),
+    status: { loadBalancer: {}, ...object.status },
+  }),
+  validate: ({ spec }, old) => [...validateService(spec), ...(old ? validateServiceChange(spec, old.spec) : [])],
 })

@@ -26,4 +26,6 @@ export const serviceAccount = defineKind({
   stored: true,
   subresources: [],
   schema: serviceAccountSchema,
+  generation: false,
+  columns: () => [{ name: 'Secrets', type: 'string', cell: ({ secrets }) => (secrets ?? []).length }],
 })

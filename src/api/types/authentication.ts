@@ -28,7 +28,7 @@ export const boundObjectReference = s.object('io.k8s.api.authentication.v1.Bound
 })
 export type BoundObjectReference = TypeOf<typeof boundObjectReference>
 export const tokenRequestSpec = s.object('io.k8s.api.authentication.v1.TokenRequestSpec', {
-  audiences: s.list(1, scalars.string, { required: true }),
+  audiences: s.list(1, scalars.string, { required: true, default: [] }),
   boundObjectRef: s.of(3, boundObjectReference),
   expirationSeconds: s.int64(4, { default: 3600 }),
 })

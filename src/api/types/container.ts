@@ -58,7 +58,7 @@ export const execAction = s.object('io.k8s.api.core.v1.ExecAction', {
 export type ExecAction = TypeOf<typeof execAction>
 export const httpHeader = s.object('io.k8s.api.core.v1.HTTPHeader', {
   name: s.string(1, { required: true }),
-  value: s.string(2, { required: true }),
+  value: s.string(2, { required: true, default: '' }),
 })
 export type HTTPHeader = TypeOf<typeof httpHeader>
 export const httpGetAction = s.object('io.k8s.api.core.v1.HTTPGetAction', {

@@ -51,7 +51,7 @@ export const podSchedulingGate = s.object('io.k8s.api.core.v1.PodSchedulingGate'
 export type PodSchedulingGate = TypeOf<typeof podSchedulingGate>
 export const sysctl = s.object('io.k8s.api.core.v1.Sysctl', {
   name: s.string(1, { required: true }),
-  value: s.string(2, { required: true }),
+  value: s.string(2, { required: true, default: '' }),
 })
 export type Sysctl = TypeOf<typeof sysctl>
 export const podSecurityContext = s.object('io.k8s.api.core.v1.PodSecurityContext', {
@@ -100,7 +100,7 @@ export const podSpec = s.object('io.k8s.api.core.v1.PodSpec', {
   shareProcessNamespace: s.boolean(27),
   readinessGates: s.list(28, podReadinessGate),
   runtimeClassName: s.string(29),
-  enableServiceLinks: s.boolean(30, { default: true }),
+  enableServiceLinks: s.boolean(30),
   preemptionPolicy: s.oneOf(31, ['PreemptLowerPriority', 'Never']),
   overhead: s.map(32, scalars.quantity),
   topologySpreadConstraints: s.list(33, topologySpreadConstraint, {
@@ -123,7 +123,7 @@ export const podSpec = s.object('io.k8s.api.core.v1.PodSpec', {
 })
 export type PodSpec = TypeOf<typeof podSpec>
 export const podTemplateSpec = s.object('io.k8s.api.core.v1.PodTemplateSpec', {
-  metadata: s.of(1, objectMeta),
-  spec: s.of(2, podSpec),
+  metadata: s.of(1, objectMeta, { default: {} }),
+  spec: s.of(2, podSpec, { default: {} }),
 })
 export type PodTemplateSpec = TypeOf<typeof podTemplateSpec>

@@ -1,0 +1,153 @@
+// The defaults of pods and pod templates that depend on other fields (upstream: pkg/apis/core/v1/defaults.go). What holds
+// for pods alone, and not for the templates of controllers, stands at the end. Called by api/kinds/*.ts.
+import type { Pod } from '../kinds/pod.ts'
+import type { Container, EphemeralContainer, Probe } from '../types/container.ts'
+import type { PodSpec, PodTemplateSpec } from '../types/podspec.ts'
+import type { Volume } from '../types/volume.ts'
+import { qualityOf } from './quality.ts'
+
+export function templateDefaults(template: PodTemplateSpec): PodTemplateSpec {
+  return template.spec === undefined ? template : { ...template, spec: podSpecDefaults(template.spec) }
+}
+
+export function podSpecDefaults(spec: PodSpec): PodSpec {
+  const account = spec.serviceAccountName || spec.serviceAccount
+  return {
+    ...spec,
+    // serviceAccount is the old name of serviceAccountName; both are always shown.
+    ...(account && { serviceAccountName: account, serviceAccount: account }),
+    ...(spec.containers && { containers: spec.containers.map(containerDefaults) }),
+    ...(spec.initContainers && { initContainers: spec.initContainers.map(containerDefaults) }),
+    ...(spec.ephemeralContainers && { ephemeralContainers: spec.ephemeralContainers.map(containerDefaults) }),
+    ...(spec.volumes && { volumes: spec.volumes.map(volumeDefaults) }),
+  }
+}
+
+function containerDefaults<C extends Container | EphemeralContainer>(container: C): C {
+  const { livenessProbe, readinessProbe, startupProbe } = container
+  return {
+    ...container,
+    imagePullPolicy: container.imagePullPolicy ?? pullPolicyOf(container.image ?? ''),
+    ...(livenessProbe && { livenessProbe: probeDefaults(livenessProbe) }),
+    ...(readinessProbe && { readinessProbe: probeDefaults(readinessProbe) }),
+    ...(startupProbe && { startupProbe: probeDefaults(startupProbe) }),
+  }
+}
+
+/** A tag that moves is pulled each time. */
+function pullPolicyOf(image: string): 'Always' | 'IfNotPresent' {
+  const [name = '', digest] = image.split('@')
+  const tag = /:([^:/]+)$/.exec(name)?.[1]
+  return (tag === undefined && digest === undefined) || tag === 'latest' ? 'Always' : 'IfNotPresent'
+}
+
+/** Zero is how Go says absent here. */
+function probeDefaults(probe: Probe): Probe {
+  return {
+    ...probe,
+    timeoutSeconds: probe.timeoutSeconds || 1,
+    periodSeconds: probe.periodSeconds || 10,
+    successThreshold: probe.successThreshold || 1,
+    failureThreshold: probe.failureThreshold || 3,
+  }
+}
+
+function volumeDefaults(volume: Volume): Volume {
+  const { name: _, ...source } = volume
+  if (Object.keys(source).length === 0) return { ...volume, emptyDir: {} }
+  const { iscsi, rbd, azureDisk, image } = volume
+  if (iscsi) return { ...volume, iscsi: { ...iscsi, iscsiInterface: iscsi.iscsiInterface || 'default' } }
+  if (rbd) {
+    const { pool, user, keyring } = rbd
+    return {
+      ...volume,
+      rbd: { ...rbd, pool: pool || 'rbd', user: user || 'admin', keyring: keyring || '/etc/ceph/keyring' },
+    }
+  }
+  if (azureDisk) {
+    const { cachingMode = 'ReadWrite', kind = 'Shared', fsType = 'ext4', readOnly = false } = azureDisk
+    return { ...volume, azureDisk: { ...azureDisk, cachingMode, kind, fsType, readOnly } }
+  }
+  if (image) {
+    return { ...volume, image: { ...image, pullPolicy: image.pullPolicy ?? pullPolicyOf(image.reference ?? '') } }
+  }
+  return volume
+}
+
+/** What only pods get, and templates do not. */
+export function podDefaults(pod: Pod): Pod {
+  const shared = podSpecDefaults(pod.spec)
+  const spec: PodSpec = {
+    ...shared,
+    enableServiceLinks: shared.enableServiceLinks ?? true,
+    ...(shared.containers && { containers: shared.containers.map(c => ownDefaults(c, shared.hostNetwork === true)) }),
+    ...(shared.initContainers && {
+      initContainers: shared.initContainers.map(c => ownDefaults(c, shared.hostNetwork === true)),
+    }),
+  }
+  return {
+    ...pod,
+    spec,
+    status: {
+      ...pod.status,
+      phase: pod.status.phase ?? 'Pending',
+      qosClass: pod.status.qosClass ?? qualityOf(spec),
+    },
+  }
+}
+
+function ownDefaults(container: Container, hostNetwork: boolean): Container {
+  const { resources, ports } = container
+  const limits = resources?.limits
+  return {
+    ...container,
+    ...(limits && { resources: { ...resources, requests: { ...limits, ...resources.requests } } }),
+    ...(hostNetwork &&
+      ports && { ports: ports.map(port => ({ ...port, hostPort: port.hostPort || port.containerPort })) }),
+  }
+}
+
+const evictionDelaySeconds = 300
+
+/**
+ * What admission adds to a pod as it is created: the service account, the priority, and five minutes of patience with a
+ * node that fails (upstream: the plugins ServiceAccount, Priority, DefaultTolerationSeconds).
+ */
+export function podAdmission(spec: PodSpec): PodSpec {
+  const account = spec.serviceAccountName || spec.serviceAccount || 'default'
+  return {
+    ...spec,
+    serviceAccountName: account,
+    serviceAccount: account,
+    priority: spec.priority ?? systemPriorities[spec.priorityClassName ?? ''] ?? 0,
+    preemptionPolicy: spec.preemptionPolicy ?? 'PreemptLowerPriority',
+    tolerations: patience(spec),
+  }
+}
+
+/** The two classes that every cluster has. */
+const systemPriorities: Readonly<Record<string, number>> = {
+  'system-cluster-critical': 2_000_000_000,
+  'system-node-critical': 2_000_001_000,
+}
+
+function patience(spec: PodSpec): NonNullable<PodSpec['tolerations']> {
+  const given = spec.tolerations ?? []
+  const missing = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable'].filter(
+    key =>
+      !given.some(
+        toleration =>
+          ((toleration.key ?? '') === key || (toleration.key ?? '') === '') &&
+          ((toleration.effect ?? '') === '' || toleration.effect === 'NoExecute'),
+      ),
+  )
+  return [
+    ...given,
+    ...missing.map(key => ({
+      key,
+      operator: 'Exists' as const,
+      effect: 'NoExecute' as const,
+      tolerationSeconds: evictionDelaySeconds,
+    })),
+  ]
+}

@@ -17,7 +17,7 @@ function missing(): string | undefined {
 if (insideNamespaces('test/conformance/runtime-docker.test.ts', 'frt', missing()))
   runtimeSuite({
     name: 'docker',
-    can: { podNetwork: true, isolation: true, mounts: true },
+    can: { podNetwork: true, isolation: true, mounts: true, terminals: true },
     port: 8_080,
     echoServer: (address, port) => ['nc', '-l', '-p', String(port), address, '-e', 'cat'],
     async start() {

@@ -39,7 +39,12 @@ export type Harness = {
     readonly stop: () => Promise<void>
   }>
   /** Capabilities, known before the runtime is open. */
-  readonly can: { readonly podNetwork: boolean; readonly isolation: boolean; readonly mounts: boolean }
+  readonly can: {
+    readonly podNetwork: boolean
+    readonly isolation: boolean
+    readonly mounts: boolean
+    readonly terminals: boolean
+  }
   /** An echo server for one connection on `address:port`, as a command. */
   readonly echoServer: (address: string, port: number) => readonly string[]
   /** Free ports where pods share the host's. */
@@ -409,7 +414,7 @@ export function runtimeSuite(harness: Harness): void {
         expect(answer.stdout.replaceAll(' ', '')).toBe('40000\ndone\n')
       })
 
-      test('a terminal has the size that the client says', async () => {
+      test.runIf(can.terminals)('a terminal has the size that the client says', async () => {
         const { id } = await run('exec sleep 1000', 'running')
         const answer = await exec(
           id,
@@ -474,7 +479,7 @@ export function runtimeSuite(harness: Harness): void {
       expect((await until(uid, 'main', 'exited')).state).toMatchObject({ exitCode: 3 })
     })
 
-    test('attach with a terminal resizes the container and echoes', async () => {
+    test.runIf(can.terminals)('attach with a terminal resizes the container and echoes', async () => {
       const { id, uid } = await run('read line; stty size; echo "got $line"; exit 0', 'running', {
         stdin: true,
         tty: true,

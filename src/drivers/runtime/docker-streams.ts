@@ -1,5 +1,4 @@
 // Logs, exec and attach of Docker: the framing of its streams and the life of its connections. Called by docker.ts.
-import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import type { Duplex } from 'node:stream'
 import { onAbort } from '../../lib/abort.ts'
@@ -8,24 +7,7 @@ import { type ExecOptions, type LogOptions, RuntimeError, type Stdio } from '../
 import type { RuntimeWorld } from './common.ts'
 import { type DockerApi, DockerError } from './docker-api.ts'
 import { detachKeys } from './docker-spec.ts'
-
-export type Frame = { readonly stream: 'stdout' | 'stderr'; readonly bytes: Bytes }
-
-/** Takes Docker's multiplexed stream apart: 8 bytes of header (stream, 3 zeros, length), then the payload. Pure. */
-export function demultiplexer(): (chunk: Bytes) => Frame[] {
-  let rest: Buffer = Buffer.alloc(0)
-  return chunk => {
-    rest = rest.length === 0 ? Buffer.from(chunk) : Buffer.concat([rest, chunk])
-    const frames: Frame[] = []
-    while (rest.length >= 8) {
-      const end = 8 + rest.readUInt32BE(4)
-      if (rest.length < end) break
-      frames.push({ stream: rest[0] === 2 ? 'stderr' : 'stdout', bytes: rest.subarray(8, end) })
-      rest = rest.subarray(end)
-    }
-    return frames
-  }
-}
+import { demultiplexer, type Frame, feed } from './streams.ts'
 
 /** Lines over 16 KiB come as several records, each with a stamp: takes off all but the first of a line. Pure. */
 export function joinStamped(): (frame: Frame) => Bytes {
@@ -189,15 +171,6 @@ async function join(
   } finally {
     connection.destroy()
   }
-}
-
-/** With `close` the writing half ends when the input ends: that is how a process sees the end of its stdin. */
-export async function feed(input: AsyncIterable<Bytes>, to: Duplex, close: boolean): Promise<void> {
-  for await (const bytes of input) {
-    if (to.destroyed || to.writableEnded) return
-    if (!to.write(bytes)) await Promise.race([once(to, 'drain'), once(to, 'close')])
-  }
-  if (close && !to.destroyed) to.end()
 }
 
 async function follow(

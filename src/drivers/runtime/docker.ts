@@ -2,7 +2,7 @@
 // that join it. Pods hang on a veth of our own (drivers/podnet.ts), since Docker's networks are slower and break hairpin and
 // NetworkPolicy. Nothing is remembered: labels say what each container is, so a restarted agent adopts what runs.
 import { createHash } from 'node:crypto'
-import { chmod, mkdir, open, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { onAbort } from '../../lib/abort.ts'
 import { utf8 } from '../../lib/bytes.ts'
@@ -28,6 +28,7 @@ import { connectDocker, type DockerApi, DockerError, type Query } from './docker
 import { dockerImages } from './docker-images.ts'
 import { containerBody, type DaemonTraits, sandboxBody } from './docker-spec.ts'
 import { dockerAttach, dockerExec, dockerLogs } from './docker-streams.ts'
+import { makeWritableFile } from './files.ts'
 import {
   containerLabels,
   type Identity,
@@ -595,11 +596,4 @@ async function writeResolver(path: string, { servers, searches, options }: DnsCo
   if (options.length > 0) lines.push(`options ${options.join(' ')}`)
   await mkdir(dirname(path), { recursive: true })
   await writeFile(path, `${lines.join('\n')}\n`)
-}
-
-async function makeWritableFile(path: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true })
-  await (await open(path, 'a')).close()
-  // Any user of the container may write its last words.
-  await chmod(path, 0o666)
 }

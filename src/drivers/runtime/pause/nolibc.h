@@ -50,7 +50,8 @@ enum {
   NR_wait4 = 61, NR_kill = 62, NR_chdir = 80, NR_mkdirat = 258, NR_getpid = 39, NR_setsid = 112, NR_prctl = 157,
   NR_rt_sigtimedwait = 128, NR_clock_gettime = 228, NR_openat = 257, NR_unlinkat = 263, NR_renameat2 = 316,
   NR_ppoll = 271, NR_accept4 = 288, NR_dup3 = 292, NR_pipe2 = 293, NR_setns = 308, NR_clone = 56, NR_signalfd4 = 289,
-  NR_fsync = 74, NR_fstat = 5, NR_getppid = 110, NR_fcntl = 72, NR_lseek = 8, NR_fchmodat = 268, NR_getdents64 = 217
+  NR_fsync = 74, NR_fstat = 5, NR_getppid = 110, NR_fcntl = 72, NR_lseek = 8, NR_fchmodat = 268, NR_getdents64 = 217,
+  NR_flock = 73, NR_getcwd = 79
 };
 #else
 enum {
@@ -60,7 +61,7 @@ enum {
   NR_prctl = 167, NR_rt_sigtimedwait = 137, NR_clock_gettime = 113, NR_openat = 56, NR_unlinkat = 35,
   NR_renameat2 = 276, NR_ppoll = 73, NR_accept4 = 242, NR_dup3 = 24, NR_pipe2 = 59, NR_setns = 268, NR_clone = 220,
   NR_signalfd4 = 74, NR_fsync = 82, NR_fstat = 80, NR_getppid = 173, NR_fcntl = 25, NR_lseek = 62, NR_fchmodat = 53,
-  NR_getdents64 = 61
+  NR_getdents64 = 61, NR_flock = 32, NR_getcwd = 17
 };
 #endif
 

@@ -54,10 +54,11 @@ export type RunningGossip = Gossip & {
 
 export function runGossip(
   world: Pick<World, 'clock' | 'network' | 'log'>,
-  config: GossipConfig,
+  options: Partial<GossipConfig>,
   allowed: Allowed,
   signal: AbortSignal,
 ): RunningGossip {
+  const config = { ...gossipConfig, ...options }
   const { clock, network } = world
   const log = world.log.with({ component: 'gossip' })
   const now = (): Now => ({ monotonicMs: clock.monotonicMs(), wallMs: clock.nowMs() })

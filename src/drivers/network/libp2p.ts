@@ -83,7 +83,7 @@ export type NetworkStatistics = {
 export interface MeshNetwork extends Network {
   /** Where this peer can be dialled, as multiaddrs that end in /p2p/<peer ID>. */
   addresses(): readonly string[]
-  /** Peers that mDNS has heard of, with hints where they are. Nothing here is proved. */
+  /** Peers that mDNS has heard of or that were met, with hints where they are. Nothing here is proved. */
   discovered(): ReadonlyMap<PeerId, readonly string[]>
   onDiscovered(handler: (peer: PeerId, addresses: readonly string[]) => void): Disposable
   /**
@@ -709,6 +709,7 @@ export async function openNetwork(
     },
     admit(peers) {
       door.replace(peers)
+      for (const { peer } of peers) door.forget(peer)
       for (const [peer, theirs] of connections) {
         if (door.admitted(peer)) meet(peer)
         else if (announced.has(peer)) {

@@ -1,0 +1,61 @@
+import { expect, test } from 'vitest'
+import { type Cluster, decideJoin, isNodeName, type JoinQuestion } from '../../src/node/join.ts'
+import type { TokenRecord } from '../../src/node/token.ts'
+import { peerId } from '../../src/world/network.ts'
+
+const [newcomer, member] = [peerId('newcomer'), peerId('member')]
+const cluster: Cluster = {
+  peerOfNode: name => (name === 'taken' ? member : undefined),
+  nodeOfPeer: peer => (peer === member ? 'taken' : undefined),
+}
+const record: TokenRecord = {
+  id: 'a1',
+  createdMs: 0,
+  expiresMs: 1_000,
+  usesLeft: 1,
+  role: 'control',
+  storedKey: '',
+  serverKey: '',
+}
+const question: JoinQuestion = { peer: newcomer, nodeName: 'pi', addresses: ['/ip4/192.0.2.1/tcp/1'], tokenId: 'a1' }
+const decide = (more: Partial<JoinQuestion> = {}, token: TokenRecord | undefined = record, nowMs = 500) =>
+  decideJoin({ ...question, ...more }, token, cluster, nowMs)
+const why = (...args: Parameters<typeof decide>) => {
+  const decision = decide(...args)
+  return decision.kind === 'refuse' ? decision.why : 'admitted'
+}
+
+test('a newcomer with a good token is admitted, and that uses the token up', () => {
+  const decision = decide()
+  expect(decision).toEqual({ kind: 'admit', again: false, token: { ...record, usesLeft: 0 } })
+  const { usesLeft: _, ...unlimited } = record
+  expect(decide({}, unlimited)).toEqual({ kind: 'admit', again: false, token: unlimited })
+})
+
+test('each reason to refuse is named', () => {
+  expect(decideJoin(question, undefined, cluster, 500)).toMatchObject({ why: 'unknown-token' })
+  expect(why({}, record, 1_001)).toBe('expired')
+  expect(why({}, { ...record, usesLeft: 0 })).toBe('used-up')
+  expect(why({ nodeName: 'taken' })).toBe('name-taken')
+  expect(why({ peer: member, nodeName: 'other' })).toBe('peer-renamed')
+  expect(why({ nodeName: 'Pi 4' })).toBe('bad-name')
+  expect(why({ addresses: ['192.0.2.1:4001'] })).toBe('bad-addresses')
+  expect(why({ addresses: Array.from({ length: 33 }, () => '/ip4/192.0.2.1/tcp/1') })).toBe('bad-addresses')
+})
+
+test('a member that asks again, because the first answer got lost, is answered again and uses nothing', () => {
+  for (const [token, nowMs] of [
+    [record, 500],
+    [{ ...record, usesLeft: 0 }, 500],
+    [record, 5_000],
+  ] as const) {
+    expect(decide({ peer: member, nodeName: 'taken' }, token, nowMs)).toEqual({ kind: 'admit', again: true, token })
+  }
+})
+
+test('node names are DNS subdomains', () => {
+  for (const good of ['a', 'pi-4', 'nas.home.arpa', '1']) expect([good, isNodeName(good)]).toEqual([good, true])
+  for (const bad of ['', '-a', 'a-', 'A', 'a_b', 'a..b', '.a', 'a.', 'ä', 'a/b', 'x'.repeat(254)]) {
+    expect([bad, isNodeName(bad)]).toEqual([bad, false])
+  }
+})

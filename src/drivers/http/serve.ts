@@ -1,0 +1,300 @@
+// The API's port: TLS with optional client certificates, HTTP/2 and HTTP/1.1 on one socket, and upgrades to WebSocket and
+// SPDY/3.1. It decides nothing: requests go to `handle`, answers come back. Every upgraded or failed upgrade connection is
+// ours to close (CVE-2018-1002105), and nobody who is slow holds more than a socket.
+
+import { constants } from 'node:crypto'
+import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http'
+import {
+  createSecureServer,
+  type Http2SecureServer,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+} from 'node:http2'
+import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import { onAbort } from '../../lib/abort.ts'
+import type { HttpRequest, HttpResponse, Identity } from '../../world/http.ts'
+import type { Log } from '../../world/log.ts'
+import { respond } from './respond.ts'
+import { upgrade } from './upgrade.ts'
+
+export type ServeOptions = {
+  /** 0: any free one. */
+  readonly port: number
+  readonly hosts: readonly string[]
+  /** PEM. */
+  readonly key: string
+  readonly cert: string
+  /** Whose client certificates say who somebody is. */
+  readonly ca: string
+  handle(request: HttpRequest): Promise<HttpResponse>
+  readonly log: Log
+}
+
+export type Served = {
+  readonly port: number
+  /** For new connections. */
+  setCertificate(key: string, cert: string): void
+  /** Resolves once the signal has ended everything. */
+  readonly done: Promise<void>
+}
+
+const bodyTimeoutMs = 60_000
+const idleTimeoutMs = 180_000
+const connectionsPerAddressMax = 1_000
+const graceMs = 3_000
+
+export async function serveHttps(options: ServeOptions, signal: AbortSignal): Promise<Served> {
+  const servers: Http2SecureServer[] = []
+  const sockets = new Set<Socket>()
+  const perAddress = new Map<string, number>()
+  let port = options.port
+  try {
+    for (const host of options.hosts) {
+      const server = makeServer(options, sockets, perAddress)
+      await listen(server, port, host)
+      servers.push(server)
+      const address = server.address()
+      if (typeof address === 'object' && address !== null) port = address.port
+    }
+  } catch (error) {
+    for (const server of servers) server.close()
+    throw error
+  }
+
+  const done = new Promise<void>(resolve => {
+    onAbort(signal, () => {
+      let open = servers.length
+      for (const server of servers) {
+        server.close(() => {
+          open -= 1
+          if (open === 0) resolve()
+        })
+      }
+      if (open === 0) resolve()
+      // Watches end when their requests are aborted; what stays open after that is cut.
+      setTimeout(() => {
+        for (const socket of sockets) socket.destroy()
+      }, graceMs).unref()
+      for (const socket of sockets) if (idle.has(socket)) socket.destroy()
+    })
+  })
+  return {
+    port,
+    setCertificate(key, cert) {
+      for (const server of servers) server.setSecureContext({ key, cert, ca: options.ca })
+    },
+    done,
+  }
+}
+
+/** Sockets without a request under way. */
+const idle = new WeakSet<Socket>()
+
+function listen(server: Http2SecureServer, port: number, host: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+}
+
+function makeServer(options: ServeOptions, sockets: Set<Socket>, perAddress: Map<string, number>): Http2SecureServer {
+  const { log } = options
+  const server = createSecureServer({
+    key: options.key,
+    cert: options.cert,
+    ca: options.ca,
+    allowHTTP1: true,
+    requestCert: true,
+    // Who brings none, or one that is not ours, may still bring a token.
+    rejectUnauthorized: false,
+    minVersion: 'TLSv1.2',
+    // A resumed session would keep an identity past its certificate.
+    secureOptions: constants.SSL_OP_NO_TICKET,
+    handshakeTimeout: 10_000,
+    settings: { maxConcurrentStreams: 1_000, initialWindowSize: 1024 * 1024, maxHeaderListSize: 64 * 1024 },
+    maxSessionMemory: 128,
+    unknownProtocolTimeout: 10_000,
+  })
+  // The HTTP/1.1 side of an Http2SecureServer takes these as properties.
+  Object.assign(server, {
+    headersTimeout: 10_000,
+    requestTimeout: bodyTimeoutMs,
+    keepAliveTimeout: idleTimeoutMs,
+    maxHeadersCount: 200,
+    timeout: 0,
+  } satisfies Partial<HttpServer>)
+
+  server.on('connection', (socket: Socket) => {
+    const address = socket.remoteAddress ?? ''
+    const count = perAddress.get(address) ?? 0
+    if (count >= connectionsPerAddressMax) {
+      socket.destroy()
+      return
+    }
+    perAddress.set(address, count + 1)
+    sockets.add(socket)
+    socket.setNoDelay(true)
+    socket.setKeepAlive(true, 30_000)
+    socket.on('error', () => {})
+    socket.on('close', () => {
+      sockets.delete(socket)
+      const left = (perAddress.get(address) ?? 1) - 1
+      if (left > 0) perAddress.set(address, left)
+      else perAddress.delete(address)
+    })
+  })
+  server.on('secureConnection', (socket: TLSSocket) => {
+    socket.on('error', () => {})
+  })
+  server.on('session', session => {
+    let streams = 0
+    session.on('stream', stream => {
+      streams += 1
+      stream.on('close', () => {
+        streams -= 1
+      })
+    })
+    session.on('error', () => {})
+    session.setTimeout(idleTimeoutMs, () => {
+      if (streams === 0) session.close()
+    })
+  })
+  server.on('sessionError', error => log.debug('an HTTP/2 session failed', { error: error.message }))
+  server.on('tlsClientError', error => log.debug('a TLS handshake failed', { error: error.message }))
+  server.on('clientError', (_error: Error, socket: Socket) => {
+    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n')
+    else socket.destroy()
+  })
+  server.on('request', (request, response) => {
+    serveOne(options, request as unknown as IncomingMessage, response as unknown as ServerResponse).catch(error => {
+      log.error('a request could not be answered', { error: String(error) })
+      response.stream?.destroy?.()
+      ;(response as unknown as ServerResponse).destroy?.()
+    })
+  })
+  server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+    socket.setNoDelay(true)
+    socket.on('error', () => {})
+    const controller = new AbortController()
+    socket.on('close', () => controller.abort())
+    const wanted = (request.headers['upgrade'] ?? '').toLowerCase()
+    const kind = wanted === 'websocket' ? 'websocket' : wanted === 'spdy/3.1' ? 'spdy' : undefined
+    const asked: HttpRequest = {
+      ...headOf(request, socket as TLSSocket),
+      upgrade: kind,
+      body: async () => new Uint8Array(),
+      signal: controller.signal,
+    }
+    upgrade(asked, options.handle, request, socket, head, controller.signal).catch(error => {
+      log.debug('an upgraded connection ended with an error', { path: asked.path, error: String(error) })
+      socket.destroy()
+    })
+  })
+  return server
+}
+
+async function serveOne(options: ServeOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const controller = new AbortController()
+  response.on('close', () => controller.abort())
+  response.on('error', () => controller.abort())
+  const { socket } = request
+  const asked: HttpRequest = {
+    ...headOf(request, tlsSocketOf(request)),
+    upgrade: undefined,
+    body: bytesMax => readBody(request, response, bytesMax),
+    signal: controller.signal,
+  }
+  if (socket) idle.delete(socket)
+  const answer = await options.handle(asked)
+  await respond(answer, request.method ?? 'GET', asked.headers['accept-encoding'] ?? '', response, controller.signal)
+}
+
+function tlsSocketOf(request: IncomingMessage | Http2ServerRequest): TLSSocket | undefined {
+  const session = (request as Http2ServerRequest).stream?.session
+  return (session?.socket ?? request.socket) as TLSSocket | undefined
+}
+
+function headOf(request: IncomingMessage, socket: TLSSocket | undefined) {
+  const url = request.url ?? '/'
+  const at = url.indexOf('?')
+  const headers: Record<string, string> = Object.create(null) as Record<string, string>
+  for (const [name, value] of Object.entries(request.headers)) {
+    // Those with a colon are HTTP/2's own.
+    if (name.startsWith(':') || value === undefined) continue
+    headers[name] = Array.isArray(value) ? value.join(', ') : value
+  }
+  return {
+    method: request.method ?? 'GET',
+    path: at < 0 ? url : url.slice(0, at),
+    query: at < 0 ? '' : url.slice(at + 1),
+    headers,
+    certificate: identityOf(socket),
+    remote: socket?.remoteAddress ?? '',
+  }
+}
+
+const identities = new WeakMap<TLSSocket, Identity>()
+
+/** CN is the user and each O a group, of a certificate that the CA signed and that is not over. */
+function identityOf(socket: TLSSocket | undefined): Identity | undefined {
+  if (socket === undefined || socket.authorized !== true) return undefined
+  const known = identities.get(socket)
+  const certificate = socket.getPeerCertificate()
+  if (Date.parse(certificate.valid_to) < Date.now()) return undefined
+  if (known !== undefined) return known
+  const { CN: user, O: organizations } = certificate.subject as { readonly CN?: string; readonly O?: string | string[] }
+  if (typeof user !== 'string' || user === '') return undefined
+  const groups = organizations === undefined ? [] : [organizations].flat()
+  const identity = { user, groups }
+  identities.set(socket, identity)
+  return identity
+}
+
+/** undefined when there is more than `bytesMax`; what comes after that is not kept. */
+function readBody(request: IncomingMessage, response: ServerResponse, bytesMax: number) {
+  const announced = Number(request.headers['content-length'] ?? '0')
+  if (announced > bytesMax) {
+    closeAfter(response)
+    return Promise.resolve(undefined)
+  }
+  return new Promise<Uint8Array | undefined>((resolve, reject) => {
+    const parts: Buffer[] = []
+    let length = 0
+    const timer = setTimeout(() => {
+      reject(new Error('the body did not come in time'))
+      request.destroy()
+    }, bodyTimeoutMs)
+    request.on('data', (part: Buffer) => {
+      length += part.length
+      if (length <= bytesMax) {
+        parts.push(part)
+        return
+      }
+      clearTimeout(timer)
+      request.pause()
+      closeAfter(response)
+      resolve(undefined)
+    })
+    request.on('end', () => {
+      clearTimeout(timer)
+      resolve(Buffer.concat(parts))
+    })
+    request.on('error', error => {
+      clearTimeout(timer)
+      reject(error)
+    })
+    request.on('close', () => {
+      clearTimeout(timer)
+      if (!request.complete) reject(new Error('the client went before its body had come'))
+    })
+  })
+}
+
+/** The rest of a body that is too large is not read: over HTTP/1.1 the connection cannot be used again. */
+function closeAfter(response: ServerResponse | Http2ServerResponse): void {
+  if (response.req.httpVersionMajor === 1) (response as ServerResponse).setHeader('connection', 'close')
+}

@@ -1,0 +1,119 @@
+// The flags that `up` and `join` share, and how they become a NodeConfig.
+import * as os from 'node:os'
+import * as path from 'node:path'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { logLevels } from '../drivers/log.ts'
+import {
+  type DataplaneChoice,
+  defaultApiPort,
+  defaultClusterCidr,
+  defaultDnsAddress,
+  defaultMeshPort,
+  defaultServiceCidr,
+  type NodeConfig,
+  nodeNameFrom,
+  type RuntimeChoice,
+} from '../node/config.ts'
+
+export function defaultDataDir(): string {
+  const fromEnvironment = process.env['FLOTILLA_DATA_DIR']
+  if (fromEnvironment !== undefined && fromEnvironment !== '') return fromEnvironment
+  return process.getuid?.() === 0 ? '/var/lib/flotilla' : path.join(os.homedir(), '.flotilla')
+}
+
+export function dataDirOption(): Option {
+  return new Option('--data-dir <folder>', 'where this peer keeps its key, store and pods').default(defaultDataDir())
+}
+
+export type NodeFlags = {
+  dataDir: string
+  name?: string
+  nodeIp?: string
+  listen?: string[]
+  mdns: boolean
+  apiHost?: string[]
+  apiPort: number
+  apiName?: string[]
+  runtime: RuntimeChoice
+  dockerSocket: string
+  dataplane: DataplaneChoice
+  logLevel: NodeConfig['logLevel']
+  nodeGrace: number
+  clusterCidr: string
+  serviceCidr: string
+  dnsAddress: string
+  cgroupRoot: string
+}
+
+export function addNodeOptions(command: Command): Command {
+  return command
+    .addOption(dataDirOption())
+    .option('--name <name>', "the node's name in the cluster (default: this machine's host name)")
+    .option('--node-ip <address>', 'the IPv4 address that other machines reach this one at (default: found)')
+    .option('--listen <multiaddr...>', `where the mesh listens (default: /ip4/0.0.0.0/tcp/${defaultMeshPort})`)
+    .option('--no-mdns', 'do not look for peers on the local network')
+    .option('--api-host <address...>', 'addresses that the API server listens on (default: all)')
+    .option('--api-port <port>', 'the port of the API server; 0: a free one', integer, defaultApiPort)
+    .option('--api-name <name...>', 'more names and addresses for the API server’s certificate')
+    .addOption(
+      new Option('--runtime <runtime>', 'what runs containers').choices(['auto', 'docker', 'runc', 'process']).default('auto'),
+    )
+    .option('--docker-socket <path>', "Docker's socket", '/var/run/docker.sock')
+    .addOption(
+      new Option('--dataplane <dataplane>', 'what routes service traffic')
+        .choices(['auto', 'nftables', 'userspace'])
+        .default('auto'),
+    )
+    .addOption(new Option('--log-level <level>', 'how much to say').choices([...logLevels]).default('info'))
+    .option('--node-grace <seconds>', 'silence after which a node counts as lost', seconds, 5_000)
+    .option('--cluster-cidr <cidr>', 'addresses of pods, when a cluster is founded', defaultClusterCidr)
+    .option('--service-cidr <cidr>', 'addresses of services, when a cluster is founded', defaultServiceCidr)
+    .option('--dns-address <address>', 'where pods reach the cluster DNS on every node; none: serve no DNS', defaultDnsAddress)
+    .option('--cgroup-root <path>', "above the pods' cgroups", '')
+}
+
+function integer(text: string): number {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 0 || value > 65_535) throw new InvalidArgumentError('not a port')
+  return value
+}
+
+/** '5' or '5s' in milliseconds. */
+function seconds(text: string): number {
+  const value = Number(text.replace(/s$/, ''))
+  if (!(value > 0)) throw new InvalidArgumentError('say a number of seconds, for example 5s')
+  return value * 1_000
+}
+
+export function nodeConfigOf(flags: NodeFlags): NodeConfig {
+  const nodeIp = flags.nodeIp ?? firstAddress()
+  return {
+    dataDir: path.resolve(flags.dataDir),
+    name: flags.name ?? nodeNameFrom(os.hostname()),
+    nodeIp,
+    listen: flags.listen ?? [`/ip4/0.0.0.0/tcp/${defaultMeshPort}`],
+    mdns: flags.mdns,
+    apiHosts: flags.apiHost ?? ['::'],
+    apiPort: flags.apiPort,
+    apiNames: flags.apiName ?? [],
+    runtime: flags.runtime,
+    dockerSocket: flags.dockerSocket,
+    dataplane: flags.dataplane,
+    logLevel: flags.logLevel,
+    nodeGraceMs: flags.nodeGrace,
+    clusterCidr: flags.clusterCidr,
+    serviceCidr: flags.serviceCidr,
+    dnsAddress: flags.dnsAddress === 'none' ? undefined : flags.dnsAddress,
+    cgroupRoot: flags.cgroupRoot,
+  }
+}
+
+/** The first IPv4 address of this machine that others may reach; loopback when it has no other. */
+function firstAddress(): string {
+  const virtual = /^(lo|docker|br-|veth|cni|flannel|flotilla|virbr)/
+  for (const [name, addresses] of Object.entries(os.networkInterfaces())) {
+    if (virtual.test(name)) continue
+    for (const one of addresses ?? []) if (one.family === 'IPv4' && !one.internal) return one.address
+  }
+  return '127.0.0.1'
+}

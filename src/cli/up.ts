@@ -1,0 +1,45 @@
+// `flotilla up` and `flotilla join`: run the agent, in the foreground, until a signal ends it.
+import type { Command } from 'commander'
+import { runNode } from '../node/run.ts'
+import { addNodeOptions, type NodeFlags, nodeConfigOf } from './options.ts'
+
+export function addUpCommand(program: Command): void {
+  addNodeOptions(
+    program
+      .command('up')
+      .description('run this machine: founds a cluster when there is none in the data directory, else goes on with it'),
+  )
+    .addHelpText('after', '\nExample:\n  flotilla up\n  flotilla up --name nuc1 --node-ip 192.168.1.10')
+    .action(async (flags: NodeFlags) => await run(flags, undefined))
+}
+
+export function addJoinCommand(program: Command): void {
+  addNodeOptions(
+    program
+      .command('join [target]')
+      .description('run this machine as a new peer of a cluster; target is a peer ID (found by mDNS) or a multiaddr')
+      .requiredOption('--token <join string>', 'from `flotilla token create` on any peer'),
+  )
+    .addHelpText(
+      'after',
+      '\nExample:\n  flotilla join --token flotilla.…\n  flotilla join /ip4/192.168.1.10/tcp/4001/p2p/12D3Koo… --token flotilla.…',
+    )
+    .action(async (target: string | undefined, flags: NodeFlags & { token: string }) => {
+      await run(flags, { token: flags.token, ...(target !== undefined && { target }) })
+    })
+}
+
+async function run(flags: NodeFlags, join: { token: string; target?: string } | undefined): Promise<void> {
+  const stop = new AbortController()
+  let asked = 0
+  const end = () => {
+    asked += 1
+    // A second Ctrl-C does not wait for the hand-over.
+    if (asked > 1) process.exit(130)
+    stop.abort()
+  }
+  process.on('SIGINT', end)
+  process.on('SIGTERM', end)
+  await runNode(nodeConfigOf(flags), join, line => console.log(line), stop.signal)
+  process.exit(0)
+}

@@ -1,0 +1,33 @@
+// The command line. Each command is one file in cli/ and one line here; it is loaded when it is asked for.
+import { Command } from 'commander'
+import { addDemoCommand } from './cli/demo.ts'
+import { addJoinCommand, addUpCommand } from './cli/up.ts'
+import { addStatusCommand } from './cli/status.ts'
+import { addTokenCommand } from './cli/token.ts'
+import { version } from './cli/version.ts'
+
+const program = new Command('flotilla')
+  .description('A Kubernetes with no special node: every machine runs this program, and any of them is the cluster.')
+  .version(version)
+  .addHelpText(
+    'after',
+    `
+Example:
+  flotilla up                         the first machine
+  flotilla token create               what a second machine joins with
+  flotilla join --token <join string> the second machine
+  flotilla status                     who is there, and who leads`,
+  )
+
+addUpCommand(program)
+addJoinCommand(program)
+addTokenCommand(program)
+addStatusCommand(program)
+addDemoCommand(program)
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  console.error(`flotilla: ${error instanceof Error ? error.message : String(error)}`)
+  process.exit(1)
+}

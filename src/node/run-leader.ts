@@ -1,0 +1,83 @@
+// What only the leader does: the scheduler and the controllers, opened with the term and closed with it. A deposed leader's
+// writes carry the old term and the store refuses them.
+import { apiAnnotation } from '../api/annotations.ts'
+import type { Apiserver } from '../apiserver/run.ts'
+import { type ApiAddress, defaultControllerConfig, type Inputs } from '../controllers/inputs.ts'
+import { runControllers } from '../controllers/run.ts'
+import type { Gossip } from '../gossip/gossip.ts'
+import type { Store } from '../kv/store.ts'
+import { runScheduler } from '../scheduler/run.ts'
+import type { World } from '../world/world.ts'
+import { apiServiceIp, type ClusterRecord, type NodeConfig } from './config.ts'
+import type { Members } from './run-members.ts'
+import { openScope } from './scope.ts'
+import { peerOf } from './status.ts'
+
+export type LeaderParts = {
+  readonly world: World
+  readonly store: Store
+  readonly apiserver: Apiserver
+  readonly gossip: Gossip
+  readonly members: Members
+  readonly caPem: string
+  readonly cluster: ClusterRecord
+  readonly config: NodeConfig
+}
+
+/** Follows leadership until the signal; rejects when a leader task fails. */
+export async function runLeaderTasks(parts: LeaderParts, signal: AbortSignal): Promise<void> {
+  const { world, store } = parts
+  for await (const leadership of store.leadership(signal)) {
+    if (!leadership.mine) {
+      world.log.info('following', { term: leadership.term, leader: leadership.leader })
+      continue
+    }
+    world.log.info('leading', { term: leadership.term })
+    await using scope = openScope(world.log, AbortSignal.any([signal, leadership.ended]))
+    const { term } = leadership
+    scope.start('bootstrap', inner => bootstrap(parts, term, inner))
+    scope.start('controllers', inner => {
+      const identity = { user: 'system:kube-controller-manager', groups: ['system:masters'] }
+      return runControllers(world, parts.apiserver.client(identity, { term }), inputsOf(parts), inner)
+    })
+    scope.start('scheduler', inner => {
+      const identity = { user: 'system:kube-scheduler', groups: ['system:masters'] }
+      return runScheduler(world, parts.apiserver.client(identity, { term }), inner)
+    })
+    await scope.ended
+  }
+}
+
+/** Tried until it holds: a new leader may lose its quorum for a moment at any time. */
+async function bootstrap(parts: LeaderParts, term: number, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await parts.apiserver.bootstrap(term, signal)
+      return
+    } catch (error) {
+      if (!signal.aborted) parts.world.log.warn('the first namespaces were not made yet', { error: String(error) })
+      await parts.world.clock.sleep(500, signal)
+    }
+  }
+}
+
+function inputsOf(parts: LeaderParts): Inputs {
+  const { world, store, gossip, members, cluster, config, caPem } = parts
+  return {
+    gossip,
+    store,
+    peerOf,
+    apiAddresses: () => members.nodes.view.list().flatMap((node): ApiAddress[] => {
+      const [ip = '', port = ''] = (node.metadata.annotations?.[apiAnnotation] ?? '').split(':')
+      return ip === '' || port === '' ? [] : [{ ip, port: Number(port), nodeName: node.metadata.name }]
+    }),
+    caPem,
+    config: {
+      ...defaultControllerConfig,
+      clusterCidr: cluster.clusterCidr,
+      kubernetesServiceIp: apiServiceIp(cluster.serviceCidr),
+      nodeGraceMs: config.nodeGraceMs,
+    },
+    startedAtMs: world.clock.nowMs(),
+  }
+}

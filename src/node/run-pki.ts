@@ -1,0 +1,76 @@
+// The cluster's certificates. The authority and the signing key of service accounts stand in the store, so that every
+// control peer can serve; each peer issues its own serving certificate with them and renews it.
+import {
+  adminIdentity,
+  type Authority,
+  issueClient,
+  issueServing,
+  makeAuthority,
+  makeSigningKey,
+  needsRenewal,
+  type SigningKey,
+  verifyClient,
+} from '../drivers/pki.ts'
+import type { Store } from '../kv/store.ts'
+import type { World } from '../world/world.ts'
+import { type Certificate, readCertificate, writeCertificate } from './run-files.ts'
+
+export const pkiKey = '/flotilla/pki'
+
+export type ClusterKeys = { readonly authority: Authority; readonly signing: SigningKey }
+
+/** Waits until the store holds the keys; the founder, once it leads, makes them. Rejects when the signal aborts. */
+export async function clusterKeys(
+  world: World,
+  store: Store,
+  clusterId: string,
+  founder: boolean,
+  signal: AbortSignal,
+): Promise<ClusterKeys> {
+  while (!signal.aborted) {
+    const found = await store.get(pkiKey)
+    if (found !== undefined) return JSON.parse(found.value) as ClusterKeys
+    if (founder && store.status().role === 'leader') {
+      const authority = await makeAuthority(`flotilla-${clusterId.slice(0, 8)}`, world.clock.nowMs())
+      const value = JSON.stringify({ authority, signing: makeSigningKey() } satisfies ClusterKeys)
+      const write = { compare: [{ key: pkiKey, modRevision: 0 }], operations: [{ key: pkiKey, value }] }
+      // Whatever comes of it, the next round reads what stands.
+      await store.write(write, signal).catch(error => {
+        world.log.debug('the cluster keys were not written yet', { error: String(error) })
+      })
+    }
+    await world.clock.sleep(50, signal)
+  }
+  throw new Error('stopped before the cluster keys were there')
+}
+
+/** The serving certificate of this peer: kept on disk, issued anew when it runs out or its names changed. */
+export async function servingCertificate(
+  world: World,
+  dataDir: string,
+  keys: ClusterKeys,
+  names: { readonly nodeName: string; readonly hosts: readonly string[]; readonly serviceIp: string },
+): Promise<Certificate> {
+  const nowMs = world.clock.nowMs()
+  const held = await readCertificate(dataDir, 'serving')
+  const kept = held !== undefined && (await readCertificate(dataDir, 'ca'))?.certificatePem === keys.authority.certificatePem
+  if (held !== undefined && kept && !needsRenewal(held.certificatePem, nowMs, names.hosts)) return held
+  const issued = await issueServing(keys.authority, names, nowMs)
+  await writeCertificate(dataDir, 'serving', issued)
+  // Beside it, which authority it is of; the key file stays empty, the authority's key is the store's alone.
+  await writeCertificate(dataDir, 'ca', { certificatePem: keys.authority.certificatePem, keyPem: '' })
+  return issued
+}
+
+/** The administrator's client certificate, for the kubeconfig in the data directory. */
+export async function adminCertificate(world: World, dataDir: string, keys: ClusterKeys): Promise<Certificate> {
+  const nowMs = world.clock.nowMs()
+  const held = await readCertificate(dataDir, 'admin')
+  if (held !== undefined && !needsRenewal(held.certificatePem, nowMs)) {
+    const verdict = await verifyClient(keys.authority.certificatePem, held.certificatePem, nowMs)
+    if (verdict.kind === 'valid') return held
+  }
+  const issued = await issueClient(keys.authority, adminIdentity, nowMs)
+  await writeCertificate(dataDir, 'admin', issued)
+  return issued
+}

@@ -1,0 +1,78 @@
+// What `flotilla status` shows. Pure.
+import { addressesAnnotation, peerAnnotation } from '../api/annotations.ts'
+import type { ObjectOf } from '../api/kind.ts'
+import type { node as nodeKind } from '../api/kinds/node.ts'
+import type { GossipView } from '../gossip/gossip.ts'
+import type { StoreStatus } from '../kv/store.ts'
+import { type AdmittedPeer, type PeerId, peerId } from '../world/network.ts'
+
+type Node = ObjectOf<typeof nodeKind>
+
+export type PeerStatus = {
+  readonly peer: PeerId
+  readonly node: string
+  readonly self: boolean
+  readonly leader: boolean
+  /** 'none': it holds no replica (yet). */
+  readonly role: 'voter' | 'learner' | 'none'
+  readonly health: 'alive' | 'suspect' | 'dead' | 'left' | 'unknown'
+  readonly ready: 'Ready' | 'NotReady' | 'Unknown'
+  readonly address: string
+}
+
+export type StatusReport = {
+  readonly clusterId: string
+  readonly self: PeerId
+  readonly node: string
+  readonly version: string
+  readonly term: number
+  readonly leader: PeerId | undefined
+  readonly revision: number
+  readonly appliedIndex: number
+  readonly commitIndex: number
+  readonly runtime: string
+  readonly dataplane: string
+  readonly peers: readonly PeerStatus[]
+}
+
+export function peerOf(node: Node): PeerId | undefined {
+  const text = node.metadata.annotations?.[peerAnnotation]
+  return text === undefined || text === '' ? undefined : peerId(text)
+}
+
+export function addressesOf(node: Node): readonly string[] {
+  return (node.metadata.annotations?.[addressesAnnotation] ?? '').split(',').filter(text => text !== '')
+}
+
+/** Everybody that a Node admits, in the order of their names. */
+export function admittedBy(nodes: readonly Node[]): readonly AdmittedPeer[] {
+  return nodes.flatMap(node => {
+    const peer = peerOf(node)
+    return peer === undefined ? [] : [{ peer, addresses: addressesOf(node) }]
+  })
+}
+
+export function peersOf(
+  self: PeerId,
+  nodes: readonly Node[],
+  store: StoreStatus,
+  gossip: GossipView,
+): readonly PeerStatus[] {
+  return nodes.flatMap((node): PeerStatus[] => {
+    const peer = peerOf(node)
+    if (peer === undefined) return []
+    const ready = node.status.conditions?.find(one => one.type === 'Ready')?.status
+    return [
+      {
+        peer,
+        node: node.metadata.name,
+        self: peer === self,
+        leader: store.leader === peer,
+        role: store.members.find(member => member.peer === peer)?.role ?? 'none',
+        health: peer === self ? 'alive' : (gossip.members.get(peer)?.state ?? 'unknown'),
+        ready: ready === 'True' ? 'Ready' : ready === 'False' ? 'NotReady' : 'Unknown',
+        address: node.status.addresses?.find(one => one.type === 'InternalIP')?.address ?? '',
+      },
+    ]
+  })
+}

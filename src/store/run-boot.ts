@@ -25,9 +25,12 @@ export async function boot(world: World, settings: Settings): Promise<Boot> {
   try {
     const { loaded, state } = await openApplied(world, logState)
     try {
-      if (found === 'empty') {
+      if (found === 'new' || found === 'unused') {
         if (loaded !== undefined) throw new StoreDamage('missing', 'there is applied state but no log')
-        if (settings.expectExisting) throw new StoreDamage('missing', 'this member has run before and its log is gone')
+        if (settings.expectExisting && found === 'new')
+          throw new StoreDamage('missing', 'this member has run before and its log is gone')
+        // So that a member that stops before its first entry is not taken for one that lost its log.
+        if (found === 'new') await log.begin()
         if (settings.bootstrap) logState = await foundCluster(world, settings, log)
       }
       const restored = restore(logState, loaded)

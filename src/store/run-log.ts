@@ -42,6 +42,8 @@ export interface RunLog {
   append(append: Append): Promise<void>
   /** Writes down how far the log is synced, if that is not written yet. Not while an append runs. */
   mark(): Promise<void>
+  /** Leaves a first watermark on a blank disk. */
+  begin(): Promise<void>
   /** True when `mark` has something to write. */
   readonly unmarked: boolean
   /** Deletes segments that hold nothing after `index`. Not while an append runs. */
@@ -51,7 +53,12 @@ export interface RunLog {
   close(): Promise<void>
 }
 
-export type OpenedLog = { readonly found: 'empty' | 'clean' | 'torn'; readonly state: LogState; readonly log: RunLog }
+/** 'new': the disk is blank. 'unused': it was opened before, and nothing was ever acknowledged. */
+export type OpenedLog = {
+  readonly found: 'new' | 'unused' | 'clean' | 'torn'
+  readonly state: LogState
+  readonly log: RunLog
+}
 
 type Segment = { readonly number: number; bytes: number; lastIndex: number }
 
@@ -100,8 +107,8 @@ export async function openLog(disk: Disk, identity: Identity, log: Log): Promise
   if (torn) log.warn('cut off the unfinished end of the log, as after a power cut; nothing acknowledged is lost')
 
   const running = await runLog(disk, identity, { segments, state, crc: crc ?? 0, mark })
-  const found = segments.length === 0 ? 'empty' : torn ? 'torn' : 'clean'
-  return { found, state, log: running }
+  if (segments.length > 0) return { found: torn ? 'torn' : 'clean', state, log: running }
+  return { found: mark === undefined ? 'new' : 'unused', state, log: running }
 }
 
 async function readWatermark(disk: Disk): Promise<Watermark | undefined> {
@@ -242,6 +249,7 @@ async function runLog(disk: Disk, identity: Identity, start: Start): Promise<Run
         // A forgotten vote can elect two leaders, so its trace is in two places before it counts. Elections are rare.
         if (isNew || append.hard !== undefined) await writeMark()
       }),
+    begin: () => exclusive(writeMark),
     mark: () => exclusive(async () => void (isMarked || (await writeMark()))),
     drop: index =>
       exclusive(async () => {

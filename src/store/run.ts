@@ -618,6 +618,10 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     if (isEnding()) return
     if (why !== undefined) failure = why.error ?? new Error('unknown failure')
     ending.abort()
+    for (const pending of [writes, changes, reads, transfers]) pending.rejectAll(closed)
+    for (const threshold of [revisions, indexes]) threshold.rejectAll(closed)
+    showLeadership()
+    wakeAll(watches)
     bell.ring()
     saver.finish()
   }
@@ -646,10 +650,6 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     })
     await Promise.all([saving.catch(fail), runTurns().catch(fail), runTicks().catch(fail)])
     for (const handler of handlers) handler[Symbol.dispose]()
-    for (const pending of [writes, changes, reads, transfers]) pending.rejectAll(closed)
-    for (const threshold of [revisions, indexes]) threshold.rejectAll(closed)
-    showLeadership()
-    wakeAll(watches)
     await fetching
     await flushing
     if (failure === undefined && kv.index > flushedIndex) await flush().catch(fail)

@@ -70,6 +70,7 @@ export type OverlayPlan = {
   readonly mac: string
   readonly serviceCidr: string
   readonly clusterCidr: string
+  /** Where the cluster's DNS listens on each node, '' when it does not. */
   readonly dnsIp: string
   readonly routes: readonly OverlayRoute[]
 }

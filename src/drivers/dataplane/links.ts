@@ -32,9 +32,9 @@ const isOurs = (route: Route, options: LinkOptions) => route.protocol === String
 
 /** Addresses first, since routes name them as their source. */
 export function addressLines(plan: OverlayPlan, seen: Seen): readonly string[] {
-  const wanted = [plan.nodePodIp, plan.dnsIp]
+  const wanted = plan.dnsIp === '' ? [plan.nodePodIp] : [plan.nodePodIp, plan.dnsIp]
   const stale = seen.addresses.filter(a => a.label === addressLabel && !wanted.includes(a.ip))
-  const missing = (ip: string) => !seen.addresses.some(address => address.ip === ip)
+  const missing = (ip: string) => wanted.includes(ip) && !seen.addresses.some(address => address.ip === ip)
   return [
     ...stale.map(address => `addr del ${address.ip}/${address.prefix} dev lo`),
     // On lo with global scope, the pod network's address is also what the kernel masquerades as towards pods.
@@ -145,7 +145,12 @@ const macPattern = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/
 /** These words become command lines and come from the API: nothing but addresses may be in them. */
 export function invalidWords(plan: OverlayPlan): readonly string[] {
   const cidrs = [plan.podCidr, plan.serviceCidr, plan.clusterCidr, ...plan.routes.map(route => route.podCidr)]
-  const ips = [plan.nodePodIp, plan.nodeIp, plan.dnsIp, ...plan.routes.map(route => route.via)]
+  const ips = [
+    plan.nodePodIp,
+    plan.nodeIp,
+    ...(plan.dnsIp === '' ? [] : [plan.dnsIp]),
+    ...plan.routes.map(route => route.via),
+  ]
   const vxlan = plan.routes.flatMap(route => (route.kind === 'vxlan' ? [route] : []))
   const macs = [plan.mac, ...vxlan.map(route => route.mac)]
   return sortedBy(

@@ -1,0 +1,2 @@
+// TEMPORARY
+export function openUserspace(_w: any, _o: any): any { throw new Error('temp') }

@@ -1,5 +1,6 @@
 // From a request's text to a typed object: types are checked, null is absence, unknown fields are pruned and, when asked,
-// reported with doubled ones in Kubernetes' words. It neither defaults nor validates: api/admit.ts does.
+// reported with doubled ones in Kubernetes' words. Where Go cannot tell zero from absence (omitempty without a pointer), zero
+// is absence here too. It neither defaults nor validates: api/admit.ts does.
 // https://kubernetes.io/docs/reference/using-api/api-concepts/#field-validation
 import { readRfc3339, rfc3339OfSeconds } from '../lib/duration.ts'
 import { formatQuantity, parseQuantity, quantityMalformed } from '../lib/quantity.ts'
@@ -16,7 +17,7 @@ import {
   readJsonText,
   readYamlText,
 } from './reader.ts'
-import type { Json, JsonObject, ScalarKind, Schema, Shape } from './schema.ts'
+import type { Field, Json, JsonObject, ScalarKind, Schema, Shape } from './schema.ts'
 
 export type { Duplicates, Read } from './reader.ts'
 
@@ -174,6 +175,27 @@ function zeroOf(shape: Shape): Json {
   }
 }
 
+/** Whether Go would leave this value out when it writes the object again. */
+export function isAbsence(field: Field, value: Json): boolean {
+  if (field.required || field.pointer) return false
+  if (isList(value)) return value.length === 0
+  const { shape } = field.schema
+  if (shape.kind === 'map') return isObject(value) && Object.keys(value).length === 0
+  if (shape.kind !== 'scalar') return false
+  switch (shape.scalar) {
+    case 'string':
+      return value === ''
+    case 'boolean':
+      return value === false
+    case 'int32':
+    case 'int64':
+    case 'double':
+      return value === 0
+    default:
+      return false
+  }
+}
+
 class Walk {
   readonly problems = new Set<string>()
   readonly #duplicates: Duplicates
@@ -240,7 +262,10 @@ class Walk {
       const below = pathOf(path, key)
       const field = Object.hasOwn(shape.fields, key) ? shape.fields[key] : undefined
       if (!field) this.#problem(`unknown field ${JSON.stringify(below)}`)
-      else if (entry !== null) out[key] = this.parse(field.schema.shape, entry, below, pathOf(goPath, key), name)
+      else if (entry !== null) {
+        const parsed = this.parse(field.schema.shape, entry, below, pathOf(goPath, key), name)
+        if (!isAbsence(field, parsed)) out[key] = parsed
+      }
       for (const repeated of this.#duplicates.get(below) ?? []) {
         if (!Object.hasOwn(shape.fields, repeated.key)) continue
         this.#problem(`duplicate field ${JSON.stringify(pathOf(repeated.parent, repeated.key))}`)

@@ -1,22 +1,352 @@
-// Kubernetes' protobuf bodies.
-import type { Bytes } from '../lib/bytes.ts'
+// Kubernetes' protobuf bodies: four magic bytes, runtime.Unknown around one message, and messages whose field numbers stand
+// in the schema. kubectl 1.32 and newer sends them for everything it makes with typed clients. Decoding is total: whatever
+// the bytes are, the answer is a JSON value or a BadRequest, in time and depth that the length of the body bounds.
+// The JSON is what the same client would have sent as JSON, so api/parse.ts goes on from there.
+// https://protobuf.dev/programming-guides/encoding/ ; k8s.io/apimachinery/pkg/runtime/serializer/protobuf
+import { type Bytes, concat, text, utf8 } from '../lib/bytes.ts'
+import { readRfc3339, rfc3339OfSeconds } from '../lib/duration.ts'
+import { base64OfBytes, bytesOfBase64 } from './base64.ts'
 import { ApiError } from './error.ts'
 import { apiVersionOf, type Kind } from './kind.ts'
-import type { JsonObject, Schema } from './schema.ts'
+import { isAbsence, isList, isObject } from './parse.ts'
+import { depthMax } from './reader.ts'
+import type { Field, Json, JsonObject, ScalarKind, Schema, Shape } from './schema.ts'
 import { deleteOptions } from './types/meta.ts'
+import { WireReader, WireWriter, wireType } from './wire.ts'
 
+/** 'k8s' and a zero. */
 export const protobufMagic: Bytes = Uint8Array.of(0x6b, 0x38, 0x73, 0x00)
 
 export type SchemaLookup = (apiVersion: string, kind: string) => Schema | undefined
 
+/** Finds the schemas of all these kinds, and of DeleteOptions in whatever group they come. */
 export function schemaLookup(kinds: readonly Kind[]): SchemaLookup {
   const schemas = new Map(kinds.map((kind): [string, Schema] => [`${apiVersionOf(kind)} ${kind.kind}`, kind.schema]))
   return (apiVersion, kind) => (kind === 'DeleteOptions' ? deleteOptions : schemas.get(`${apiVersion} ${kind}`))
 }
 
+function malformed(why: string): ApiError {
+  return new ApiError('BadRequest', `couldn't decode the protobuf body: ${why}`)
+}
+
+/** BadRequest when the bytes are malformed or of a kind that `lookup` does not know. */
 export function decodeBody(
-  _bytes: Bytes,
-  _lookup: SchemaLookup,
+  bytes: Bytes,
+  lookup: SchemaLookup,
 ): { readonly apiVersion: string; readonly kind: string; readonly value: JsonObject } {
-  throw new ApiError('UnsupportedMediaType', 'protobuf bodies are not served yet')
+  if (protobufMagic.some((byte, i) => bytes[i] !== byte)) {
+    throw malformed('provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]')
+  }
+  const { apiVersion, kind, raw, contentEncoding } = readUnknown(bytes.subarray(protobufMagic.length))
+  if (contentEncoding !== '') throw malformed(`content encoding ${JSON.stringify(contentEncoding)} is not supported`)
+  if (kind === '') throw malformed("Object 'Kind' is missing")
+  const schema = lookup(apiVersion, kind)
+  if (!schema)
+    throw malformed(`no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(apiVersion)}`)
+  const message = readMessage(codecOf(schema.shape), raw, 0)
+  return { apiVersion, kind, value: { apiVersion, kind, ...message } }
+}
+
+function readUnknown(bytes: Bytes) {
+  let [apiVersion, kind, contentEncoding] = ['', '', '']
+  let raw: Bytes = new Uint8Array(0)
+  for (const { number, bytes: value } of fieldsOf(bytes)) {
+    if (number === 1) {
+      for (const inner of fieldsOf(value)) {
+        if (inner.number === 1) apiVersion = text(inner.bytes)
+        if (inner.number === 2) kind = text(inner.bytes)
+      }
+    }
+    if (number === 2) raw = value
+    if (number === 3) contentEncoding = text(value)
+  }
+  return { apiVersion, kind, raw, contentEncoding }
+}
+
+type WireField = { readonly number: number; readonly type: number; readonly bytes: Bytes; readonly integer: bigint }
+
+/** All fields of a message in the order they stand; throws on bytes that are no message. */
+function* fieldsOf(bytes: Bytes): Generator<WireField> {
+  const reader = new WireReader(bytes)
+  while (reader.remaining > 0) {
+    const field = reader.field()
+    if (!field) throw malformed('unexpected end of message, or a field that cannot be')
+    yield field
+  }
+}
+
+/** How a message of one shape is laid out: fields by number, and the messages that JSON does not show. */
+type Codec = {
+  readonly fields: ReadonlyMap<number, { readonly key: string; readonly field: Field }>
+  readonly inlined: ReadonlyMap<number, Codec>
+}
+
+type MutableCodec = { fields: Map<number, { key: string; field: Field }>; inlined: Map<number, MutableCodec> }
+
+const codecs = new WeakMap<Shape, Codec>()
+
+function codecOf(shape: Shape): Codec {
+  const known = codecs.get(shape)
+  if (known) return known
+  const codec: MutableCodec = { fields: new Map(), inlined: new Map() }
+  for (const [key, field] of Object.entries(shape.kind === 'object' ? shape.fields : {})) {
+    let at = codec
+    for (const number of field.within) {
+      const below: MutableCodec = at.inlined.get(number) ?? { fields: new Map(), inlined: new Map() }
+      at.inlined.set(number, below)
+      at = below
+    }
+    if (field.number > 0) at.fields.set(field.number, { key, field })
+  }
+  codecs.set(shape, codec)
+  return codec
+}
+
+function readMessage(codec: Codec, bytes: Bytes, depth: number): JsonObject {
+  if (depth > depthMax) throw malformed('exceeded max depth')
+  const out: Record<string, Json> = {}
+  const lists = new Map<string, Json[]>()
+  const maps = new Map<string, Map<string, Json>>()
+  for (const wire of fieldsOf(bytes)) {
+    const inlined = codec.inlined.get(wire.number)
+    if (inlined) Object.assign(out, readMessage(inlined, wire.bytes, depth + 1))
+    const found = codec.fields.get(wire.number)
+    if (!found) continue
+    const { key, field } = found
+    const { shape } = field.schema
+    if (shape.kind === 'list') {
+      const list = lists.get(key) ?? []
+      lists.set(key, list)
+      readItems(shape.item.shape, wire, list, depth)
+    } else if (shape.kind === 'map') {
+      const map = maps.get(key) ?? new Map<string, Json>()
+      maps.set(key, map)
+      const [name, value] = readEntry(shape.value.shape, wire.bytes, depth)
+      map.set(name, value)
+    } else {
+      const value = readValue(shape, wire, depth)
+      // Go writes the zeros of what is no pointer; in JSON it leaves them out.
+      if (value === null || isAbsence(field, value)) continue
+      out[key] = value
+    }
+  }
+  for (const [key, list] of lists) out[key] = list
+  for (const [key, map] of maps) out[key] = Object.fromEntries(map)
+  return out
+}
+
+const integers: ReadonlySet<ScalarKind> = new Set(['int32', 'int64', 'boolean'])
+
+function readItems(item: Shape, wire: WireField, list: Json[], depth: number): void {
+  if (item.kind === 'scalar' && integers.has(item.scalar) && wire.type === wireType.bytes) {
+    const reader = new WireReader(wire.bytes)
+    while (reader.remaining > 0) {
+      const integer = reader.varint()
+      if (integer === undefined) throw malformed('a packed list of integers ends early')
+      list.push(integerOf(item.scalar, integer))
+    }
+    return
+  }
+  list.push(readValue(item, wire, depth) ?? {})
+}
+
+function readEntry(value: Shape, bytes: Bytes, depth: number): [string, Json] {
+  let name = ''
+  let read: Json | undefined
+  for (const wire of fieldsOf(bytes)) {
+    if (wire.number === 1) name = text(wire.bytes)
+    if (wire.number === 2) read = readValue(value, wire, depth)
+  }
+  return [name, read ?? (value.kind === 'scalar' ? '' : value.kind === 'list' ? [] : {})]
+}
+
+function readValue(shape: Shape, wire: WireField, depth: number): Json {
+  switch (shape.kind) {
+    case 'object':
+      return readMessage(codecOf(shape), wire.bytes, depth + 1)
+    case 'list': {
+      // A list as a map's value is a message of its own with the items as field 1 (authentication/v1 ExtraValue).
+      const list: Json[] = []
+      for (const inner of fieldsOf(wire.bytes))
+        if (inner.number === 1) readItems(shape.item.shape, inner, list, depth + 1)
+      return list
+    }
+    case 'map':
+      throw malformed('a map where none can be')
+    case 'scalar':
+      return readScalar(shape.scalar, wire)
+  }
+}
+
+function integerOf(scalar: ScalarKind, integer: bigint): Json {
+  if (scalar === 'boolean') return integer !== 0n
+  return Number(BigInt.asIntN(64, integer))
+}
+
+function readScalar(scalar: ScalarKind, wire: WireField): Json {
+  switch (scalar) {
+    case 'string':
+      return text(wire.bytes)
+    case 'boolean':
+    case 'int32':
+    case 'int64':
+      return integerOf(scalar, wire.integer)
+    case 'double':
+      return doubleOf(wire.bytes)
+    case 'bytes':
+      return base64OfBytes(wire.bytes)
+    case 'time':
+    case 'microTime':
+      return timeOf(wire.bytes, scalar)
+    case 'quantity':
+      return textOf(wire.bytes, 1)
+    case 'intOrString': {
+      const [kind, number] = [1, 2].map(at => Number(BigInt.asIntN(32, lastField(wire.bytes, at)?.integer ?? 0n)))
+      return kind === 1 ? textOf(wire.bytes, 3) : (number ?? 0)
+    }
+    case 'any':
+    case 'fieldsV1':
+      return jsonOf(lastField(wire.bytes, 1)?.bytes)
+  }
+}
+
+function lastField(bytes: Bytes, number: number): WireField | undefined {
+  let found: WireField | undefined
+  for (const field of fieldsOf(bytes)) if (field.number === number) found = field
+  return found
+}
+
+function textOf(bytes: Bytes, number: number): string {
+  const found = lastField(bytes, number)
+  return found ? text(found.bytes) : ''
+}
+
+function doubleOf(bytes: Bytes): number {
+  if (bytes.length !== 8) throw malformed('a double of a wrong length')
+  return new DataView(bytes.buffer, bytes.byteOffset, 8).getFloat64(0, true)
+}
+
+const secondsMax = 253_402_300_799
+
+/** Null when empty: the zero time of Go. */
+function timeOf(bytes: Bytes, scalar: 'time' | 'microTime'): Json {
+  if (bytes.length === 0) return null
+  const seconds = Number(BigInt.asIntN(64, lastField(bytes, 1)?.integer ?? 0n))
+  const nanos = Number(BigInt.asIntN(32, lastField(bytes, 2)?.integer ?? 0n))
+  if (Math.abs(seconds) > secondsMax) throw malformed('a time beyond the year 9999')
+  const whole = rfc3339OfSeconds(seconds)
+  if (scalar === 'time') return whole
+  return whole.replace('Z', `.${String(Math.floor(nanos / 1_000)).padStart(6, '0')}Z`)
+}
+
+function jsonOf(bytes: Bytes | undefined): Json {
+  if (!bytes || bytes.length === 0) return null
+  try {
+    return JSON.parse(text(bytes)) as Json
+  } catch {
+    throw malformed('an embedded object is not JSON')
+  }
+}
+
+/** The body that decodes to `value`, byte for byte as Go's client writes it when every field is set. */
+export function encodeBody(schema: Schema, value: JsonObject): Bytes {
+  const type = new WireWriter()
+  type.text(1, String(value['apiVersion'] ?? ''))
+  type.text(2, String(value['kind'] ?? ''))
+  const whole = new WireWriter()
+  whole.bytes(1, type.finish())
+  whole.bytes(2, writeMessage(codecOf(schema.shape), value))
+  whole.text(3, '')
+  whole.text(4, '')
+  return concat([protobufMagic, whole.finish()])
+}
+
+function writeMessage(codec: Codec, value: JsonObject): Bytes {
+  const writer = new WireWriter()
+  const numbers = [...codec.fields.keys(), ...codec.inlined.keys()].sort((a, b) => a - b)
+  for (const number of new Set(numbers)) {
+    const inlined = codec.inlined.get(number)
+    if (inlined) {
+      writer.bytes(number, writeMessage(inlined, value))
+      continue
+    }
+    const found = codec.fields.get(number)
+    const given = found && Object.hasOwn(value, found.key) ? value[found.key] : undefined
+    if (found && given !== undefined && given !== null) writeField(writer, number, found.field.schema.shape, given)
+  }
+  return writer.finish()
+}
+
+function writeField(writer: WireWriter, number: number, shape: Shape, value: Json): void {
+  if (shape.kind === 'list' && isList(value)) {
+    for (const item of value) writeField(writer, number, shape.item.shape, item)
+  } else if (shape.kind === 'map' && isObject(value)) {
+    for (const key of Object.keys(value).sort()) {
+      const entry = new WireWriter()
+      entry.text(1, key)
+      const item = value[key] ?? null
+      if (shape.value.shape.kind === 'list') entry.bytes(2, writeItems(shape.value.shape, item))
+      else writeField(entry, 2, shape.value.shape, item)
+      writer.bytes(number, entry.finish())
+    }
+  } else if (shape.kind === 'object' && isObject(value)) {
+    writer.bytes(number, writeMessage(codecOf(shape), value))
+  } else if (shape.kind === 'scalar') {
+    writeScalar(writer, number, shape.scalar, value)
+  }
+}
+
+function writeItems(shape: Shape, value: Json): Bytes {
+  const writer = new WireWriter()
+  writeField(writer, 1, shape, value)
+  return writer.finish()
+}
+
+function writeScalar(writer: WireWriter, number: number, scalar: ScalarKind, value: Json): void {
+  switch (scalar) {
+    case 'string':
+      writer.text(number, String(value))
+      return
+    case 'boolean':
+      writer.varint(number, value === true ? 1n : 0n)
+      return
+    case 'int32':
+    case 'int64':
+      writer.varint(number, BigInt(Number(value)))
+      return
+    case 'double':
+      writer.double(number, Number(value))
+      return
+    case 'bytes':
+      writer.bytes(number, bytesOfBase64(String(value)))
+      return
+    default: {
+      const inner = new WireWriter()
+      writeSpecial(inner, scalar, value)
+      writer.bytes(number, inner.finish())
+    }
+  }
+}
+
+function writeSpecial(writer: WireWriter, scalar: ScalarKind, value: Json): void {
+  switch (scalar) {
+    case 'time':
+    case 'microTime': {
+      const time = readRfc3339(String(value))
+      if (!time) return
+      writer.varint(1, BigInt(time.seconds))
+      writer.varint(2, BigInt(scalar === 'time' ? 0 : time.nanos))
+      return
+    }
+    case 'quantity':
+      writer.text(1, String(value))
+      return
+    case 'intOrString':
+      writer.varint(1, typeof value === 'string' ? 1n : 0n)
+      writer.varint(2, typeof value === 'number' ? BigInt(value) : 0n)
+      writer.text(3, typeof value === 'string' ? value : '')
+      return
+    default:
+      writer.bytes(1, utf8(JSON.stringify(value)))
+  }
 }

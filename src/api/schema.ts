@@ -70,6 +70,8 @@ export interface Field<out T = unknown, out P extends Presence = Presence> {
   readonly within: readonly number[]
   readonly schema: Schema<T>
   readonly required: boolean
+  /** Zero is a value of its own here, not absence (Go holds a pointer): 0 replicas differ from none given. */
+  readonly pointer: boolean
   readonly default: Json | undefined
   /** Strategic merge 'retainKeys': a patch replaces the set of keys. */
   readonly retainKeys: boolean
@@ -79,6 +81,7 @@ export interface Field<out T = unknown, out P extends Presence = Presence> {
 
 export type FieldOptions = {
   readonly required?: true
+  readonly pointer?: true
   /** The server writes it, so that a stored object always has it, though a writer need not name it. */
   readonly stored?: true
   /** Written when the field is absent. A field with a default is always present in a stored object. */
@@ -118,6 +121,7 @@ function field<T, O extends FieldOptions>(number: number, schema: Schema<T>, opt
     within: options?.within ?? [],
     schema,
     required: options?.required ?? false,
+    pointer: options?.pointer ?? false,
     default: options?.default,
     retainKeys: options?.retainKeys ?? false,
     description: options?.description ?? '',

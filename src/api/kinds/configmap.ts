@@ -14,7 +14,7 @@ export const configMapSchema = s.object('io.k8s.api.core.v1.ConfigMap', {
   metadata: s.of(1, objectMeta, { stored: true }),
   data: s.map(2, scalars.string),
   binaryData: s.map(3, scalars.bytes),
-  immutable: s.boolean(4),
+  immutable: s.boolean(4, { pointer: true }),
 })
 export type ConfigMap = TypeOf<typeof configMapSchema>
 

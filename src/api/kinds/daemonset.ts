@@ -25,7 +25,7 @@ export const daemonSetSpec = s.object('io.k8s.api.apps.v1.DaemonSetSpec', {
   template: s.of(2, podTemplateSpec, { required: true }),
   updateStrategy: s.of(3, daemonSetUpdateStrategy, { default: {} }),
   minReadySeconds: s.int32(4),
-  revisionHistoryLimit: s.int32(6, { default: 10 }),
+  revisionHistoryLimit: s.int32(6, { pointer: true, default: 10 }),
 })
 export type DaemonSetSpec = TypeOf<typeof daemonSetSpec>
 export const daemonSetCondition = s.object('io.k8s.api.apps.v1.DaemonSetCondition', {
@@ -45,7 +45,7 @@ export const daemonSetStatus = s.object('io.k8s.api.apps.v1.DaemonSetStatus', {
   updatedNumberScheduled: s.int32(6),
   numberAvailable: s.int32(7),
   numberUnavailable: s.int32(8),
-  collisionCount: s.int32(9),
+  collisionCount: s.int32(9, { pointer: true }),
   conditions: s.list(10, daemonSetCondition, { listType: 'map', mapKeys: ['type'], mergeKey: 'type' }),
 })
 export type DaemonSetStatus = TypeOf<typeof daemonSetStatus>

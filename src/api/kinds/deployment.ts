@@ -21,14 +21,14 @@ export const deploymentStrategy = s.object('io.k8s.api.apps.v1.DeploymentStrateg
 })
 export type DeploymentStrategy = TypeOf<typeof deploymentStrategy>
 export const deploymentSpec = s.object('io.k8s.api.apps.v1.DeploymentSpec', {
-  replicas: s.int32(1, { default: 1 }),
+  replicas: s.int32(1, { pointer: true, default: 1 }),
   selector: s.of(2, labelSelector, { required: true }),
   template: s.of(3, podTemplateSpec, { required: true }),
   strategy: s.of(4, deploymentStrategy, { default: {}, retainKeys: true }),
   minReadySeconds: s.int32(5),
-  revisionHistoryLimit: s.int32(6, { default: 10 }),
+  revisionHistoryLimit: s.int32(6, { pointer: true, default: 10 }),
   paused: s.boolean(7),
-  progressDeadlineSeconds: s.int32(9, { default: 600 }),
+  progressDeadlineSeconds: s.int32(9, { pointer: true, default: 600 }),
 })
 export type DeploymentSpec = TypeOf<typeof deploymentSpec>
 export const deploymentCondition = s.object('io.k8s.api.apps.v1.DeploymentCondition', {
@@ -48,8 +48,8 @@ export const deploymentStatus = s.object('io.k8s.api.apps.v1.DeploymentStatus', 
   unavailableReplicas: s.int32(5),
   conditions: s.list(6, deploymentCondition, { listType: 'map', mapKeys: ['type'], mergeKey: 'type' }),
   readyReplicas: s.int32(7),
-  collisionCount: s.int32(8),
-  terminatingReplicas: s.int32(9),
+  collisionCount: s.int32(8, { pointer: true }),
+  terminatingReplicas: s.int32(9, { pointer: true }),
 })
 export type DeploymentStatus = TypeOf<typeof deploymentStatus>
 export const deploymentSchema = s.object('io.k8s.api.apps.v1.Deployment', {

@@ -16,7 +16,7 @@ export const endpointAddress = s.object(
     ip: s.string(1, { required: true }),
     targetRef: s.of(2, objectReference),
     hostname: s.string(3),
-    nodeName: s.string(4),
+    nodeName: s.string(4, { pointer: true }),
   },
   { atomic: true },
 )
@@ -27,7 +27,7 @@ export const endpointPort = s.object(
     name: s.string(1),
     port: s.int32(2, { required: true }),
     protocol: s.string(3),
-    appProtocol: s.string(4),
+    appProtocol: s.string(4, { pointer: true }),
   },
   { atomic: true },
 )

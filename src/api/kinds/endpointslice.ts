@@ -12,9 +12,9 @@ import { objectReference } from '../types/reference.ts'
 import { fixed } from '../workload.ts'
 
 export const endpointConditions = s.object('io.k8s.api.discovery.v1.EndpointConditions', {
-  ready: s.boolean(1),
-  serving: s.boolean(2),
-  terminating: s.boolean(3),
+  ready: s.boolean(1, { pointer: true }),
+  serving: s.boolean(2, { pointer: true }),
+  terminating: s.boolean(3, { pointer: true }),
 })
 export type EndpointConditions = TypeOf<typeof endpointConditions>
 export const forNode = s.object('io.k8s.api.discovery.v1.ForNode', {
@@ -33,21 +33,21 @@ export type EndpointHints = TypeOf<typeof endpointHints>
 export const endpoint = s.object('io.k8s.api.discovery.v1.Endpoint', {
   addresses: s.list(1, scalars.string, { required: true, listType: 'set' }),
   conditions: s.of(2, endpointConditions),
-  hostname: s.string(3),
+  hostname: s.string(3, { pointer: true }),
   targetRef: s.of(4, objectReference),
   deprecatedTopology: s.map(5, scalars.string),
-  nodeName: s.string(6),
-  zone: s.string(7),
+  nodeName: s.string(6, { pointer: true }),
+  zone: s.string(7, { pointer: true }),
   hints: s.of(8, endpointHints),
 })
 export type Endpoint = TypeOf<typeof endpoint>
 export const endpointPort = s.object(
   'io.k8s.api.discovery.v1.EndpointPort',
   {
-    name: s.string(1),
-    protocol: s.string(2),
-    port: s.int32(3),
-    appProtocol: s.string(4),
+    name: s.string(1, { pointer: true }),
+    protocol: s.string(2, { pointer: true }),
+    port: s.int32(3, { pointer: true }),
+    appProtocol: s.string(4, { pointer: true }),
   },
   { atomic: true },
 )

@@ -16,7 +16,7 @@ import { fixed, validateCounts } from '../workload.ts'
 export const podFailurePolicyOnExitCodesRequirement = s.object(
   'io.k8s.api.batch.v1.PodFailurePolicyOnExitCodesRequirement',
   {
-    containerName: s.string(1),
+    containerName: s.string(1, { pointer: true }),
     operator: s.string(2, { required: true }),
     values: s.list(3, scalars.int32, { required: true, listType: 'set' }),
   },
@@ -41,8 +41,8 @@ export const podFailurePolicy = s.object('io.k8s.api.batch.v1.PodFailurePolicy',
 })
 export type PodFailurePolicy = TypeOf<typeof podFailurePolicy>
 export const successPolicyRule = s.object('io.k8s.api.batch.v1.SuccessPolicyRule', {
-  succeededIndexes: s.string(1),
-  succeededCount: s.int32(2),
+  succeededIndexes: s.string(1, { pointer: true }),
+  succeededCount: s.int32(2, { pointer: true }),
 })
 export type SuccessPolicyRule = TypeOf<typeof successPolicyRule>
 export const successPolicy = s.object('io.k8s.api.batch.v1.SuccessPolicy', {
@@ -50,21 +50,21 @@ export const successPolicy = s.object('io.k8s.api.batch.v1.SuccessPolicy', {
 })
 export type SuccessPolicy = TypeOf<typeof successPolicy>
 export const jobSpec = s.object('io.k8s.api.batch.v1.JobSpec', {
-  parallelism: s.int32(1),
-  completions: s.int32(2),
-  activeDeadlineSeconds: s.int64(3),
+  parallelism: s.int32(1, { pointer: true }),
+  completions: s.int32(2, { pointer: true }),
+  activeDeadlineSeconds: s.int64(3, { pointer: true }),
   selector: s.of(4, labelSelector),
-  manualSelector: s.boolean(5),
+  manualSelector: s.boolean(5, { pointer: true }),
   template: s.of(6, podTemplateSpec, { required: true }),
-  backoffLimit: s.int32(7),
-  ttlSecondsAfterFinished: s.int32(8),
-  completionMode: s.oneOf(9, ['NonIndexed', 'Indexed'], { default: 'NonIndexed' }),
-  suspend: s.boolean(10, { default: false }),
+  backoffLimit: s.int32(7, { pointer: true }),
+  ttlSecondsAfterFinished: s.int32(8, { pointer: true }),
+  completionMode: s.oneOf(9, ['NonIndexed', 'Indexed'], { pointer: true, default: 'NonIndexed' }),
+  suspend: s.boolean(10, { pointer: true, default: false }),
   podFailurePolicy: s.of(11, podFailurePolicy),
-  backoffLimitPerIndex: s.int32(12),
-  maxFailedIndexes: s.int32(13),
-  podReplacementPolicy: s.oneOf(14, ['TerminatingOrFailed', 'Failed']),
-  managedBy: s.string(15),
+  backoffLimitPerIndex: s.int32(12, { pointer: true }),
+  maxFailedIndexes: s.int32(13, { pointer: true }),
+  podReplacementPolicy: s.oneOf(14, ['TerminatingOrFailed', 'Failed'], { pointer: true }),
+  managedBy: s.string(15, { pointer: true }),
   successPolicy: s.of(16, successPolicy),
 })
 export type JobSpec = TypeOf<typeof jobSpec>
@@ -91,9 +91,9 @@ export const jobStatus = s.object('io.k8s.api.batch.v1.JobStatus', {
   failed: s.int32(6),
   completedIndexes: s.string(7),
   uncountedTerminatedPods: s.of(8, uncountedTerminatedPods),
-  ready: s.int32(9),
-  failedIndexes: s.string(10),
-  terminating: s.int32(11),
+  ready: s.int32(9, { pointer: true }),
+  failedIndexes: s.string(10, { pointer: true }),
+  terminating: s.int32(11, { pointer: true }),
 })
 export type JobStatus = TypeOf<typeof jobStatus>
 export const jobSchema = s.object('io.k8s.api.batch.v1.Job', {

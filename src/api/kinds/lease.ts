@@ -7,13 +7,13 @@ import { objectMeta } from '../types/meta.ts'
 import { validateCounts } from '../workload.ts'
 
 export const leaseSpec = s.object('io.k8s.api.coordination.v1.LeaseSpec', {
-  holderIdentity: s.string(1),
-  leaseDurationSeconds: s.int32(2),
+  holderIdentity: s.string(1, { pointer: true }),
+  leaseDurationSeconds: s.int32(2, { pointer: true }),
   acquireTime: s.microTime(3),
   renewTime: s.microTime(4),
-  leaseTransitions: s.int32(5),
-  strategy: s.string(6),
-  preferredHolder: s.string(7),
+  leaseTransitions: s.int32(5, { pointer: true }),
+  strategy: s.string(6, { pointer: true }),
+  preferredHolder: s.string(7, { pointer: true }),
 })
 export type LeaseSpec = TypeOf<typeof leaseSpec>
 export const leaseSchema = s.object('io.k8s.api.coordination.v1.Lease', {

@@ -63,7 +63,7 @@ export const nodeDaemonEndpoints = s.object('io.k8s.api.core.v1.NodeDaemonEndpoi
 })
 export type NodeDaemonEndpoints = TypeOf<typeof nodeDaemonEndpoints>
 export const nodeFeatures = s.object('io.k8s.api.core.v1.NodeFeatures', {
-  supplementalGroupsPolicy: s.boolean(1),
+  supplementalGroupsPolicy: s.boolean(1, { pointer: true }),
 })
 export type NodeFeatures = TypeOf<typeof nodeFeatures>
 export const containerImage = s.object('io.k8s.api.core.v1.ContainerImage', {
@@ -72,7 +72,7 @@ export const containerImage = s.object('io.k8s.api.core.v1.ContainerImage', {
 })
 export type ContainerImage = TypeOf<typeof containerImage>
 export const nodeSwapStatus = s.object('io.k8s.api.core.v1.NodeSwapStatus', {
-  capacity: s.int64(1),
+  capacity: s.int64(1, { pointer: true }),
 })
 export type NodeSwapStatus = TypeOf<typeof nodeSwapStatus>
 export const nodeSystemInfo = s.object('io.k8s.api.core.v1.NodeSystemInfo', {
@@ -90,8 +90,8 @@ export const nodeSystemInfo = s.object('io.k8s.api.core.v1.NodeSystemInfo', {
 })
 export type NodeSystemInfo = TypeOf<typeof nodeSystemInfo>
 export const nodeRuntimeHandlerFeatures = s.object('io.k8s.api.core.v1.NodeRuntimeHandlerFeatures', {
-  recursiveReadOnlyMounts: s.boolean(1),
-  userNamespaces: s.boolean(2),
+  recursiveReadOnlyMounts: s.boolean(1, { pointer: true }),
+  userNamespaces: s.boolean(2, { pointer: true }),
 })
 export type NodeRuntimeHandlerFeatures = TypeOf<typeof nodeRuntimeHandlerFeatures>
 export const nodeRuntimeHandler = s.object('io.k8s.api.core.v1.NodeRuntimeHandler', {

@@ -9,7 +9,7 @@ import { podTemplateSpec } from '../types/podspec.ts'
 import { validateCounts, validateKeeper } from '../workload.ts'
 
 export const replicaSetSpec = s.object('io.k8s.api.apps.v1.ReplicaSetSpec', {
-  replicas: s.int32(1, { default: 1 }),
+  replicas: s.int32(1, { pointer: true, default: 1 }),
   selector: s.of(2, labelSelector, { required: true }),
   template: s.of(3, podTemplateSpec),
   minReadySeconds: s.int32(4),
@@ -30,7 +30,7 @@ export const replicaSetStatus = s.object('io.k8s.api.apps.v1.ReplicaSetStatus', 
   readyReplicas: s.int32(4),
   availableReplicas: s.int32(5),
   conditions: s.list(6, replicaSetCondition, { listType: 'map', mapKeys: ['type'], mergeKey: 'type' }),
-  terminatingReplicas: s.int32(7),
+  terminatingReplicas: s.int32(7, { pointer: true }),
 })
 export type ReplicaSetStatus = TypeOf<typeof replicaSetStatus>
 export const replicaSetSchema = s.object('io.k8s.api.apps.v1.ReplicaSet', {

@@ -17,7 +17,7 @@ export const secretSchema = s.object('io.k8s.api.core.v1.Secret', {
   data: s.map(2, scalars.bytes),
   type: s.string(3, { default: 'Opaque' }),
   stringData: s.map(4, scalars.string),
-  immutable: s.boolean(5),
+  immutable: s.boolean(5, { pointer: true }),
 })
 export type Secret = TypeOf<typeof secretSchema>
 

@@ -16,11 +16,11 @@ export const servicePort = s.object('io.k8s.api.core.v1.ServicePort', {
   port: s.int32(3, { required: true }),
   targetPort: s.intOrString(4),
   nodePort: s.int32(5),
-  appProtocol: s.string(6),
+  appProtocol: s.string(6, { pointer: true }),
 })
 export type ServicePort = TypeOf<typeof servicePort>
 export const clientIPConfig = s.object('io.k8s.api.core.v1.ClientIPConfig', {
-  timeoutSeconds: s.int32(1),
+  timeoutSeconds: s.int32(1, { pointer: true }),
 })
 export type ClientIPConfig = TypeOf<typeof clientIPConfig>
 export const sessionAffinityConfig = s.object('io.k8s.api.core.v1.SessionAffinityConfig', {
@@ -41,25 +41,25 @@ export const serviceSpec = s.object('io.k8s.api.core.v1.ServiceSpec', {
   healthCheckNodePort: s.int32(12),
   publishNotReadyAddresses: s.boolean(13),
   sessionAffinityConfig: s.of(14, sessionAffinityConfig),
-  ipFamilyPolicy: s.oneOf(17, ['SingleStack', 'PreferDualStack', 'RequireDualStack']),
+  ipFamilyPolicy: s.oneOf(17, ['SingleStack', 'PreferDualStack', 'RequireDualStack'], { pointer: true }),
   clusterIPs: s.list(18, scalars.string),
   ipFamilies: s.list(19, scalars.string),
-  allocateLoadBalancerNodePorts: s.boolean(20),
-  loadBalancerClass: s.string(21),
-  internalTrafficPolicy: s.oneOf(22, ['Cluster', 'Local']),
-  trafficDistribution: s.string(23),
+  allocateLoadBalancerNodePorts: s.boolean(20, { pointer: true }),
+  loadBalancerClass: s.string(21, { pointer: true }),
+  internalTrafficPolicy: s.oneOf(22, ['Cluster', 'Local'], { pointer: true }),
+  trafficDistribution: s.string(23, { pointer: true }),
 })
 export type ServiceSpec = TypeOf<typeof serviceSpec>
 export const portStatus = s.object('io.k8s.api.core.v1.PortStatus', {
   port: s.int32(1, { required: true }),
   protocol: s.string(2, { required: true }),
-  error: s.string(3),
+  error: s.string(3, { pointer: true }),
 })
 export type PortStatus = TypeOf<typeof portStatus>
 export const loadBalancerIngress = s.object('io.k8s.api.core.v1.LoadBalancerIngress', {
   ip: s.string(1),
   hostname: s.string(2),
-  ipMode: s.string(3),
+  ipMode: s.string(3, { pointer: true }),
   ports: s.list(4, portStatus),
 })
 export type LoadBalancerIngress = TypeOf<typeof loadBalancerIngress>

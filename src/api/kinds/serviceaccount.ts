@@ -11,7 +11,7 @@ export const serviceAccountSchema = s.object('io.k8s.api.core.v1.ServiceAccount'
   metadata: s.of(1, objectMeta, { stored: true }),
   secrets: s.list(2, objectReference, { listType: 'map', mapKeys: ['name'], mergeKey: 'name' }),
   imagePullSecrets: s.list(3, localObjectReference),
-  automountServiceAccountToken: s.boolean(4),
+  automountServiceAccountToken: s.boolean(4, { pointer: true }),
 })
 export type ServiceAccount = TypeOf<typeof serviceAccountSchema>
 

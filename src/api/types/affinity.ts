@@ -71,7 +71,7 @@ export const toleration = s.object('io.k8s.api.core.v1.Toleration', {
   operator: s.oneOf(2, ['Exists', 'Equal']),
   value: s.string(3),
   effect: s.oneOf(4, ['NoSchedule', 'PreferNoSchedule', 'NoExecute']),
-  tolerationSeconds: s.int64(5),
+  tolerationSeconds: s.int64(5, { pointer: true }),
 })
 export type Toleration = TypeOf<typeof toleration>
 export const taint = s.object('io.k8s.api.core.v1.Taint', {
@@ -86,9 +86,9 @@ export const topologySpreadConstraint = s.object('io.k8s.api.core.v1.TopologySpr
   topologyKey: s.string(2, { required: true }),
   whenUnsatisfiable: s.oneOf(3, ['DoNotSchedule', 'ScheduleAnyway'], { required: true }),
   labelSelector: s.of(4, labelSelector),
-  minDomains: s.int32(5),
-  nodeAffinityPolicy: s.oneOf(6, ['Honor', 'Ignore']),
-  nodeTaintsPolicy: s.oneOf(7, ['Honor', 'Ignore']),
+  minDomains: s.int32(5, { pointer: true }),
+  nodeAffinityPolicy: s.oneOf(6, ['Honor', 'Ignore'], { pointer: true }),
+  nodeTaintsPolicy: s.oneOf(7, ['Honor', 'Ignore'], { pointer: true }),
   matchLabelKeys: s.list(8, scalars.string),
 })
 export type TopologySpreadConstraint = TypeOf<typeof topologySpreadConstraint>

@@ -30,7 +30,7 @@ export type BoundObjectReference = TypeOf<typeof boundObjectReference>
 export const tokenRequestSpec = s.object('io.k8s.api.authentication.v1.TokenRequestSpec', {
   audiences: s.list(1, scalars.string, { required: true, default: [] }),
   boundObjectRef: s.of(3, boundObjectReference),
-  expirationSeconds: s.int64(4, { default: 3600 }),
+  expirationSeconds: s.int64(4, { pointer: true, default: 3600 }),
 })
 export type TokenRequestSpec = TypeOf<typeof tokenRequestSpec>
 export const tokenRequestStatus = s.object('io.k8s.api.authentication.v1.TokenRequestStatus', {

@@ -7,7 +7,7 @@ export const configMapKeySelector = s.object(
   'io.k8s.api.core.v1.ConfigMapKeySelector',
   {
     key: s.string(2, { required: true }),
-    optional: s.boolean(3),
+    optional: s.boolean(3, { pointer: true }),
     name: s.string(1, { within: [1] }),
   },
   { atomic: true },
@@ -17,7 +17,7 @@ export const secretKeySelector = s.object(
   'io.k8s.api.core.v1.SecretKeySelector',
   {
     key: s.string(2, { required: true }),
-    optional: s.boolean(3),
+    optional: s.boolean(3, { pointer: true }),
     name: s.string(1, { within: [1] }),
   },
   { atomic: true },
@@ -37,12 +37,12 @@ export const envVar = s.object('io.k8s.api.core.v1.EnvVar', {
 })
 export type EnvVar = TypeOf<typeof envVar>
 export const configMapEnvSource = s.object('io.k8s.api.core.v1.ConfigMapEnvSource', {
-  optional: s.boolean(2),
+  optional: s.boolean(2, { pointer: true }),
   name: s.string(1, { within: [1] }),
 })
 export type ConfigMapEnvSource = TypeOf<typeof configMapEnvSource>
 export const secretEnvSource = s.object('io.k8s.api.core.v1.SecretEnvSource', {
-  optional: s.boolean(2),
+  optional: s.boolean(2, { pointer: true }),
   name: s.string(1, { within: [1] }),
 })
 export type SecretEnvSource = TypeOf<typeof secretEnvSource>
@@ -88,12 +88,12 @@ export type LifecycleHandler = TypeOf<typeof lifecycleHandler>
 export const lifecycle = s.object('io.k8s.api.core.v1.Lifecycle', {
   postStart: s.of(1, lifecycleHandler),
   preStop: s.of(2, lifecycleHandler),
-  stopSignal: s.string(3),
+  stopSignal: s.string(3, { pointer: true }),
 })
 export type Lifecycle = TypeOf<typeof lifecycle>
 export const grpcAction = s.object('io.k8s.api.core.v1.GRPCAction', {
   port: s.int32(1, { required: true }),
-  service: s.string(2, { default: '' }),
+  service: s.string(2, { pointer: true, default: '' }),
 })
 export type GRPCAction = TypeOf<typeof grpcAction>
 export const probe = s.object('io.k8s.api.core.v1.Probe', {
@@ -102,7 +102,7 @@ export const probe = s.object('io.k8s.api.core.v1.Probe', {
   periodSeconds: s.int32(4, { default: 10 }),
   successThreshold: s.int32(5, { default: 1 }),
   failureThreshold: s.int32(6, { default: 3 }),
-  terminationGracePeriodSeconds: s.int64(7),
+  terminationGracePeriodSeconds: s.int64(7, { pointer: true }),
   exec: s.of(1, execAction, { within: [1] }),
   httpGet: s.of(2, httpGetAction, { within: [1] }),
   tcpSocket: s.of(3, tcpSocketAction, { within: [1] }),
@@ -135,7 +135,7 @@ export const resourceRequirements = s.object('io.k8s.api.core.v1.ResourceRequire
 export type ResourceRequirements = TypeOf<typeof resourceRequirements>
 export const appArmorProfile = s.object('io.k8s.api.core.v1.AppArmorProfile', {
   type: s.string(1, { required: true }),
-  localhostProfile: s.string(2),
+  localhostProfile: s.string(2, { pointer: true }),
 })
 export type AppArmorProfile = TypeOf<typeof appArmorProfile>
 export const capabilities = s.object('io.k8s.api.core.v1.Capabilities', {
@@ -152,26 +152,26 @@ export const seLinuxOptions = s.object('io.k8s.api.core.v1.SELinuxOptions', {
 export type SELinuxOptions = TypeOf<typeof seLinuxOptions>
 export const seccompProfile = s.object('io.k8s.api.core.v1.SeccompProfile', {
   type: s.string(1, { required: true }),
-  localhostProfile: s.string(2),
+  localhostProfile: s.string(2, { pointer: true }),
 })
 export type SeccompProfile = TypeOf<typeof seccompProfile>
 export const windowsSecurityContextOptions = s.object('io.k8s.api.core.v1.WindowsSecurityContextOptions', {
-  gmsaCredentialSpecName: s.string(1),
-  gmsaCredentialSpec: s.string(2),
-  runAsUserName: s.string(3),
-  hostProcess: s.boolean(4),
+  gmsaCredentialSpecName: s.string(1, { pointer: true }),
+  gmsaCredentialSpec: s.string(2, { pointer: true }),
+  runAsUserName: s.string(3, { pointer: true }),
+  hostProcess: s.boolean(4, { pointer: true }),
 })
 export type WindowsSecurityContextOptions = TypeOf<typeof windowsSecurityContextOptions>
 export const securityContext = s.object('io.k8s.api.core.v1.SecurityContext', {
   capabilities: s.of(1, capabilities),
-  privileged: s.boolean(2),
+  privileged: s.boolean(2, { pointer: true }),
   seLinuxOptions: s.of(3, seLinuxOptions),
-  runAsUser: s.int64(4),
-  runAsNonRoot: s.boolean(5),
-  readOnlyRootFilesystem: s.boolean(6),
-  allowPrivilegeEscalation: s.boolean(7),
-  runAsGroup: s.int64(8),
-  procMount: s.string(9),
+  runAsUser: s.int64(4, { pointer: true }),
+  runAsNonRoot: s.boolean(5, { pointer: true }),
+  readOnlyRootFilesystem: s.boolean(6, { pointer: true }),
+  allowPrivilegeEscalation: s.boolean(7, { pointer: true }),
+  runAsGroup: s.int64(8, { pointer: true }),
+  procMount: s.string(9, { pointer: true }),
   windowsOptions: s.of(10, windowsSecurityContextOptions),
   seccompProfile: s.of(11, seccompProfile),
   appArmorProfile: s.of(12, appArmorProfile),
@@ -187,9 +187,9 @@ export const volumeMount = s.object('io.k8s.api.core.v1.VolumeMount', {
   readOnly: s.boolean(2),
   mountPath: s.string(3, { required: true }),
   subPath: s.string(4),
-  mountPropagation: s.oneOf(5, ['None', 'HostToContainer', 'Bidirectional']),
+  mountPropagation: s.oneOf(5, ['None', 'HostToContainer', 'Bidirectional'], { pointer: true }),
   subPathExpr: s.string(6),
-  recursiveReadOnly: s.string(7),
+  recursiveReadOnly: s.string(7, { pointer: true }),
 })
 export type VolumeMount = TypeOf<typeof volumeMount>
 export const container = s.object('io.k8s.api.core.v1.Container', {
@@ -220,7 +220,7 @@ export const container = s.object('io.k8s.api.core.v1.Container', {
   volumeDevices: s.list(21, volumeDevice, { listType: 'map', mapKeys: ['devicePath'], mergeKey: 'devicePath' }),
   startupProbe: s.of(22, probe),
   resizePolicy: s.list(23, containerResizePolicy),
-  restartPolicy: s.oneOf(24, ['Always']),
+  restartPolicy: s.oneOf(24, ['Always'], { pointer: true }),
 })
 export type Container = TypeOf<typeof container>
 export const ephemeralContainer = s.object('io.k8s.api.core.v1.EphemeralContainer', {
@@ -258,6 +258,6 @@ export const ephemeralContainer = s.object('io.k8s.api.core.v1.EphemeralContaine
   }),
   startupProbe: s.of(22, probe, { within: [1] }),
   resizePolicy: s.list(23, containerResizePolicy, { within: [1] }),
-  restartPolicy: s.string(24, { within: [1] }),
+  restartPolicy: s.string(24, { pointer: true, within: [1] }),
 })
 export type EphemeralContainer = TypeOf<typeof ephemeralContainer>

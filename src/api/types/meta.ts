@@ -18,8 +18,8 @@ export const ownerReference = s.object(
     kind: s.string(1, { required: true }),
     name: s.string(3, { required: true }),
     uid: s.string(4, { required: true }),
-    controller: s.boolean(6),
-    blockOwnerDeletion: s.boolean(7),
+    controller: s.boolean(6, { pointer: true }),
+    blockOwnerDeletion: s.boolean(7, { pointer: true }),
   },
   { atomic: true },
 )
@@ -34,7 +34,7 @@ export const objectMeta = s.object('io.k8s.apimachinery.pkg.apis.meta.v1.ObjectM
   generation: s.int64(7),
   creationTimestamp: s.time(8, { stored: true }),
   deletionTimestamp: s.time(9),
-  deletionGracePeriodSeconds: s.int64(10),
+  deletionGracePeriodSeconds: s.int64(10, { pointer: true }),
   labels: s.map(11, scalars.string),
   annotations: s.map(12, scalars.string),
   ownerReferences: s.list(13, ownerReference, { listType: 'map', mapKeys: ['uid'], mergeKey: 'uid' }),
@@ -61,7 +61,7 @@ export const listMeta = s.object('io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta'
   selfLink: s.string(1),
   resourceVersion: s.string(2),
   continue: s.string(3),
-  remainingItemCount: s.int64(4),
+  remainingItemCount: s.int64(4, { pointer: true }),
 })
 export type ListMeta = TypeOf<typeof listMeta>
 export const condition = s.object('io.k8s.apimachinery.pkg.apis.meta.v1.Condition', {
@@ -74,19 +74,19 @@ export const condition = s.object('io.k8s.apimachinery.pkg.apis.meta.v1.Conditio
 })
 export type Condition = TypeOf<typeof condition>
 export const preconditions = s.object('io.k8s.apimachinery.pkg.apis.meta.v1.Preconditions', {
-  uid: s.string(1),
-  resourceVersion: s.string(2),
+  uid: s.string(1, { pointer: true }),
+  resourceVersion: s.string(2, { pointer: true }),
 })
 export type Preconditions = TypeOf<typeof preconditions>
 export const deleteOptions = s.object('io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions', {
   apiVersion: s.string(0),
   kind: s.string(0),
-  gracePeriodSeconds: s.int64(1),
+  gracePeriodSeconds: s.int64(1, { pointer: true }),
   preconditions: s.of(2, preconditions),
-  orphanDependents: s.boolean(3),
-  propagationPolicy: s.string(4),
+  orphanDependents: s.boolean(3, { pointer: true }),
+  propagationPolicy: s.string(4, { pointer: true }),
   dryRun: s.list(5, scalars.string),
-  ignoreStoreReadErrorWithClusterBreakingPotential: s.boolean(6),
+  ignoreStoreReadErrorWithClusterBreakingPotential: s.boolean(6, { pointer: true }),
 })
 export type DeleteOptions = TypeOf<typeof deleteOptions>
 export const statusCause = s.object('io.k8s.apimachinery.pkg.apis.meta.v1.StatusCause', {

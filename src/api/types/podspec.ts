@@ -17,7 +17,7 @@ import { volume } from './volume.ts'
 
 export const podDNSConfigOption = s.object('io.k8s.api.core.v1.PodDNSConfigOption', {
   name: s.string(1),
-  value: s.string(2),
+  value: s.string(2, { pointer: true }),
 })
 export type PodDNSConfigOption = TypeOf<typeof podDNSConfigOption>
 export const podDNSConfig = s.object('io.k8s.api.core.v1.PodDNSConfig', {
@@ -41,8 +41,8 @@ export const podReadinessGate = s.object('io.k8s.api.core.v1.PodReadinessGate', 
 export type PodReadinessGate = TypeOf<typeof podReadinessGate>
 export const podResourceClaim = s.object('io.k8s.api.core.v1.PodResourceClaim', {
   name: s.string(1, { required: true }),
-  resourceClaimName: s.string(3),
-  resourceClaimTemplateName: s.string(4),
+  resourceClaimName: s.string(3, { pointer: true }),
+  resourceClaimTemplateName: s.string(4, { pointer: true }),
 })
 export type PodResourceClaim = TypeOf<typeof podResourceClaim>
 export const podSchedulingGate = s.object('io.k8s.api.core.v1.PodSchedulingGate', {
@@ -56,26 +56,26 @@ export const sysctl = s.object('io.k8s.api.core.v1.Sysctl', {
 export type Sysctl = TypeOf<typeof sysctl>
 export const podSecurityContext = s.object('io.k8s.api.core.v1.PodSecurityContext', {
   seLinuxOptions: s.of(1, seLinuxOptions),
-  runAsUser: s.int64(2),
-  runAsNonRoot: s.boolean(3),
+  runAsUser: s.int64(2, { pointer: true }),
+  runAsNonRoot: s.boolean(3, { pointer: true }),
   supplementalGroups: s.list(4, scalars.int64),
-  fsGroup: s.int64(5),
-  runAsGroup: s.int64(6),
+  fsGroup: s.int64(5, { pointer: true }),
+  runAsGroup: s.int64(6, { pointer: true }),
   sysctls: s.list(7, sysctl),
   windowsOptions: s.of(8, windowsSecurityContextOptions),
-  fsGroupChangePolicy: s.string(9),
+  fsGroupChangePolicy: s.string(9, { pointer: true }),
   seccompProfile: s.of(10, seccompProfile),
   appArmorProfile: s.of(11, appArmorProfile),
-  supplementalGroupsPolicy: s.string(12),
-  seLinuxChangePolicy: s.string(13),
+  supplementalGroupsPolicy: s.string(12, { pointer: true }),
+  seLinuxChangePolicy: s.string(13, { pointer: true }),
 })
 export type PodSecurityContext = TypeOf<typeof podSecurityContext>
 export const podSpec = s.object('io.k8s.api.core.v1.PodSpec', {
   volumes: s.list(1, volume, { retainKeys: true, listType: 'map', mapKeys: ['name'], mergeKey: 'name' }),
   containers: s.list(2, container, { required: true, listType: 'map', mapKeys: ['name'], mergeKey: 'name' }),
   restartPolicy: s.oneOf(3, ['Always', 'OnFailure', 'Never'], { default: 'Always' }),
-  terminationGracePeriodSeconds: s.int64(4, { default: 30 }),
-  activeDeadlineSeconds: s.int64(5),
+  terminationGracePeriodSeconds: s.int64(4, { pointer: true, default: 30 }),
+  activeDeadlineSeconds: s.int64(5, { pointer: true }),
   dnsPolicy: s.oneOf(6, ['ClusterFirst', 'ClusterFirstWithHostNet', 'Default', 'None'], { default: 'ClusterFirst' }),
   nodeSelector: s.map(7, scalars.string, { atomic: true }),
   serviceAccountName: s.string(8),
@@ -91,17 +91,17 @@ export const podSpec = s.object('io.k8s.api.core.v1.PodSpec', {
   affinity: s.of(18, affinity),
   schedulerName: s.string(19, { default: 'default-scheduler' }),
   initContainers: s.list(20, container, { listType: 'map', mapKeys: ['name'], mergeKey: 'name' }),
-  automountServiceAccountToken: s.boolean(21),
+  automountServiceAccountToken: s.boolean(21, { pointer: true }),
   tolerations: s.list(22, toleration),
   hostAliases: s.list(23, hostAlias, { listType: 'map', mapKeys: ['ip'], mergeKey: 'ip' }),
   priorityClassName: s.string(24),
-  priority: s.int32(25),
+  priority: s.int32(25, { pointer: true }),
   dnsConfig: s.of(26, podDNSConfig),
-  shareProcessNamespace: s.boolean(27),
+  shareProcessNamespace: s.boolean(27, { pointer: true }),
   readinessGates: s.list(28, podReadinessGate),
-  runtimeClassName: s.string(29),
-  enableServiceLinks: s.boolean(30),
-  preemptionPolicy: s.oneOf(31, ['PreemptLowerPriority', 'Never']),
+  runtimeClassName: s.string(29, { pointer: true }),
+  enableServiceLinks: s.boolean(30, { pointer: true }),
+  preemptionPolicy: s.oneOf(31, ['PreemptLowerPriority', 'Never'], { pointer: true }),
   overhead: s.map(32, scalars.quantity),
   topologySpreadConstraints: s.list(33, topologySpreadConstraint, {
     listType: 'map',
@@ -109,9 +109,9 @@ export const podSpec = s.object('io.k8s.api.core.v1.PodSpec', {
     mergeKey: 'topologyKey',
   }),
   ephemeralContainers: s.list(34, ephemeralContainer, { listType: 'map', mapKeys: ['name'], mergeKey: 'name' }),
-  setHostnameAsFQDN: s.boolean(35),
+  setHostnameAsFQDN: s.boolean(35, { pointer: true }),
   os: s.of(36, podOS),
-  hostUsers: s.boolean(37),
+  hostUsers: s.boolean(37, { pointer: true }),
   schedulingGates: s.list(38, podSchedulingGate, { listType: 'map', mapKeys: ['name'], mergeKey: 'name' }),
   resourceClaims: s.list(39, podResourceClaim, {
     retainKeys: true,

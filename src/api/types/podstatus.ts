@@ -62,7 +62,7 @@ export const volumeMountStatus = s.object('io.k8s.api.core.v1.VolumeMountStatus'
   name: s.string(1, { required: true }),
   mountPath: s.string(2, { required: true }),
   readOnly: s.boolean(3),
-  recursiveReadOnly: s.string(4),
+  recursiveReadOnly: s.string(4, { pointer: true }),
 })
 export type VolumeMountStatus = TypeOf<typeof volumeMountStatus>
 export const containerStatus = s.object('io.k8s.api.core.v1.ContainerStatus', {
@@ -74,13 +74,13 @@ export const containerStatus = s.object('io.k8s.api.core.v1.ContainerStatus', {
   image: s.string(6, { required: true }),
   imageID: s.string(7, { required: true }),
   containerID: s.string(8),
-  started: s.boolean(9),
+  started: s.boolean(9, { pointer: true }),
   allocatedResources: s.map(10, scalars.quantity),
   resources: s.of(11, resourceRequirements),
   volumeMounts: s.list(12, volumeMountStatus, { listType: 'map', mapKeys: ['mountPath'], mergeKey: 'mountPath' }),
   user: s.of(13, containerUser),
   allocatedResourcesStatus: s.list(14, resourceStatus, { listType: 'map', mapKeys: ['name'], mergeKey: 'name' }),
-  stopSignal: s.string(15),
+  stopSignal: s.string(15, { pointer: true }),
 })
 export type ContainerStatus = TypeOf<typeof containerStatus>
 export const hostIP = s.object('io.k8s.api.core.v1.HostIP', {
@@ -93,7 +93,7 @@ export const podIP = s.object('io.k8s.api.core.v1.PodIP', {
 export type PodIP = TypeOf<typeof podIP>
 export const podResourceClaimStatus = s.object('io.k8s.api.core.v1.PodResourceClaimStatus', {
   name: s.string(1, { required: true }),
-  resourceClaimName: s.string(2),
+  resourceClaimName: s.string(2, { pointer: true }),
 })
 export type PodResourceClaimStatus = TypeOf<typeof podResourceClaimStatus>
 export const podStatus = s.object('io.k8s.api.core.v1.PodStatus', {

@@ -27,7 +27,7 @@ export const typedLocalObjectReference = s.object(
   'io.k8s.api.core.v1.TypedLocalObjectReference',
   {
     kind: s.string(2, { required: true }),
-    apiGroup: s.string(1),
+    apiGroup: s.string(1, { pointer: true }),
     name: s.string(3, { required: true }),
   },
   { atomic: true },
@@ -35,9 +35,9 @@ export const typedLocalObjectReference = s.object(
 export type TypedLocalObjectReference = TypeOf<typeof typedLocalObjectReference>
 export const typedObjectReference = s.object('io.k8s.api.core.v1.TypedObjectReference', {
   kind: s.string(2, { required: true }),
-  apiGroup: s.string(1),
+  apiGroup: s.string(1, { pointer: true }),
   name: s.string(3, { required: true }),
-  namespace: s.string(4),
+  namespace: s.string(4, { pointer: true }),
 })
 export type TypedObjectReference = TypeOf<typeof typedObjectReference>
 export const secretReference = s.object(

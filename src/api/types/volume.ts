@@ -12,12 +12,12 @@ export const awsElasticBlockStoreVolumeSource = s.object('io.k8s.api.core.v1.AWS
 })
 export type AWSElasticBlockStoreVolumeSource = TypeOf<typeof awsElasticBlockStoreVolumeSource>
 export const azureDiskVolumeSource = s.object('io.k8s.api.core.v1.AzureDiskVolumeSource', {
-  kind: s.string(6),
+  kind: s.string(6, { pointer: true }),
   diskName: s.string(1, { required: true }),
   diskURI: s.string(2, { required: true }),
-  cachingMode: s.string(3),
-  fsType: s.string(4),
-  readOnly: s.boolean(5),
+  cachingMode: s.string(3, { pointer: true }),
+  fsType: s.string(4, { pointer: true }),
+  readOnly: s.boolean(5, { pointer: true }),
 })
 export type AzureDiskVolumeSource = TypeOf<typeof azureDiskVolumeSource>
 export const azureFileVolumeSource = s.object('io.k8s.api.core.v1.AzureFileVolumeSource', {
@@ -45,20 +45,20 @@ export type CinderVolumeSource = TypeOf<typeof cinderVolumeSource>
 export const keyToPath = s.object('io.k8s.api.core.v1.KeyToPath', {
   key: s.string(1, { required: true }),
   path: s.string(2, { required: true }),
-  mode: s.int32(3),
+  mode: s.int32(3, { pointer: true }),
 })
 export type KeyToPath = TypeOf<typeof keyToPath>
 export const configMapVolumeSource = s.object('io.k8s.api.core.v1.ConfigMapVolumeSource', {
   items: s.list(2, keyToPath),
-  defaultMode: s.int32(3, { default: 420 }),
-  optional: s.boolean(4),
+  defaultMode: s.int32(3, { pointer: true, default: 420 }),
+  optional: s.boolean(4, { pointer: true }),
   name: s.string(1, { within: [1] }),
 })
 export type ConfigMapVolumeSource = TypeOf<typeof configMapVolumeSource>
 export const csiVolumeSource = s.object('io.k8s.api.core.v1.CSIVolumeSource', {
   driver: s.string(1, { required: true }),
-  readOnly: s.boolean(2),
-  fsType: s.string(3),
+  readOnly: s.boolean(2, { pointer: true }),
+  fsType: s.string(3, { pointer: true }),
   volumeAttributes: s.map(4, scalars.string),
   nodePublishSecretRef: s.of(5, localObjectReference),
 })
@@ -86,12 +86,12 @@ export const downwardAPIVolumeFile = s.object('io.k8s.api.core.v1.DownwardAPIVol
   path: s.string(1, { required: true }),
   fieldRef: s.of(2, objectFieldSelector),
   resourceFieldRef: s.of(3, resourceFieldSelector),
-  mode: s.int32(4),
+  mode: s.int32(4, { pointer: true }),
 })
 export type DownwardAPIVolumeFile = TypeOf<typeof downwardAPIVolumeFile>
 export const downwardAPIVolumeSource = s.object('io.k8s.api.core.v1.DownwardAPIVolumeSource', {
   items: s.list(1, downwardAPIVolumeFile),
-  defaultMode: s.int32(2, { default: 420 }),
+  defaultMode: s.int32(2, { pointer: true, default: 420 }),
 })
 export type DownwardAPIVolumeSource = TypeOf<typeof downwardAPIVolumeSource>
 export const emptyDirVolumeSource = s.object('io.k8s.api.core.v1.EmptyDirVolumeSource', {
@@ -109,11 +109,11 @@ export const persistentVolumeClaimSpec = s.object('io.k8s.api.core.v1.Persistent
   resources: s.of(2, volumeResourceRequirements),
   volumeName: s.string(3),
   selector: s.of(4, labelSelector),
-  storageClassName: s.string(5),
-  volumeMode: s.string(6),
+  storageClassName: s.string(5, { pointer: true }),
+  volumeMode: s.string(6, { pointer: true }),
   dataSource: s.of(7, typedLocalObjectReference),
   dataSourceRef: s.of(8, typedObjectReference),
-  volumeAttributesClassName: s.string(9),
+  volumeAttributesClassName: s.string(9, { pointer: true }),
 })
 export type PersistentVolumeClaimSpec = TypeOf<typeof persistentVolumeClaimSpec>
 export const persistentVolumeClaimTemplate = s.object('io.k8s.api.core.v1.PersistentVolumeClaimTemplate', {
@@ -127,7 +127,7 @@ export const ephemeralVolumeSource = s.object('io.k8s.api.core.v1.EphemeralVolum
 export type EphemeralVolumeSource = TypeOf<typeof ephemeralVolumeSource>
 export const fcVolumeSource = s.object('io.k8s.api.core.v1.FCVolumeSource', {
   targetWWNs: s.list(1, scalars.string),
-  lun: s.int32(2),
+  lun: s.int32(2, { pointer: true }),
   fsType: s.string(3),
   readOnly: s.boolean(4),
   wwids: s.list(5, scalars.string),
@@ -167,7 +167,7 @@ export const glusterfsVolumeSource = s.object('io.k8s.api.core.v1.GlusterfsVolum
 export type GlusterfsVolumeSource = TypeOf<typeof glusterfsVolumeSource>
 export const hostPathVolumeSource = s.object('io.k8s.api.core.v1.HostPathVolumeSource', {
   path: s.string(1, { required: true }),
-  type: s.string(2, { default: '' }),
+  type: s.string(2, { pointer: true, default: '' }),
 })
 export type HostPathVolumeSource = TypeOf<typeof hostPathVolumeSource>
 export const imageVolumeSource = s.object('io.k8s.api.core.v1.ImageVolumeSource', {
@@ -186,7 +186,7 @@ export const iscsiVolumeSource = s.object('io.k8s.api.core.v1.ISCSIVolumeSource'
   chapAuthDiscovery: s.boolean(8),
   secretRef: s.of(10, localObjectReference),
   chapAuthSession: s.boolean(11),
-  initiatorName: s.string(12),
+  initiatorName: s.string(12, { pointer: true }),
 })
 export type ISCSIVolumeSource = TypeOf<typeof iscsiVolumeSource>
 export const nfsVolumeSource = s.object('io.k8s.api.core.v1.NFSVolumeSource', {
@@ -212,16 +212,16 @@ export const portworxVolumeSource = s.object('io.k8s.api.core.v1.PortworxVolumeS
 })
 export type PortworxVolumeSource = TypeOf<typeof portworxVolumeSource>
 export const clusterTrustBundleProjection = s.object('io.k8s.api.core.v1.ClusterTrustBundleProjection', {
-  name: s.string(1),
-  signerName: s.string(2),
+  name: s.string(1, { pointer: true }),
+  signerName: s.string(2, { pointer: true }),
   labelSelector: s.of(3, labelSelector),
   path: s.string(4, { required: true }),
-  optional: s.boolean(5),
+  optional: s.boolean(5, { pointer: true }),
 })
 export type ClusterTrustBundleProjection = TypeOf<typeof clusterTrustBundleProjection>
 export const configMapProjection = s.object('io.k8s.api.core.v1.ConfigMapProjection', {
   items: s.list(2, keyToPath),
-  optional: s.boolean(4),
+  optional: s.boolean(4, { pointer: true }),
   name: s.string(1, { within: [1] }),
 })
 export type ConfigMapProjection = TypeOf<typeof configMapProjection>
@@ -231,13 +231,13 @@ export const downwardAPIProjection = s.object('io.k8s.api.core.v1.DownwardAPIPro
 export type DownwardAPIProjection = TypeOf<typeof downwardAPIProjection>
 export const secretProjection = s.object('io.k8s.api.core.v1.SecretProjection', {
   items: s.list(2, keyToPath),
-  optional: s.boolean(4),
+  optional: s.boolean(4, { pointer: true }),
   name: s.string(1, { within: [1] }),
 })
 export type SecretProjection = TypeOf<typeof secretProjection>
 export const serviceAccountTokenProjection = s.object('io.k8s.api.core.v1.ServiceAccountTokenProjection', {
   audience: s.string(1),
-  expirationSeconds: s.int64(2, { default: 3600 }),
+  expirationSeconds: s.int64(2, { pointer: true, default: 3600 }),
   path: s.string(3, { required: true }),
 })
 export type ServiceAccountTokenProjection = TypeOf<typeof serviceAccountTokenProjection>
@@ -251,7 +251,7 @@ export const volumeProjection = s.object('io.k8s.api.core.v1.VolumeProjection', 
 export type VolumeProjection = TypeOf<typeof volumeProjection>
 export const projectedVolumeSource = s.object('io.k8s.api.core.v1.ProjectedVolumeSource', {
   sources: s.list(1, volumeProjection),
-  defaultMode: s.int32(2, { default: 420 }),
+  defaultMode: s.int32(2, { pointer: true, default: 420 }),
 })
 export type ProjectedVolumeSource = TypeOf<typeof projectedVolumeSource>
 export const quobyteVolumeSource = s.object('io.k8s.api.core.v1.QuobyteVolumeSource', {
@@ -290,8 +290,8 @@ export type ScaleIOVolumeSource = TypeOf<typeof scaleIOVolumeSource>
 export const secretVolumeSource = s.object('io.k8s.api.core.v1.SecretVolumeSource', {
   secretName: s.string(1),
   items: s.list(2, keyToPath),
-  defaultMode: s.int32(3, { default: 420 }),
-  optional: s.boolean(4),
+  defaultMode: s.int32(3, { pointer: true, default: 420 }),
+  optional: s.boolean(4, { pointer: true }),
 })
 export type SecretVolumeSource = TypeOf<typeof secretVolumeSource>
 export const storageOSVolumeSource = s.object('io.k8s.api.core.v1.StorageOSVolumeSource', {

@@ -13,6 +13,11 @@ export function text(bytes: Bytes): string {
   return decoder.decode(bytes)
 }
 
+/** Two lower-case digits per byte. */
+export function hex(bytes: Bytes): string {
+  return Array.from(bytes, byte => byte.toString(16).padStart(2, '0')).join('')
+}
+
 export function concat(parts: readonly Bytes[]): Bytes {
   const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
   let at = 0

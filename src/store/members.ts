@@ -2,10 +2,10 @@
 // snapshot, carries the peers of its members as context. What was once known is kept while the process runs, so that a
 // member on its way out is still answered.
 
-import type { MemberInfo } from '../kv/store.ts'
+import { type MemberInfo, type MembershipChange, StoreError } from '../kv/store.ts'
 import { ByteReader, ByteWriter } from '../lib/binary.ts'
 import type { Bytes } from '../lib/bytes.ts'
-import { type MemberId, type Membership, memberId } from '../raft/types.ts'
+import { type MemberId, type Membership, type MembershipStep, memberId } from '../raft/types.ts'
 import { type PeerId, peerId } from '../world/network.ts'
 
 export type Peers = ReadonlyMap<MemberId, PeerId>
@@ -45,4 +45,32 @@ export function memberInfos(membership: Membership, peers: Peers): MemberInfo[] 
       return peer === undefined ? [] : [{ member, peer, role }]
     })
   return [...infos(membership.voters, 'voter'), ...infos(membership.learners, 'learner')]
+}
+
+export type ChangePlan = {
+  readonly step: MembershipStep
+  /** Whose peers the entry must name. */
+  readonly membership: Membership
+  /** The member as it will be; for 'remove', as it was. */
+  readonly info: MemberInfo
+}
+
+/** What to propose for a change; `existing` is the member that it is about. Throws StoreError 'refused'. */
+export function planChange(
+  change: MembershipChange,
+  membership: Membership,
+  existing: MemberInfo | undefined,
+  freshId: () => string,
+): ChangePlan {
+  if (change.kind === 'add') {
+    const member = freshId()
+    return {
+      step: { kind: 'addLearner', member: memberId(member) },
+      membership: { ...membership, learners: [...membership.learners, memberId(member)] },
+      info: { member, peer: change.peer, role: 'learner' },
+    }
+  }
+  if (existing === undefined) throw new StoreError('refused', `there is no member ${change.member} in this cluster`)
+  const role = change.kind === 'promote' ? 'voter' : change.kind === 'demote' ? 'learner' : existing.role
+  return { step: { kind: change.kind, member: memberId(change.member) }, membership, info: { ...existing, role } }
 }

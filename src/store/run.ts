@@ -7,26 +7,22 @@ import { encodeCommand } from '../kv/codec.ts'
 import { apply, captureHead, captureKv, createKv, get, type Kv, range, restoreKv } from '../kv/kv.ts'
 import {
   type ChangeEvent,
-  type Leadership,
   type MemberInfo,
   type MembershipChange,
   type Revision,
   type Store,
   StoreError,
-  type StoreStatus,
   type Write,
   type WriteResult,
 } from '../kv/store.ts'
 import { onAbort } from '../lib/abort.ts'
-import type { Bytes } from '../lib/bytes.ts'
+import { type Bytes, hex } from '../lib/bytes.ts'
 import { createRaft, status as raftStatus, snapshotMeta, step, wantsSnapshot } from '../raft/raft.ts'
 import {
   type Effects,
   type Entry,
   type HardState,
   type MemberId,
-  type Membership,
-  type MembershipStep,
   type Message,
   memberId,
   type RaftEvent,
@@ -36,16 +32,20 @@ import {
 } from '../raft/types.ts'
 import type { PeerId } from '../world/network.ts'
 import type { World } from '../world/world.ts'
+import { createAges } from './age.ts'
 import { commandBytesMax, raftConfig, type StoreConfig, settingsOf } from './config.ts'
-import { decodePeers, encodePeers, memberInfos } from './members.ts'
+import { decodePeers, encodePeers, memberInfos, planChange } from './members.ts'
 import { decodeEnvelope, encodeEnvelope } from './message.ts'
 import { createBell, createPendings, createThresholds } from './pending.ts'
+import { refusalError } from './refusal.ts'
 import { boot } from './run-boot.ts'
+import { createLeaderships } from './run-leadership.ts'
 import type { Append } from './run-log.ts'
 import { createSaver } from './run-saver.ts'
 import { fetchSnapshot, type SnapshotGiver, serveSnapshot } from './run-snapshot.ts'
 import { clearState, writeState } from './run-state.ts'
 import { runWatch } from './run-watch.ts'
+import { describeStatus } from './status.ts'
 import { bookmark, createWatches, publish, restart, wakeAll } from './watch.ts'
 
 export type { StoreConfig } from './config.ts'
@@ -94,6 +94,7 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
   const changes = createPendings<void>(nextId)
   const reads = createPendings<Revision>(nextId)
   const transfers = createPendings<void>(nextId)
+  const asked = [writes, changes, reads, transfers]
   const revisions = createThresholds('revision')
   const indexes = createThresholds('index')
   /** Accepted proposals by the index they went to. */
@@ -106,7 +107,7 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
   const { promise: done, resolve: finished, reject: failed } = Promise.withResolvers<void>()
   let failure: unknown
   /** Makes the ids of this life's writes differ from those of all others. */
-  const lifeId = Array.from(world.random.bytes(12), byte => byte.toString(16).padStart(2, '0')).join('')
+  const lifeId = hex(world.random.bytes(12))
   let writeCount = 0
 
   // ---- what leaves ----
@@ -207,27 +208,9 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
   }
 
   function refuse(id: number, why: Refusal): void {
-    const error = refusal(why)
+    const error = why === 'not-leader' ? notLeader() : refusalError(why)
     writes.reject(id, error)
     changes.reject(id, error)
-  }
-
-  function refusal(why: Refusal): StoreError {
-    switch (why) {
-      case 'not-leader':
-        return notLeader()
-      case 'last-voter':
-      case 'unknown-member':
-      case 'removed':
-      case 'not-caught-up':
-      case 'already-member':
-        return new StoreError('refused', refusalText[why])
-      case 'change-in-flight':
-      case 'no-entry-of-term':
-      case 'overloaded':
-      case 'transferring':
-        return new StoreError('unavailable', refusalText[why])
-    }
   }
 
   function peerOf(id: MemberId | undefined): PeerId | undefined {
@@ -241,9 +224,8 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
 
   // ---- leadership ----
 
-  let current: Leadership = { mine: false, term: role.term, leader: peerOf(role.leader) }
-  let ended: AbortController | undefined
-  const leadershipWaiters = new Set<() => void>()
+  const leaderships = createLeaderships(role.term, ending.signal)
+  let transferIds: number[] = []
 
   function becomeRole(before: Role, next: Role): void {
     if (next.kind !== before.kind || next.term !== before.term) {
@@ -257,42 +239,16 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
       changes.rejectAll(error)
     }
     if (next.kind !== 'leader' && next.leader !== undefined) {
-      for (const id of transferIds.splice(0)) transfers.resolve(id, undefined)
+      for (const id of transferIds) transfers.resolve(id, undefined)
+      transferIds = []
     }
     if (next.kind === 'removed') log.warn('this member was removed from the cluster', { member })
     showLeadership()
   }
-  const transferIds: number[] = []
 
   function showLeadership(): void {
-    const mine = role.kind === 'leader' && role.serving && !isEnding()
-    if (mine && current.mine && current.term === role.term) return
-    ended?.abort()
-    ended = mine ? new AbortController() : undefined
-    current =
-      ended === undefined
-        ? { mine: false, term: role.term, leader: role.leader === member ? undefined : peerOf(role.leader) }
-        : { mine: true, term: role.term, ended: ended.signal }
-    const waiters = [...leadershipWaiters]
-    leadershipWaiters.clear()
-    for (const waiter of waiters) waiter()
-  }
-
-  async function* leadership(inner: AbortSignal): AsyncGenerator<Leadership> {
-    let shown: Leadership | undefined
-    while (!inner.aborted) {
-      if (shown !== current) {
-        shown = current
-        yield shown
-        continue
-      }
-      if (isEnding()) return
-      const { promise, resolve } = Promise.withResolvers<void>()
-      leadershipWaiters.add(resolve)
-      using _listener = onAbort(inner, resolve)
-      await promise
-      leadershipWaiters.delete(resolve)
-    }
+    if (role.kind === 'leader' && role.serving && !isEnding()) leaderships.lead(role.term)
+    else leaderships.follow(role.term, role.leader === member ? undefined : peerOf(role.leader))
   }
 
   // ---- the applied state on disk ----
@@ -436,14 +392,13 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
   let busyAtTick = 0
   let markedAtTick = 0
   let bookmarked: Revision = kv.revision
-  let ages: { readonly revision: Revision; readonly tick: number }[] = []
-  let compactedTo: Revision = 0
+  const ages = createAges(ticksOf(settings.historyAgeMs))
 
   function tick(): void {
     ticks += 1
     push({ kind: 'tick' })
     const nowMs = world.clock.monotonicMs()
-    for (const pending of [writes, changes, reads, transfers]) pending.expire(nowMs)
+    for (const one of asked) one.expire(nowMs)
     // A moment after the last of a burst, and now and then during a long one.
     const isQuiet = ticks - busyAtTick >= quietTicks
     if (start.log.unmarked && (isQuiet || ticks - markedAtTick >= markTicks)) {
@@ -457,18 +412,14 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     if (ticks % ageTicks === 0) forgetOld()
   }
 
-  /** The leader's clock decides how old is old, once for all: through the log. */
   function forgetOld(): void {
-    if (!current.mine) {
-      ages = []
+    if (!leaderships.current.mine) {
+      ages.reset()
       return
     }
-    const old = ages.findLast(age => ticks - age.tick >= ticksOf(settings.historyAgeMs))
-    ages = ages.filter(age => age === old || ticks - age.tick < ticksOf(settings.historyAgeMs))
-    if (ages.at(-1)?.revision !== kv.revision) ages.push({ revision: kv.revision, tick: ticks })
-    if (old === undefined || old.revision <= Math.max(compactedTo, kv.history.compacted)) return
-    compactedTo = old.revision
-    propose({ kind: 'propose', id: nextId(), command: encodeCommand({ kind: 'compact', revision: old.revision }) })
+    const revision = ages.look(kv.revision, ticks)
+    if (revision === undefined || revision <= kv.history.compacted) return
+    propose({ kind: 'propose', id: nextId(), command: encodeCommand({ kind: 'compact', revision }) })
   }
 
   // ---- what is asked ----
@@ -526,34 +477,14 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
       const peer = peers.get(memberId(change.member))
       if (peer !== undefined) return { member: change.member, peer, role: 'learner' }
     }
-    const plan = planChange(change, membership, existing)
+    const plan = planChange(change, membership, existing, () => hex(world.random.bytes(8)))
+    // Before the proposal, so that the new member is spoken to as soon as the core does.
+    if (change.kind === 'add') peers.set(memberId(plan.info.member), change.peer)
     const pending = changes.add(`${change.kind} a member; it may still happen`, deadlineMs(), inner)
     const context = encodePeers(plan.membership, peers)
     if (!inner.aborted) propose({ kind: 'proposeMembership', id: pending.id, change: plan.step, context })
     await pending.promise
     return plan.info
-  }
-
-  type Plan = { readonly step: MembershipStep; readonly membership: Membership; readonly info: MemberInfo }
-
-  function planChange(change: MembershipChange, membership: Membership, existing: MemberInfo | undefined): Plan {
-    if (change.kind === 'add') {
-      const fresh = Array.from(world.random.bytes(8), byte => byte.toString(16).padStart(2, '0')).join('')
-      const added = memberId(fresh)
-      peers.set(added, change.peer)
-      return {
-        step: { kind: 'addLearner', member: added },
-        membership: { ...membership, learners: [...membership.learners, added] },
-        info: { member: fresh, peer: change.peer, role: 'learner' },
-      }
-    }
-    if (existing === undefined) throw new StoreError('refused', `no member ${change.member} in this cluster`)
-    const role = change.kind === 'promote' ? 'voter' : change.kind === 'demote' ? 'learner' : existing.role
-    return {
-      step: { kind: change.kind, member: memberId(change.member) },
-      membership,
-      info: { ...existing, role },
-    }
   }
 
   async function transferLeadership(inner: AbortSignal): Promise<void> {
@@ -565,22 +496,6 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     transferIds.push(pending.id)
     push({ kind: 'transfer', to: undefined })
     await pending.promise
-  }
-
-  function status(): StoreStatus {
-    const { commit, membership, match } = raftStatus(raft)
-    return {
-      term: role.term,
-      leader: peerOf(role.leader),
-      // One that was removed has no say and no vote: to those who ask it is a learner without a leader.
-      role: role.kind === 'removed' ? 'learner' : role.kind,
-      appliedIndex: kv.index,
-      commitIndex: commit,
-      revision: kv.revision,
-      compactedRevision: kv.history.compacted,
-      members: memberInfos(membership, peers),
-      matchIndex: match,
-    }
   }
 
   // ---- life and end ----
@@ -618,7 +533,7 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     if (isEnding()) return
     if (why !== undefined) failure = why.error ?? new Error('unknown failure')
     ending.abort()
-    for (const pending of [writes, changes, reads, transfers]) pending.rejectAll(closed)
+    for (const one of asked) one.rejectAll(closed)
     for (const threshold of [revisions, indexes]) threshold.rejectAll(closed)
     showLeadership()
     wakeAll(watches)
@@ -685,21 +600,9 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
       if (kv.revision < revision) await revisions.wait(revision, inner)
     },
     revision: () => kv.revision,
-    status,
-    leadership,
+    status: () => describeStatus(raftStatus(raft), kv, peers, peerOf(role.leader)),
+    leadership: leaderships.stream,
     changeMembership,
     transferLeadership,
   }
-}
-
-const refusalText: Record<Exclude<Refusal, 'not-leader'>, string> = {
-  'change-in-flight': 'another change of membership is not committed yet',
-  'not-caught-up': 'the member has not caught up with the log yet',
-  'no-entry-of-term': 'the leader is new and has not committed anything yet',
-  'last-voter': 'the last voter cannot go',
-  removed: 'the member was removed and its ID is never used again; add the peer anew',
-  'unknown-member': 'there is no such member',
-  'already-member': 'it is so already',
-  overloaded: 'too much is proposed and not committed yet',
-  transferring: 'leadership is being handed over',
 }

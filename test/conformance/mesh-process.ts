@@ -6,6 +6,11 @@ import { openNetwork } from '../../src/drivers/network/libp2p.ts'
 import { peerId } from '../../src/world/network.ts'
 import { clock, log, random } from './mesh.ts'
 
+// A machine whose clock is wrong, for as long as this process lives.
+const shiftMs = Number(process.env['FLOTILLA_TEST_CLOCK_SHIFT_MS'] ?? 0)
+const realNow = Date.now
+Date.now = () => realNow() + shiftMs
+
 const [folder = '', listen = '', friend = '', address = ''] = process.argv.slice(2)
 const { privateKey } = await loadIdentity(join(folder, 'peer.key'))
 const signal = new AbortController().signal

@@ -26,10 +26,12 @@ async function startRemote(
   friend: PeerId,
   friendAddress: string,
   listen = '/ip4/127.0.0.1/tcp/0',
+  clockShiftMs = 0,
 ): Promise<Remote & Disposable> {
   const program = fileURLToPath(new URL('mesh-process.ts', import.meta.url))
   const child = spawn(process.execPath, [program, join(mesh.folder, 'remote'), listen, friend, friendAddress], {
     stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, FLOTILLA_TEST_CLOCK_SHIFT_MS: String(clockShiftMs) },
   })
   const line = await new Promise<string>((resolve, reject) => {
     createInterface({ input: child.stdout }).once('line', resolve)
@@ -97,6 +99,24 @@ test('a peer that goes silent is dropped in time, its queue stays bounded, and i
   expect(a.statistics().silencedConnections).toBe(1)
   remote.child.kill('SIGCONT')
   await until('connected again', () => a.connected().includes(remote.peer))
+})
+
+test('a machine that starts without a clock, decades back, is still reached, and reaches others', async () => {
+  await using mesh = openMesh()
+  const back = -50 * 365 * 86_400_000
+  {
+    const a = await mesh.open('a')
+    using remote = await startRemote(mesh, a.self, a.addresses()[0] ?? '', '/ip4/127.0.0.1/tcp/0', back)
+    a.admit([{ peer: remote.peer, addresses: remote.addresses }])
+    await until('connected', () => a.connected().includes(remote.peer))
+    expect(text(await a.request(remote.peer, 'api', utf8('there?'), mesh.signal))).toBe('there?')
+  }
+  // The one with the wrong clock has to dial: nobody knows where it is.
+  const b = await mesh.open('b')
+  const identity = await mesh.identity('remote')
+  b.admit([{ peer: identity.peer, addresses: [] }])
+  using remote = await startRemote(mesh, b.self, b.addresses()[0] ?? '', '/ip4/127.0.0.1/tcp/0', back)
+  await until('connected', () => b.connected().includes(remote.peer))
 })
 
 test('an idle connection is not taken for dead', async () => {

@@ -12,7 +12,7 @@ export type DiallerConfig = {
   readonly dialMs: number
 }
 
-export const diallerDefaults: DiallerConfig = { firstRetryMs: 200, retryMsMax: 10_000, dialMs: 8_000 }
+export const diallerDefaults: DiallerConfig = { firstRetryMs: 200, retryMsMax: 10_000, dialMs: 12_000 }
 
 /**
  * Of two peers that both want the connection, the one with the greater name leaves the other this much time to dial first,

@@ -70,7 +70,7 @@ export function hasPath(kind: Kind): boolean {
   return !bodyOnly.has(resourceOf(kind))
 }
 
-type GroupVersion = { readonly group: string; readonly version: string; readonly kinds: readonly Kind[] }
+export type GroupVersion = { readonly group: string; readonly version: string; readonly kinds: readonly Kind[] }
 
 /** Every group and version that something is served in; the preferred version of a group comes first. */
 export function groupVersions(kinds: readonly Kind[]): readonly GroupVersion[] {

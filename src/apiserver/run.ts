@@ -147,7 +147,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
   function pathAnswer(path: string, request: HttpRequest): HttpResponse {
     if (path === '/') return json(200, rootPaths)
     const { accept } = request.headers
-    const found = discovery(path, accept) ?? openApi(path, accept)
+    const found = discovery(path, accept) ?? openApi(path, accept, config.version.gitVersion)
     if (found === undefined) throw new ApiError('NotFound', pathNotFound)
     const etag = found.kind === 'whole' ? found.headers['etag'] : undefined
     if (etag !== undefined && (request.headers['if-none-match'] ?? '').split(/, */).includes(etag)) {

@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ApiserverConfig } from '../../src/apiserver/run.ts'
 import { serveHttps } from '../../src/drivers/http/serve.ts'
+import { peerId } from '../../src/world/network.ts'
 import { certificates } from './certificates.ts'
+import { fakeKubelet } from './fake-kubelet.ts'
 import { testApiserver } from './setup.ts'
 
 export async function servedApiserver(more: Partial<ApiserverConfig> = {}, port = 0) {
@@ -47,7 +49,8 @@ export async function servedApiserver(more: Partial<ApiserverConfig> = {}, port 
 }
 
 if (import.meta.main) {
-  const { kubeconfig, server, lines } = await servedApiserver()
+  const kubelet = fakeKubelet()
+  const { kubeconfig, server, lines } = await servedApiserver({ peerOfNode: peerId, kubeletOf: () => kubelet.open() })
   process.stdout.write(`${server} ${kubeconfig}\n`)
   setInterval(() => {
     for (const line of lines.splice(0)) process.stderr.write(`${JSON.stringify(line)}\n`)

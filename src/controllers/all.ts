@@ -1,13 +1,33 @@
 // The list of all controllers. Adding one is one file beside these and one line here.
+import { apiServiceController } from './apiservice.ts'
 import type { Controller } from './controller.ts'
 import { deploymentController } from './deployment.ts'
 import { endpointsController } from './endpoints.ts'
 import { endpointSliceController } from './endpointslice.ts'
+import { eventExpiryController, tokenExpiryController } from './expiry.ts'
+import { garbageController } from './garbage.ts'
+import { membershipController } from './membership.ts'
+import { namespaceController } from './namespace.ts'
+import { nodeHealthController } from './nodehealth.ts'
+import { podCidrController } from './podcidr.ts'
+import { podGarbageController } from './podgarbage.ts'
 import { replicaSetController } from './replicaset.ts'
+import { rootCaController, serviceAccountController } from './serviceaccount.ts'
 
 export const controllers: readonly Controller[] = [
   deploymentController,
   replicaSetController,
   endpointSliceController,
   endpointsController,
+  apiServiceController,
+  nodeHealthController,
+  podCidrController,
+  membershipController,
+  namespaceController,
+  serviceAccountController,
+  rootCaController,
+  garbageController,
+  podGarbageController,
+  eventExpiryController,
+  tokenExpiryController,
 ]

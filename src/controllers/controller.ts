@@ -6,7 +6,15 @@ import type { Draft, Json } from '../api/schema.ts'
 import type { View } from '../client/cache.ts'
 import type { DeleteOptions, ObjectKey, PatchType } from '../client/client.ts'
 import type { MembershipChange } from '../kv/store.ts'
+import type { PeerId } from '../world/network.ts'
 import type { Inputs } from './inputs.ts'
+
+/** Looked up anew right before the write, because one view may lag behind another; unless it holds, the plan is made again. */
+export type Guard =
+  /** No such object: none of the name, or, with `uid`, one of another uid. */
+  | { readonly kind: 'absent'; readonly of: Kind; readonly key: ObjectKey; readonly uid?: string }
+  /** Nothing of these kinds is left in the namespace. */
+  | { readonly kind: 'empty'; readonly of: readonly Kind[]; readonly namespace: string }
 
 /** One write. Those of a plan are carried out in order; the first that fails ends it, and the key is planned again. */
 export type Change =
@@ -21,12 +29,14 @@ export type Change =
       readonly type: PatchType
       readonly body: Json
       readonly subresource?: string
+      readonly guards?: readonly Guard[]
     }
   | {
       readonly kind: 'delete'
       readonly of: Kind
       readonly key: ObjectKey
       readonly options: DeleteOptions
+      readonly guards?: readonly Guard[]
       readonly about?: KubeObject
     }
   | {
@@ -36,7 +46,8 @@ export type Change =
       readonly reason: string
       readonly message: string
     }
-  | { readonly kind: 'membership'; readonly change: MembershipChange }
+  /** `unlessAdmitted`: not when a Node stands for this peer, asked anew. */
+  | { readonly kind: 'membership'; readonly change: MembershipChange; readonly unlessAdmitted?: PeerId }
 
 export type Plan = {
   readonly changes: readonly Change[]
@@ -50,6 +61,7 @@ export type Failure = { readonly change: Change['kind']; readonly reason: string
 export type Context = {
   /** Wall clock. */
   readonly nowMs: number
+  readonly monotonicMs: number
   readonly inputs: Inputs
   /** Of the last attempt; undefined once a plan went through. */
   readonly failure: Failure | undefined
@@ -65,6 +77,8 @@ export interface Controller {
   readonly reads: Reads
   /** Looks again after each change of what gossip, the store's members or the other inputs say. */
   readonly listens: boolean
+  /** So long after a change a key is planned: what needs no haste is planned once for many changes. */
+  readonly delayMs: number
   /** How many keys are worked on at once. */
   readonly parallel: number
   /** Keys to plan once at the start, whatever the views hold. */
@@ -105,6 +119,7 @@ export function defineController<T extends KubeObject, const R extends Reads>(d:
     name: d.name,
     reads: { [itself]: d.of, ...d.reads },
     listens: d.listens ?? false,
+    delayMs: 0,
     parallel: d.parallel ?? 8,
     first: [],
     wakes(name, object, views) {
@@ -125,6 +140,7 @@ export type SweepDefinition<R extends Reads> = {
   readonly name: string
   readonly reads: R
   readonly listens?: boolean
+  readonly delayMs?: number
   readonly reconcile: (views: Views<R>, context: Context) => Plan
 }
 
@@ -134,6 +150,7 @@ export function defineSweep<const R extends Reads>(d: SweepDefinition<R>): Contr
     name: d.name,
     reads: d.reads,
     listens: d.listens ?? false,
+    delayMs: d.delayMs ?? 0,
     parallel: 1,
     first: ['*'],
     wakes: () => ['*'],
@@ -200,6 +217,28 @@ export function patch<T extends KubeObject>(
   }
 }
 
+/** The same write, carried out only while the guards hold. */
+export function guarded(change: Change, guards: readonly Guard[]): Change {
+  return change.kind === 'delete' || change.kind === 'patch' ? { ...change, guards } : change
+}
+
 export function tell(about: KubeObject, type: 'Normal' | 'Warning', reason: string, message: string): Change {
   return { kind: 'event', about, type, reason, message }
+}
+
+/** Writes single conditions of a status and leaves the others alone (they merge by type). */
+export function patchConditions<T extends KubeObject>(
+  of: Kind<T>,
+  object: T,
+  conditions: readonly { readonly [key: string]: Json }[],
+  more: { readonly [key: string]: Json } = {},
+): Change {
+  return {
+    kind: 'patch',
+    of,
+    key: keyFor(object),
+    type: 'strategic',
+    body: { metadata: { uid: object.metadata.uid }, status: { ...more, conditions } },
+    subresource: 'status',
+  }
 }

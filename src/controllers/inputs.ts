@@ -28,8 +28,12 @@ export type ControllerConfig = {
   readonly nodeCidrBits: number
   /** The address of the `kubernetes` service, the first of the service range. */
   readonly kubernetesServiceIp: string
-  /** A node is NotReady when gossip has called its peer dead for this long. */
+  /** A node is NotReady when gossip calls its peer dead and nothing was heard from it for this long. */
   readonly nodeGraceMs: number
+  /** The same for a peer that gossip has never heard of, counted from the start of the controllers. */
+  readonly nodeUnknownGraceMs: number
+  /** A peer that is back gets its node back after this long, if its kubelet has not said so before. */
+  readonly nodeReturnMs: number
   /** Eviction stops when this share of nodes is unhealthy, and at least `unhealthyCountMin` of them. */
   readonly unhealthyShareMax: number
   readonly unhealthyCountMin: number
@@ -39,7 +43,7 @@ export type ControllerConfig = {
   readonly replaceVoterMs: number
   /** A learner within this many entries of the leader's commit is promoted. */
   readonly caughtUpEntries: number
-  /** Secrets of this type and older than their `expiration` are removed. */
+  /** Events are removed when they were last told this long ago. */
   readonly eventTtlMs: number
 }
 
@@ -48,6 +52,8 @@ export const defaultControllerConfig: ControllerConfig = {
   nodeCidrBits: 24,
   kubernetesServiceIp: '10.43.0.1',
   nodeGraceMs: 5_000,
+  nodeUnknownGraceMs: 20_000,
+  nodeReturnMs: 5_000,
   unhealthyShareMax: 0.55,
   unhealthyCountMin: 3,
   terminatedPodsMax: 1_000,

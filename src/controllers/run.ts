@@ -2,6 +2,7 @@
 // plans a key again only when the view shows what its last plan wrote. It decides nothing but when to try again.
 import { ApiError } from '../api/error.ts'
 import { type Kind, type KubeObject, resourceOf } from '../api/kind.ts'
+import { node as nodeKind } from '../api/kinds/node.ts'
 import { pod } from '../api/kinds/pod.ts'
 import type { Indexes, View } from '../client/cache.ts'
 import type { Client } from '../client/client.ts'
@@ -13,7 +14,7 @@ import { backoffMs } from '../lib/backoff.ts'
 import { keyedQueue } from '../lib/queue.ts'
 import type { World } from '../world/world.ts'
 import { controllers as all } from './all.ts'
-import type { Change, Controller, Failure } from './controller.ts'
+import type { Change, Controller, Failure, Guard } from './controller.ts'
 import type { Inputs } from './inputs.ts'
 
 const retry = { firstMs: 50, mostMs: 60_000 }
@@ -84,15 +85,15 @@ async function runOne(running: Running, controller: Controller, signal: AbortSig
   })
   const views: Views = Object.fromEntries(reads.map(({ name, source }) => [name, source.view]))
 
-  function add(keys: readonly string[]): void {
-    for (const key of keys) queue.add(key, nowMs())
+  function add(keys: readonly string[], delayMs = 0): void {
+    for (const key of keys) queue.add(key, nowMs() + delayMs)
     if (keys.length > 0) alarm.abort()
   }
 
   function wake(name: string, object: KubeObject | undefined): void {
     if (object === undefined) return
     try {
-      add(controller.wakes(name, object, views))
+      add(controller.wakes(name, object, views), controller.delayMs)
     } catch (error) {
       log.error('could not tell which keys a change concerns', { kind: object.kind, error: String(error) })
     }
@@ -102,7 +103,12 @@ async function runOne(running: Running, controller: Controller, signal: AbortSig
     const waits: Wait[] = []
     try {
       const wallMs = world.clock.nowMs()
-      const plan = controller.plan(key, views, { nowMs: wallMs, inputs, failure: failures.get(key)?.failure })
+      const plan = controller.plan(key, views, {
+        nowMs: wallMs,
+        monotonicMs: nowMs(),
+        inputs,
+        failure: failures.get(key)?.failure,
+      })
       await carryOut(running, plan.changes, waits, signal)
       failures.delete(key)
       if (plan.againAtMs !== undefined) queue.add(key, nowMs() + Math.max(0, plan.againAtMs - wallMs))
@@ -263,13 +269,15 @@ async function carryOutOne(running: Running, change: Change, waits: Wait[], sign
       })
     case 'patch':
       return await unlessGone(async () => {
+        await hold(client, change.guards, signal)
         const { type, body, subresource } = change
         const how = { type, body, ...(subresource !== undefined && { subresource }) }
         shown(await client.patch(change.of, change.key, how, signal))
       })
     case 'delete': {
-      if (source !== undefined) waits.push(until => deleted(source, change, until))
+      await hold(client, change.guards, signal)
       await unlessGone(async () => await client.delete(change.of, change.key, change.options, signal))
+      if (source !== undefined) waits.push(until => deleted(source, change, until))
       if (change.about !== undefined) {
         const message = `Deleted ${change.of.singular}: ${change.key.name}`
         events.tell({ about: change.about, type: 'Normal', reason: 'SuccessfulDelete', message })
@@ -280,8 +288,34 @@ async function carryOutOne(running: Running, change: Change, waits: Wait[], sign
       events.tell(change)
       return
     case 'membership':
+      if (change.unlessAdmitted !== undefined) {
+        const { items } = await client.list(nodeKind, {}, signal)
+        if (items.some(one => inputs.peerOf(one) === change.unlessAdmitted)) {
+          throw new ApiError('Conflict', `a Node stands for ${change.unlessAdmitted}`)
+        }
+      }
       await inputs.store?.changeMembership(change.change, signal)
       return
+  }
+}
+
+/** Throws when what the plan took for granted is not so. A conflict: the view was behind, and the key is planned again. */
+async function hold(client: Client, guards: readonly Guard[] = [], signal: AbortSignal): Promise<void> {
+  for (const guard of guards) {
+    if (guard.kind === 'absent') {
+      const found = await client.get(guard.of, guard.key, signal).catch((error: unknown) => {
+        if (isReason(error, 'NotFound')) return undefined
+        throw error
+      })
+      if (found !== undefined && (guard.uid === undefined || found.metadata.uid === guard.uid)) {
+        throw new ApiError('Conflict', `${resourceOf(guard.of)} "${guard.key.name}" is still there`)
+      }
+      continue
+    }
+    for (const kind of guard.of) {
+      const { items } = await client.list(kind, { namespace: guard.namespace }, signal)
+      if (items.length > 0) throw new ApiError('Conflict', `there are ${kind.plural} left in ${guard.namespace}`)
+    }
   }
 }
 

@@ -44,8 +44,16 @@ export const nodeHealthController = defineController({
   name: 'nodehealth',
   of: nodeKind,
   listens: true,
-  reads: { pods: podKind },
-  wakes: { pods: one => (one.spec.nodeName ? [one.spec.nodeName] : []) },
+  reads: { pods: podKind, nodes: nodeKind },
+  wakes: {
+    pods: one => (one.spec.nodeName ? [one.spec.nodeName] : []),
+    // Whether a sick node's pods may go depends on how many others are sick.
+    nodes: (_, { nodes }) =>
+      nodes
+        .list()
+        .filter(isSick)
+        .map(({ metadata }) => metadata.name),
+  },
   reconcile(node, { itself, pods }, context): Plan {
     const life = lifeOf(node, context)
     const marked = mark(node, life, context.nowMs)
@@ -101,6 +109,11 @@ function readyOf({ status }: Node): NodeCondition | undefined {
   return findCondition(status.conditions, 'Ready')
 }
 
+function isSick(node: Node): boolean {
+  const ready = readyOf(node)
+  return ready !== undefined && ready.status !== 'True'
+}
+
 function readyReason(node: Node): string {
   return readyOf(node)?.status === 'True' ? 'NodeReady' : 'NodeNotReady'
 }
@@ -153,7 +166,7 @@ function mark(node: Node, life: Life, nowMs: number): Node | undefined {
  */
 export function isDisrupted(nodes: readonly Node[], { config }: Inputs): boolean {
   const known = nodes.filter(node => readyOf(node) !== undefined)
-  const unhealthy = known.filter(node => readyOf(node)?.status !== 'True').length
+  const unhealthy = known.filter(isSick).length
   if (unhealthy === 0) return false
   if (unhealthy === known.length) return true
   return unhealthy >= config.unhealthyCountMin && unhealthy / known.length >= config.unhealthyShareMax

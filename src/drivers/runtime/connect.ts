@@ -14,8 +14,8 @@ const helperTimeoutMs = 5_000
 
 export type DialTarget = {
   readonly port: number
-  /** Reachable from this process: the pod's own, or 127.0.0.1 for a pod in the host's network. */
-  readonly ip?: string
+  /** Reachable from this process, tried in order: the pod's own, or 127.0.0.1 for a pod in the host's network. */
+  readonly ips: readonly string[]
   /** A file of the pod's network namespace. */
   readonly netns?: string
   /** The program that connects from inside: shim.c's `dial`. Without it, nsenter and socat. */
@@ -25,9 +25,9 @@ export type DialTarget = {
 /** Rejects with RuntimeError Unavailable when nothing listens. */
 export async function dialPod(world: RuntimeWorld, target: DialTarget, signal: AbortSignal): Promise<PodConnection> {
   const failures: string[] = []
-  if (target.ip !== undefined)
+  for (const ip of target.ips)
     try {
-      return overSocket(await openSocket(world, target.ip, target.port, signal))
+      return overSocket(await openSocket(world, ip, target.port, signal))
     } catch (error) {
       failures.push((error as Error).message)
     }

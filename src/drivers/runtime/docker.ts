@@ -499,13 +499,13 @@ function dockerRuntime(
         if (identity?.type !== 'sandbox' || item.State !== 'running') continue
         const found = await inspect(item.Id, signal)
         if (found === undefined) continue
-        if (found.HostConfig.NetworkMode === 'host') return await dialPod(world, { ip: '127.0.0.1', port }, signal)
+        if (found.HostConfig.NetworkMode === 'host') return await dialPod(world, { ips: ['127.0.0.1'], port }, signal)
         const ip = (await observedSandbox(found, identity)).ip
         return await dialPod(
           world,
           {
             port,
-            ...(ip === undefined ? {} : { ip }),
+            ips: ip === undefined ? [] : [ip],
             ...(traits.podNetwork ? { netns: `/proc/${found.State.Pid}/ns/net` } : {}),
             ...(helper === undefined ? {} : { helper }),
           },

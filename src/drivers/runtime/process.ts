@@ -107,7 +107,8 @@ function processBackend(shim: ShimCommand, native: boolean): Backend<Sandbox, Co
       const [first = '', ...rest] = command
       return { program: [await findProgram(first, env['PATH'] ?? ''), ...rest], cwd, env }
     },
-    dialTarget: (_, port) => ({ ip: '127.0.0.1', port }),
+    // A pod may have been given an address of the loopback range, which its programs may listen on.
+    dialTarget: ({ spec }, port) => ({ ips: spec.ip === undefined ? ['127.0.0.1'] : [spec.ip, '127.0.0.1'], port }),
     async usage(_, started) {
       return await usageOfTree(started.pid)
     },

@@ -228,6 +228,8 @@ export type ExecCommand = {
   readonly env: Readonly<Record<string, string>>
   /** Ends the process that runs inside; the one that we started ends with it. */
   readonly kill?: () => Promise<void>
+  /** The exit code as Kubernetes has it, from the one of what we started. */
+  readonly code?: (code: number) => Promise<number>
 }
 
 /** Runs a program beside the container with the client's stdio. Rejects with the signal's reason when it aborts. */
@@ -253,7 +255,7 @@ export async function execBeside(
     ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
   })
   const ended = Promise.withResolvers<number>()
-  let missing: Error | undefined
+  let missing: NodeJS.ErrnoException | undefined
   child.once('error', error => {
     missing = error
     ended.resolve(127)
@@ -277,14 +279,18 @@ export async function execBeside(
     drain(stdout, bytes => stdio.stdout(bytes)),
     drain(stderr, bytes => stdio.stderr(bytes)),
   ])
-  const code = await ended.promise
+  const ownCode = await ended.promise
   await Promise.race([drained, new Promise(resolve => setTimeout(resolve, 1_000).unref())])
   stdout?.destroy()
   stderr?.destroy()
   stdin?.destroy()
   sizes?.destroy()
+  const code = (await command.code?.(ownCode)) ?? ownCode
   if (signal.aborted) throw signal.reason
-  if (missing !== undefined) await stdio.stderr(Buffer.from(`${missing.message}\n`))
+  if (missing !== undefined) {
+    const why = missing.code === 'ENOENT' ? 'no such file or directory' : missing.message
+    await stdio.stderr(Buffer.from(`cannot run ${options.command[0]}: ${why}\n`))
+  }
   return code
 }
 

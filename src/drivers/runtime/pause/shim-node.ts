@@ -7,12 +7,13 @@ export function nodeShim(): ShimCommand {
   return [process.execPath, '-e', `(${shimMain.toString()})(process.argv.slice(1))`, '--']
 }
 
-async function shimMain(words: string[]): Promise<void> {
-  const fs = await import('node:fs')
-  const net = await import('node:net')
-  const path = await import('node:path')
-  const { spawn } = await import('node:child_process')
-  const { constants } = await import('node:os')
+function shimMain(words: string[]): void {
+  // No imports: a bundler would rewrite them into names that only its own file has.
+  const fs = process.getBuiltinModule('node:fs')
+  const net = process.getBuiltinModule('node:net')
+  const path = process.getBuiltinModule('node:path')
+  const { spawn } = process.getBuiltinModule('node:child_process')
+  const { constants } = process.getBuiltinModule('node:os')
   let keepStdin = false
   let stdinOnce = false
   let cwd: string | undefined
@@ -35,11 +36,18 @@ async function shimMain(words: string[]): Promise<void> {
     fs.writeFileSync(`${name}.new`, `${JSON.stringify(value)}\n`)
     fs.renameSync(`${name}.new`, name)
   }
-  // The one that could make the folder `claimed` starts the container.
+  // One shim per container: a second leaves it alone, unless the first was killed before it could start anything.
+  const claim = () => fs.writeFileSync('claimed', String(process.pid), { flag: 'wx' })
   try {
-    fs.mkdirSync('claimed')
+    claim()
   } catch {
-    process.exit(0)
+    try {
+      process.kill(Number(fs.readFileSync('claimed', 'utf8')), 0)
+      process.exit(0)
+    } catch {
+      fs.rmSync('claimed', { force: true })
+      claim()
+    }
   }
 
   let log = fs.openSync('log', 'a', 0o640)

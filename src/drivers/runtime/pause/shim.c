@@ -5,6 +5,7 @@
      main process or, with -r, a launcher such as `runc run --detach` that leaves the process's number in DIR/pid.
        -t a terminal  -i stdin stays open for attaching  -1 stdin ends with the first client that leaves
        -n no new privileges  -w the working folder  -m when the log is rotated  -o where the kernel counts kills for memory
+       -k the cgroup.procs file of the container, whose members end with it
      Files: started.json (or an error in it) and, at the end, exit.json, both renamed into place; log and log.1, lines of
      `<RFC 3339 stamp> <stdout|stderr> <F|P> <text>` as Kubernetes' CRI has them (P: the line goes on in the next record; at
      the very end: it has no newline); attach.sock, which speaks Docker's frames (1 byte kind, 3 zeros, 4 bytes of length,
@@ -345,9 +346,29 @@ static void kill_rest(int pid) {
   }
 }
 
+/* In a shared PID namespace the kernel does not end the others with the main process: the members of its cgroup go. */
+static void kill_group(const char *path) {
+  for (int round = 0; round < 200; round++) {
+    int fd = sys_open(path, O_RDONLY_ | O_CLOEXEC_, 0);
+    if (fd < 0) return;
+    isize n = sys_read(fd, chunk, sizeof chunk - 1);
+    sys_close(fd);
+    if (n <= 0) return;
+    chunk[n] = 0;
+    for (char *at = chunk; *at;) {
+      int member = (int)number(at);
+      if (member > 1) CALL(NR_kill, member, SIGKILL_, 0, 0, 0, 0);
+      while (*at && *at != '\n') at++;
+      if (*at) at++;
+    }
+    while (CALL(NR_wait4, -1, 0, 1, 0, 0, 0) > 0) {}
+    sys_poll(0, 0, 5);
+  }
+}
+
 __attribute__((noreturn)) static void run(int count, char **words) {
   int with_terminal = 0, with_stdin = 0, launcher = 0, no_privileges = 0, at = 2;
-  const char *folder = 0, *oom_file = 0;
+  const char *folder = 0, *oom_file = 0, *group_file = 0;
   for (; at < count && words[at][0] == '-'; at++) {
     char flag = words[at][1];
     if (flag == 't') with_terminal = 1;
@@ -358,6 +379,7 @@ __attribute__((noreturn)) static void run(int count, char **words) {
     else if (flag == 'w' && at + 1 < count) folder = words[++at];
     else if (flag == 'm' && at + 1 < count) log_max = number(words[++at]);
     else if (flag == 'o' && at + 1 < count) oom_file = words[++at];
+    else if (flag == 'k' && at + 1 < count) group_file = words[++at];
     else die("unknown flag", 0);
   }
   if (at + 2 >= count || !same(words[at + 1], "--")) die("shim run [flags] DIR -- PROGRAM ...", 0);
@@ -468,6 +490,7 @@ __attribute__((noreturn)) static void run(int count, char **words) {
     }
   }
   if (!launcher) kill_rest(pid);
+  else if (group_file) kill_group(group_file);
   /* What it said last is still in the pipes; whoever keeps them open longer than this is not waited for. */
   for (int quiet = 0; quiet < 10 && (streams[0].fd >= 0 || streams[1].fd >= 0);) {
     int more = pump(&streams[0]);

@@ -2,7 +2,7 @@
 
 import { assert } from '../lib/assert.ts'
 import { createLog, lastIndex, lastTerm, type RaftLog, takeUnsaved } from './log.ts'
-import { createHistory, inEffect, type MembershipHistory, membershipAt } from './membership.ts'
+import { createHistory, inEffect, inEffectSince, type MembershipHistory, membershipAt } from './membership.ts'
 import type { Progress } from './progress.ts'
 import { agreed } from './quorum.ts'
 import type {
@@ -161,9 +161,14 @@ export function membership(raft: Raft): Membership {
   return inEffect(raft.history)
 }
 
-/** The newest membership that nothing can undo. */
+/**
+ * The newest membership that nothing can undo. The one before the newest is committed even where we do not know it (as
+ * after a start), because a leader makes a change only when the one before is committed.
+ */
 export function committedMembership(raft: Raft): Membership {
-  return membershipAt(raft.history, raft.commit)
+  const { history, commit } = raft
+  const newest = inEffectSince(history)
+  return membershipAt(history, newest <= commit ? newest : newest - 1)
 }
 
 export function isVoter(raft: Raft): boolean {

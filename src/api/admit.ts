@@ -66,7 +66,7 @@ function admitUpdate<T extends KubeObject>(kind: Kind<T>, request: AdmitRequest<
   const { incoming, subresource } = request
   const given = addressed(kind, incoming.metadata, request)
   const errors = metaErrors(given, old.metadata)
-  const metadata = keptMeta(given, old.metadata)
+  const metadata = keptMeta(given, old.metadata, request.fieldManager !== undefined)
   const merged = kind.prepare(limited(kind, { ...incoming, metadata }, old, subresource), old, subresource)
   const object = counted(kind, applyDefaults(kind, merged), old)
   const rest =
@@ -149,9 +149,10 @@ function sameInstant(a: string, b: string): boolean {
 }
 
 /** What the server alone writes is taken from the old object, whatever the request says of it. */
-function keptMeta(given: ObjectMeta, old: ObjectMeta): ObjectMeta {
+function keptMeta(given: ObjectMeta, old: ObjectMeta, isTracked: boolean): ObjectMeta {
   const { deletionTimestamp, deletionGracePeriodSeconds, generation, selfLink, ...rest } = given
-  const keepsManaged = given.managedFields === undefined || given.managedFields.length === 0
+  // A client that sends none leaves them be; an apply that leaves none has said so.
+  const keepsManaged = given.managedFields === undefined || (isTracked && given.managedFields.length === 0)
   return {
     ...rest,
     uid: old.uid,

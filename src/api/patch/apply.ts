@@ -1,28 +1,224 @@
-// Server-side apply.
-import { ApiError } from '../error.ts'
-import type { Kind, KubeObject } from '../kind.ts'
+// Server-side apply: an applied configuration says all that its manager wants; who owns which field is kept in
+// metadata.managedFields. Changing a field that another manager owns is a conflict unless forced; fields that the manager
+// applied before and no longer does go, unless somebody else owns them. Other writes are tracked by trackUpdate.
+// Upstream: structured-merge-diff merge/update.go. https://kubernetes.io/docs/reference/using-api/server-side-apply/
+import { rfc3339 } from '../../lib/duration.ts'
+import { equalJson } from '../equal.ts'
+import { ApiError, type StatusCause } from '../error.ts'
+import { apiVersionOf, type Kind, type KubeObject } from '../kind.ts'
+import type { Json } from '../schema.ts'
+import {
+  difference,
+  emptySet,
+  equalSets,
+  type FieldPath,
+  type FieldSet,
+  intersection,
+  isEmptySet,
+  membersOf,
+  pathText,
+  union,
+  withoutTree,
+} from './fieldset.ts'
+import {
+  capManagers,
+  type Manager,
+  type Managers,
+  managerKey,
+  managerText,
+  readManagers,
+  writeManagers,
+} from './managers.ts'
+import { type Comparison, compare, fieldSetOf, merge, removeItems, withNamedFields } from './typed.ts'
 
 export type ApplyOptions = {
   readonly manager: string
+  /** Take the fields that others own. */
   readonly force: boolean
   readonly nowMs: number
   readonly subresource?: string
 }
 
+const beforeFirstApply = 'before-first-apply'
+
+/**
+ * What the object is to be, with its managedFields; it still has to go through admit. Throws ApiError Conflict with one cause
+ * per field that another manager owns.
+ */
 export function applyPatch<T extends KubeObject>(
-  _kind: Kind<T>,
-  _live: T | undefined,
-  _applied: T,
-  _options: ApplyOptions,
+  kind: Kind<T>,
+  live: T | undefined,
+  applied: T,
+  options: ApplyOptions,
 ): T {
-  throw new ApiError('UnsupportedMediaType', 'server-side apply is not served yet')
+  const { shape } = kind.schema
+  const config = configOf(kind, applied, options.subresource)
+  const before = live && bare(live)
+  const known = live ? withFirst(kind, live, readManagers(live), options) : readManagers(undefined)
+  const own = managerOf(kind, options, 'Apply')
+  const key = managerKey(own)
+  const set = owned(kind, fieldSetOf(shape, config as unknown as Json), options.subresource)
+  const last = known.get(key)
+  const managers = new Map(known).set(key, { ...own, set })
+  const merged = merge(shape, before as Json | undefined, config as unknown as Json)
+  const pruned = last ? prune(kind, merged, managers, last.set) : merged
+  const changes = compare(shape, before as Json | undefined, pruned)
+  const settled = settle(managers, key, changes, options.force)
+  const same = last && equalSets(last.set, set) && equalJson(before, pruned)
+  const time = same ? last.time : rfc3339(options.nowMs)
+  settled.set(key, { ...own, time, set })
+  return withManagers(pruned as unknown as T, live ?? applied, settled)
 }
 
+/** `next` with managedFields that say what its manager has changed, compared to `old`. */
 export function trackUpdate<T extends KubeObject>(
-  _kind: Kind<T>,
-  _old: T | undefined,
+  kind: Kind<T>,
+  old: T | undefined,
   next: T,
-  _options: Omit<ApplyOptions, 'force'>,
+  options: Omit<ApplyOptions, 'force'>,
 ): T {
-  return next
+  const given = next.metadata.managedFields
+  // One empty entry is how a client asks to forget.
+  if (given?.length === 1 && Object.keys(given[0] ?? {}).length === 0) return withManagers(bare(next), next, new Map())
+  const known = readManagers(next)
+  // An object that was never tracked stays so until somebody applies it.
+  if (old && known.size === 0) return next
+  return withManagers(bare(next), next, capManagers(updated(kind, old && bare(old), bare(next), known, options)))
+}
+
+function updated<T extends KubeObject>(
+  kind: Kind<T>,
+  before: T | undefined,
+  after: T,
+  known: Managers,
+  options: Omit<ApplyOptions, 'force'>,
+): Managers {
+  const own = managerOf(kind, options, 'Update')
+  const key = managerKey(own)
+  const changes = compare(kind.schema.shape, before as Json | undefined, after as unknown as Json)
+  const taken = owned(kind, union(changes.modified, changes.added), options.subresource)
+  const settled = settle(known, key, changes, true)
+  const had = settled.get(key)
+  if (isEmptySet(taken) && had === undefined) return settled
+  const set = union(difference(had?.set ?? emptySet, changes.removed), taken)
+  const time = isEmptySet(taken) ? had?.time : rfc3339(options.nowMs)
+  settled.set(key, { ...own, time, set })
+  return settled
+}
+
+function managerOf(kind: Kind, options: Omit<ApplyOptions, 'force'>, operation: Manager['operation']): Manager {
+  return {
+    name: options.manager,
+    operation,
+    apiVersion: apiVersionOf(kind),
+    subresource: options.subresource ?? '',
+    time: undefined,
+    set: emptySet,
+  }
+}
+
+/** Before the first apply all that is there belongs to whoever made it. */
+function withFirst<T extends KubeObject>(kind: Kind<T>, live: T, managers: Managers, options: ApplyOptions): Managers {
+  if (managers.size > 0) return managers
+  return updated(kind, undefined, bare(live), managers, { manager: beforeFirstApply, nowMs: options.nowMs })
+}
+
+/** What this door lets a manager apply: /status the status, the plain one all but it. */
+function configOf<T extends KubeObject>(kind: Kind<T>, applied: T, subresource: string | undefined): T {
+  const config = bare(applied)
+  if (!kind.subresources.includes('status')) return config
+  const { status, ...rest } = config as T & { readonly status?: unknown }
+  if (subresource !== 'status') return rest as unknown as T
+  const { apiVersion, kind: name, metadata } = config
+  return { apiVersion, kind: name, metadata, ...(status !== undefined && { status }) } as unknown as T
+}
+
+function bare<T extends KubeObject>(object: T): T {
+  if (object.metadata.managedFields === undefined) return object
+  const { managedFields: _, ...metadata } = object.metadata
+  return { ...object, metadata }
+}
+
+const ownedByNobody: readonly FieldPath[] = [
+  ['f:apiVersion'],
+  ['f:kind'],
+  ...[
+    'name',
+    'namespace',
+    'creationTimestamp',
+    'selfLink',
+    'uid',
+    'generation',
+    'managedFields',
+    'resourceVersion',
+  ].map(field => ['f:metadata', `f:${field}`]),
+]
+
+/** What the server writes, and what names the object, has no owner. */
+function owned(kind: Kind, set: FieldSet, subresource: string | undefined): FieldSet {
+  const stripped = ownedByNobody.reduce(withoutTree, set)
+  const meta = stripped.children.get('f:metadata')
+  const children = new Map(stripped.children)
+  if (meta?.member) {
+    if (meta.children.size === 0) children.delete('f:metadata')
+    else children.set('f:metadata', { member: false, children: meta.children })
+  }
+  if (kind.subresources.includes('status')) {
+    const mine = (element: string) => element === 'f:metadata' || (element === 'f:status') === (subresource === 'status')
+    for (const element of [...children.keys()]) if (!mine(element)) children.delete(element)
+  }
+  return { member: false, children }
+}
+
+/** Takes what the manager applied before, applies no more, and nobody else owns. */
+function prune(kind: Kind, merged: Json, managers: Managers, last: FieldSet): Json {
+  const { shape } = kind.schema
+  const all = [...managers.values()].reduce((sum, { set }) => union(sum, set), emptySet)
+  const there = withNamedFields(shape, fieldSetOf(shape, merged))
+  const gone = difference(intersection(withNamedFields(shape, last), there), withNamedFields(shape, all))
+  return removeItems(shape, merged, gone) ?? {}
+}
+
+/** Takes from all others what this change gives to `key` and what it removes; a conflict when it may not. */
+function settle(managers: Managers, key: string, changes: Comparison, force: boolean): Map<string, Manager> {
+  const touched = union(changes.modified, changes.added)
+  const conflicts: { readonly manager: Manager; readonly path: FieldPath }[] = []
+  const settled = new Map<string, Manager>()
+  for (const [other, manager] of managers) {
+    if (other === key) {
+      settled.set(other, manager)
+      continue
+    }
+    const lost = intersection(manager.set, touched)
+    for (const path of membersOf(lost)) conflicts.push({ manager, path })
+    const set = difference(difference(manager.set, lost), changes.removed)
+    if (!isEmptySet(set)) settled.set(other, { ...manager, set })
+  }
+  if (!force && conflicts.length > 0) throw conflictError(conflicts)
+  return settled
+}
+
+function conflictError(conflicts: readonly { readonly manager: Manager; readonly path: FieldPath }[]): ApiError {
+  const causes = conflicts.map(
+    ({ manager, path }): StatusCause => ({
+      reason: 'FieldManagerConflict',
+      message: `conflict with ${managerText(manager)}`,
+      field: pathText(path),
+    }),
+  )
+  const [first] = causes
+  if (causes.length === 1 && first) {
+    return new ApiError('Conflict', `Apply failed with 1 conflict: ${first.message}: ${first.field}`, { causes })
+  }
+  const byManager = Map.groupBy(conflicts, ({ manager }) => managerText(manager))
+  const lines = [...byManager]
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .flatMap(([manager, list]) => [`conflicts with ${manager}:`, ...list.map(({ path }) => `- ${pathText(path)}`)])
+  return new ApiError('Conflict', `Apply failed with ${causes.length} conflicts: ${lines.join('\n')}`, { causes })
+}
+
+/** An empty list is written as such: it says that nobody owns anything, where no list would leave things as they were. */
+function withManagers<T extends KubeObject>(object: T, source: T, managers: Managers): T {
+  const metadata = { ...(object.metadata ?? source.metadata), managedFields: writeManagers(managers) }
+  return { ...object, apiVersion: source.apiVersion, kind: source.kind, metadata }
 }

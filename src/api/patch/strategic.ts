@@ -1,7 +1,197 @@
-// Strategic merge patch.
+// Strategic merge patch: a merge patch that knows which lists are sets of named things. Lists with a merge key (from the
+// schema) merge by it, other lists replace; directives say the rest: $patch, $retainKeys, $setElementOrder/x,
+// $deleteFromPrimitiveList/x. Upstream: apimachinery/pkg/util/strategicpatch/patch.go mergeMap, whose order of results is
+// kept, since people see it. The original is not changed.
+// https://kubernetes.io/docs/tasks/manage-kubernetes-objects/update-api-object-kubectl-patch/
 import { ApiError } from '../error.ts'
-import type { Json, JsonObject, Schema } from '../schema.ts'
+import { isList, isObject } from '../parse.ts'
+import type { Json, JsonObject, Schema, Shape } from '../schema.ts'
 
-export function strategicPatch(_schema: Schema, _target: JsonObject, _patch: Json): JsonObject {
-  throw new ApiError('UnsupportedMediaType', 'strategic merge patches are not served yet')
+const directive = '$patch'
+const retainKeys = '$retainKeys'
+const orderPrefix = '$setElementOrder/'
+const deletionPrefix = '$deleteFromPrimitiveList/'
+
+/** BadRequest when the patch is malformed. */
+export function strategicPatch(schema: Schema, target: JsonObject, patch: Json): JsonObject {
+  if (!isObject(patch)) throw bad('the patch is not an object')
+  return mergeObject(schema.shape, target, patch)
+}
+
+function bad(why: string): ApiError {
+  return new ApiError('BadRequest', `invalid strategic merge patch: ${why}`)
+}
+
+/** The shape below `key`; undefined inside free JSON and for what the schema does not know. */
+function shapeAt(shape: Shape | undefined, key: string): Shape | undefined {
+  if (shape?.kind === 'object') return Object.hasOwn(shape.fields, key) ? shape.fields[key]?.schema.shape : undefined
+  return shape?.kind === 'map' ? shape.value.shape : undefined
+}
+
+function itemShapeOf(shape: Shape | undefined): Shape | undefined {
+  return shape?.kind === 'list' ? shape.item.shape : undefined
+}
+
+/** Undefined: the list is replaced. The empty text: a set of scalars. Else: the key that tells items apart. */
+function mergeKeyOf(shape: Shape | undefined): string | undefined {
+  return shape?.kind === 'list' ? shape.mergeKey : undefined
+}
+
+function mergeObject(shape: Shape | undefined, original: JsonObject, patch: JsonObject): JsonObject {
+  const how = patch[directive]
+  if (how !== undefined) {
+    if (how === 'replace') return withoutDirectives(omit(patch, directive)) as JsonObject
+    if (how === 'delete') return {}
+    if (how !== 'merge') throw bad(`unknown patch type found: ${JSON.stringify(how)}`)
+  }
+  const merged = new Map(Object.entries(original))
+  retain(merged, patch)
+  const ordered = new Set<string>()
+  for (const [name, order] of Object.entries(patch)) {
+    if (!name.startsWith(orderPrefix)) continue
+    const key = name.slice(orderPrefix.length)
+    if (!isList(order)) throw bad(`${name} is not a list`)
+    ordered.add(key)
+    if (patch[key] === null) merged.delete(key)
+    else mergeOrdered(shapeAt(shape, key), merged, key, patch[key], order)
+  }
+  for (const [name, value] of Object.entries(patch)) {
+    if (name === directive || name === retainKeys || name.startsWith(orderPrefix) || ordered.has(name)) continue
+    if (name.startsWith(deletionPrefix)) {
+      const key = name.slice(deletionPrefix.length)
+      if (!isList(value)) throw bad(`${name} is not a list`)
+      const list = merged.get(key)
+      if (isList(list))
+        merged.set(
+          key,
+          list.filter(item => !value.includes(item)),
+        )
+    } else if (value === null) merged.delete(name)
+    else mergeValue(shapeAt(shape, name), merged, name, value)
+  }
+  return Object.fromEntries(merged)
+}
+
+function omit(object: JsonObject, key: string): JsonObject {
+  return Object.fromEntries(Object.entries(object).filter(([name]) => name !== key))
+}
+
+/** Of a union only the members named survive: what a Deployment's strategy needs when its type changes. */
+function retain(merged: Map<string, Json>, patch: JsonObject): void {
+  const kept = patch[retainKeys]
+  if (kept === undefined) return
+  if (!isList(kept)) throw bad(`${retainKeys} is not a list`)
+  for (const [key, value] of Object.entries(patch)) {
+    if (value === null || key.startsWith('$') || kept.includes(key)) continue
+    throw bad(`${JSON.stringify(key)} is in the patch, but not in its ${retainKeys} list`)
+  }
+  for (const key of [...merged.keys()]) if (!kept.includes(key)) merged.delete(key)
+}
+
+function mergeValue(shape: Shape | undefined, merged: Map<string, Json>, key: string, value: Json): void {
+  const before = merged.get(key)
+  if (isObject(value) && isObject(before)) merged.set(key, mergeObject(shape, before, value))
+  else if (isList(value) && isList(before)) merged.set(key, mergeList(shape, before, value))
+  else merged.set(key, withoutDirectives(value))
+}
+
+/** Merges what there is of the list, then puts it in the order that the patch asks for. */
+function mergeOrdered(
+  shape: Shape | undefined,
+  merged: Map<string, Json>,
+  key: string,
+  value: Json | undefined,
+  order: readonly Json[],
+): void {
+  const before = merged.get(key)
+  const mergeKey = mergeKeyOf(shape) ?? ''
+  const listBefore = isList(before) ? before : undefined
+  let list = listBefore
+  if (isList(value)) {
+    for (const item of value) {
+      const deleted = isObject(item) && item[directive] !== undefined
+      if (!deleted && !order.some(one => identity(one, mergeKey) === identity(item, mergeKey))) {
+        throw bad(`the list ${key} has an item that is not in ${orderPrefix}${key}: ${JSON.stringify(item)}`)
+      }
+    }
+    list = listBefore ? mergeList(shape, listBefore, value) : (withoutDirectives(value) as readonly Json[])
+  }
+  if (list) merged.set(key, arranged(list, order, listBefore ?? [], mergeKey))
+}
+
+function mergeList(shape: Shape | undefined, original: readonly Json[], patch: readonly Json[]): readonly Json[] {
+  const mergeKey = mergeKeyOf(shape)
+  const replaces = patch.some(item => isObject(item) && item[directive] === 'replace')
+  if (mergeKey === undefined || replaces) return withoutDirectives(patch) as readonly Json[]
+  if (mergeKey === '') return arranged([...new Set([...original, ...patch])], patch, original, '')
+  const merged = [...original]
+  for (const item of patch) {
+    if (!isObject(item)) throw bad(`an item of a list that merges by ${mergeKey} is not an object`)
+    const id = item[mergeKey]
+    if (id === undefined || id === null) {
+      throw bad(`map: ${JSON.stringify(item)} does not contain declared merge key: ${mergeKey}`)
+    }
+    const at = merged.findIndex(one => identity(one, mergeKey) === identity(item, mergeKey))
+    if (item[directive] === 'delete') {
+      if (at >= 0) merged.splice(at, 1)
+      continue
+    }
+    const before = merged[at]
+    if (isObject(before)) merged[at] = mergeObject(itemShapeOf(shape), before, item)
+    else merged.push(withoutDirectives(item))
+  }
+  return arranged(merged, patch, original, mergeKey)
+}
+
+/** What tells one item from another, as text. */
+function identity(item: Json, mergeKey: string): string {
+  const id = mergeKey !== '' && isObject(item) ? (item[mergeKey] ?? null) : item
+  return typeof id === 'string' ? id : JSON.stringify(id)
+}
+
+/**
+ * The items that `order` names in its order, and the others in the order of `original` as far as both can be had: an item
+ * of the original stays before what it stood before. (upstream: normalizeElementOrder, mergeSortedSlice)
+ */
+function arranged(
+  items: readonly Json[],
+  order: readonly Json[],
+  original: readonly Json[],
+  mergeKey: string,
+): readonly Json[] {
+  const rankIn = (list: readonly Json[]) => {
+    const ranks = new Map(list.map((item, i): [string, number] => [identity(item, mergeKey), i]))
+    return (item: Json) => ranks.get(identity(item, mergeKey)) ?? -1
+  }
+  const [inOrder, inOriginal] = [rankIn(order), rankIn(original)]
+  const named = items.filter(item => inOrder(item) >= 0).toSorted((a, b) => inOrder(a) - inOrder(b))
+  const others = items.filter(item => inOrder(item) < 0).toSorted((a, b) => inOriginal(a) - inOriginal(b))
+  const result: Json[] = []
+  let next = 0
+  for (const item of named) {
+    const rank = inOriginal(item)
+    for (let other = others[next]; other !== undefined; other = others[next]) {
+      if (rank < 0 || inOriginal(other) < 0 || inOriginal(other) > rank) break
+      result.push(other)
+      next++
+    }
+    result.push(item)
+  }
+  return [...result, ...others.slice(next)]
+}
+
+/** A value that stands alone has nothing to direct. Nulls in it delete nothing, and go. */
+function withoutDirectives(value: Json): Json {
+  if (isList(value)) {
+    return value.filter(item => !(isObject(item) && item[directive] !== undefined)).map(withoutDirectives)
+  }
+  if (!isObject(value)) return value
+  const entries = Object.entries(value)
+    .filter(([key, item]) => item !== null && !isDirective(key))
+    .map(([key, item]): [string, Json] => [key, withoutDirectives(item)])
+  return Object.fromEntries(entries)
+}
+
+function isDirective(key: string): boolean {
+  return key === directive || key === retainKeys || key.startsWith(orderPrefix) || key.startsWith(deletionPrefix)
 }

@@ -1,0 +1,230 @@
+// Objects seen through their schema, as server-side apply needs them: which fields an object sets, how two differ, the two
+// merged, and one without some fields. A list is one value (atomic), a set, or a map by its keys; the schema says which.
+// Upstream: sigs.k8s.io/structured-merge-diff v4, typed/{tofieldset,compare,merge,remove}.go
+import { equalJson } from '../equal.ts'
+import { isList, isObject } from '../parse.ts'
+import type { Field, Json, JsonObject, Shape } from '../schema.ts'
+import { type FieldPath, type FieldSet, FieldSetBuilder } from './fieldset.ts'
+
+/** Whether the value below is owned and changed as a whole. */
+function isLeaf(shape: Shape | undefined): boolean {
+  switch (shape?.kind) {
+    case 'object':
+    case 'map':
+      return shape.atomic
+    case 'list':
+      return shape.listType === 'atomic'
+    default:
+      return true
+  }
+}
+
+function fieldOf(shape: Shape, key: string): Field | undefined {
+  return shape.kind === 'object' && Object.hasOwn(shape.fields, key) ? shape.fields[key] : undefined
+}
+
+function shapeBelow(shape: Shape, key: string): Shape | undefined {
+  return shape.kind === 'map' ? shape.value.shape : fieldOf(shape, key)?.schema.shape
+}
+
+/** The path element of a list's item; a key that is absent has its default. */
+function elementOf(shape: Shape & { kind: 'list' }, item: Json): string {
+  if (shape.listType === 'set' || !isObject(item)) return `v:${JSON.stringify(item)}`
+  const keys = shape.mapKeys.toSorted().map((key): [string, Json] => {
+    const standard = fieldOf(shape.item.shape, key)?.default
+    return [key, item[key] ?? standard ?? null]
+  })
+  return `k:${JSON.stringify(Object.fromEntries(keys))}`
+}
+
+/** The fields that `value` sets. */
+export function fieldSetOf(shape: Shape, value: Json): FieldSet {
+  const builder = new FieldSetBuilder()
+  collect(shape, value, [], builder)
+  return builder.finish()
+}
+
+function collect(shape: Shape | undefined, value: Json, path: FieldPath, out: FieldSetBuilder): void {
+  if (shape === undefined || isLeaf(shape)) {
+    out.insert(path)
+  } else if (shape.kind === 'list') {
+    for (const item of isList(value) ? value : []) {
+      const below = [...path, elementOf(shape, item)]
+      if (shape.listType === 'map') collect(shape.item.shape, item, below, out)
+      out.insert(below)
+    }
+  } else {
+    for (const [key, item] of Object.entries(isObject(value) ? value : {})) {
+      const below = [...path, `f:${key}`]
+      collect(shapeBelow(shape, key), item, below, out)
+      if (isEmptyObject(item) || fieldOf(shape, key) === undefined) out.insert(below)
+    }
+  }
+}
+
+function isEmptyObject(value: Json): boolean {
+  return isObject(value) && Object.keys(value).length === 0
+}
+
+export type Comparison = { readonly added: FieldSet; readonly removed: FieldSet; readonly modified: FieldSet }
+
+type Builders = {
+  readonly added: FieldSetBuilder
+  readonly removed: FieldSetBuilder
+  readonly modified: FieldSetBuilder
+}
+
+export function compare(shape: Shape, before: Json | undefined, after: Json | undefined): Comparison {
+  const out: Builders = {
+    added: new FieldSetBuilder(),
+    removed: new FieldSetBuilder(),
+    modified: new FieldSetBuilder(),
+  }
+  walk(shape, before, after, [], true, out)
+  return { added: out.added.finish(), removed: out.removed.finish(), modified: out.modified.finish() }
+}
+
+/** `always`: Go has the struct even when it is empty, so nobody adds it. */
+function walk(
+  shape: Shape | undefined,
+  before: Json | undefined,
+  after: Json | undefined,
+  path: FieldPath,
+  always: boolean,
+  out: Builders,
+): void {
+  if (before === undefined && after === undefined) return
+  if (shape === undefined || isLeaf(shape) || (isBare(before) && isBare(after))) {
+    if (before === undefined) out.added.insert(path)
+    else if (after === undefined) out.removed.insert(path)
+    else if (!equalJson(before, after)) out.modified.insert(path)
+    return
+  }
+  if (shape.kind === 'list') {
+    const [left, right] = [indexed(shape, before), indexed(shape, after)]
+    for (const element of new Set([...left.keys(), ...right.keys()])) {
+      const below = [...path, element]
+      walk(shape.item.shape, left.get(element), right.get(element), below, false, out)
+    }
+  } else {
+    const [left, right] = [isObject(before) ? before : {}, isObject(after) ? after : {}]
+    for (const key of new Set([...Object.keys(left), ...Object.keys(right)])) {
+      const at = (object: JsonObject) => (Object.hasOwn(object, key) ? object[key] : undefined)
+      const below = shapeBelow(shape, key)
+      walk(below, at(left), at(right), [...path, `f:${key}`], isAlwaysThere(fieldOf(shape, key)), out)
+    }
+  }
+  if (always) return
+  if (before === undefined) out.added.insert(path)
+  else if (after === undefined) out.removed.insert(path)
+}
+
+function isAlwaysThere(field: Field | undefined): boolean {
+  return field !== undefined && field.schema.shape.kind !== 'scalar' && (field.required || isObject(field.default))
+}
+
+function isBare(value: Json | undefined): boolean {
+  return value === undefined || value === null || (typeof value === 'object' && Object.keys(value).length === 0)
+}
+
+/** Items by path element; of doubled ones the first. */
+function indexed(shape: Shape & { kind: 'list' }, list: Json | undefined): ReadonlyMap<string, Json> {
+  const items = new Map<string, Json>()
+  for (const item of isList(list) ? list : []) {
+    const element = elementOf(shape, item)
+    if (!items.has(element)) items.set(element, item)
+  }
+  return items
+}
+
+/** `live` with all that `config` sets. */
+export function merge(shape: Shape | undefined, live: Json | undefined, config: Json): Json {
+  if (shape === undefined || isLeaf(shape) || live === undefined) return config
+  if (shape.kind === 'list') return isList(live) && isList(config) ? mergeLists(shape, live, config) : config
+  if (!isObject(live) || !isObject(config)) return config
+  const merged = new Map(Object.entries(live))
+  for (const [key, value] of Object.entries(config))
+    merged.set(key, merge(shapeBelow(shape, key), merged.get(key), value))
+  return Object.fromEntries(merged)
+}
+
+/** Items of `config` in its order, and between them the others where they stood (typed/merge.go visitListItems). */
+function mergeLists(shape: Shape & { kind: 'list' }, live: readonly Json[], config: readonly Json[]): Json {
+  const [left, right] = [indexed(shape, live), indexed(shape, config)]
+  const leftElements = live.map(item => elementOf(shape, item))
+  const rightElements = config.map(item => elementOf(shape, item))
+  const shared = rightElements.filter(element => left.has(element))
+  const merged = new Set<string>()
+  const out: Json[] = []
+  const take = (element: string) => {
+    const item = right.get(element) ?? null
+    if (!merged.has(element)) out.push(merge(shape.item.shape, left.get(element), item))
+    merged.add(element)
+    if (shared[0] === element) shared.shift()
+  }
+  let [l, r] = [0, 0]
+  while (l < leftElements.length || r < rightElements.length) {
+    const [mine, theirs] = [leftElements[l], rightElements[r]]
+    if (mine !== undefined && theirs !== undefined) {
+      if (mine === theirs) {
+        take(mine)
+        l++
+        r++
+        continue
+      }
+      if (right.has(mine) && shared[0] !== undefined && shared[0] !== mine) {
+        l++
+        continue
+      }
+    }
+    if (mine !== undefined) {
+      if (!right.has(mine)) {
+        out.push(live[l] ?? null)
+        l++
+        continue
+      }
+      if (merged.has(mine)) l++
+    }
+    if (theirs !== undefined) {
+      take(theirs)
+      r++
+    }
+  }
+  return out
+}
+
+/** `value` without the members of `set`, and what they hold; undefined when nothing is left. */
+export function removeItems(shape: Shape | undefined, value: Json, set: FieldSet): Json | undefined {
+  if (shape === undefined || isLeaf(shape) || set.children.size === 0) return value
+  if (shape.kind === 'list') {
+    if (!isList(value)) return value
+    const items = value.flatMap(item => {
+      const below = set.children.get(elementOf(shape, item))
+      if (below?.member) return []
+      const rest = below ? removeItems(shape.item.shape, item, below) : item
+      return rest === undefined ? [] : [rest]
+    })
+    return items.length > 0 ? items : undefined
+  }
+  if (!isObject(value)) return value
+  const entries = Object.entries(value).flatMap(([key, item]): [string, Json][] => {
+    const below = set.children.get(`f:${key}`)
+    if (below?.member) return []
+    const rest = below ? removeItems(shapeBelow(shape, key), item, below) : item
+    return rest === undefined ? [] : [[key, rest]]
+  })
+  return entries.length > 0 ? Object.fromEntries(entries) : undefined
+}
+
+/** With every field of a struct that holds a member as a member itself; keys of maps and items of lists stay as they are. */
+export function withNamedFields(shape: Shape | undefined, set: FieldSet): FieldSet {
+  const children = [...set.children].map(([element, child]): [string, FieldSet] => {
+    const key = element.slice(2)
+    if (shape?.kind === 'list') return [element, withNamedFields(shape.item.shape, child)]
+    const below = shape && element.startsWith('f:') ? shapeBelow(shape, key) : undefined
+    const named = shape !== undefined && element.startsWith('f:') && fieldOf(shape, key) !== undefined
+    const inner = withNamedFields(below, child)
+    return [element, named ? { member: true, children: inner.children } : inner]
+  })
+  return { member: set.member, children: new Map(children) }
+}

@@ -45,7 +45,14 @@ export async function runProxy(
   const followed = [services, slices, nodes, pods] as const
 
   async function listen(): Promise<void> {
-    for await (const _view of gossip.follow(signal)) poke()
+    let heard = ''
+    for await (const view of gossip.follow(signal)) {
+      // Heartbeats change the view all the time; only states and endpoints change routes.
+      const states = [...view.members.values()].map(({ peer, state }) => [peer, state])
+      const now = JSON.stringify([states, [...view.endpoints]])
+      if (now !== heard) poke()
+      heard = now
+    }
   }
 
   let applied = ''

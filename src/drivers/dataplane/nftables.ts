@@ -106,18 +106,21 @@ export function openNftables(
 
   async function replace(wanted: Rendered, signal: AbortSignal): Promise<void> {
     held = undefined
-    const clients = await rememberedClients(signal)
+    const clients = wanted.affinitySets.size === 0 ? new Map<string, []>() : await rememberedClients(signal)
     await nft(replacement(table, wanted, clients), signal)
     held = wanted
   }
 
-  /** Somebody may have flushed the ruleset: a firewall's restart does. */
+  /**
+   * Somebody may have flushed the ruleset: a firewall's restart does. Checking whether the table could be created is the
+   * one question that does not make nft read all elements first (20 ms instead of 400 with 5,000 services).
+   */
   async function stillThere(signal: AbortSignal): Promise<boolean> {
     try {
-      await command('nft', ['list', 'chain', 'ip', table, 'postrouting'], { signal })
-      return true
+      await command('nft', ['-c', '-f', '-'], { stdin: `create table ip ${table}\n`, signal })
+      return false
     } catch (error) {
-      if (error instanceof CommandError && error.code !== undefined) return false
+      if (error instanceof CommandError && /File exists/.test(error.stderr)) return true
       throw error
     }
   }

@@ -34,8 +34,7 @@ if (insideNamespaces('test/conformance/runtime-runc.test.ts', 'frt', missing()))
         stop: async () => rmSync(folder, { recursive: true, force: true }),
         async open(signal) {
           const runtime = await openRunc(world, { stateDir, mtu: 1_450, nodePodIp: () => '10.213.0.1' }, signal)
-          for (const name of [image, userImage])
-            await runtime.perform({ kind: 'pull', image: name, auths: [] }, signal)
+          for (const name of [image, userImage]) await runtime.perform({ kind: 'pull', image: name, auths: [] }, signal)
           return runtime
         },
       }

@@ -40,8 +40,7 @@ export async function openRuntime(
   if (choice === 'docker' || choice === 'auto') {
     const docker = { socketPath: dockerSocket, stateDir: stateOf('docker'), owner, mtu, nodePodIp }
     const runtime = await openDocker(world, docker, signal)
-    if (runtime !== undefined)
-      return { runtime, why: asked ? 'as asked' : `a daemon answers at ${dockerSocket}` }
+    if (runtime !== undefined) return { runtime, why: asked ? 'as asked' : `a daemon answers at ${dockerSocket}` }
     refusals.push(`no Docker daemon answers at ${dockerSocket}`)
   }
   if (choice === 'runc' || choice === 'auto')

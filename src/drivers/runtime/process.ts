@@ -36,7 +36,7 @@ export async function openProcess(
   signal.throwIfAborted()
   const native = options.shim === 'node' ? undefined : await helperProgram(options.stateDir)
   const shim: ShimCommand = native === undefined ? nodeShim() : [native]
-  return await shimmedRuntime(world, options.stateDir, processBackend(shim, native !== undefined))
+  return await shimmedRuntime(world, options.stateDir, processBackend(shim, native !== undefined), signal)
 }
 
 function processBackend(shim: ShimCommand, native: boolean): Backend<Sandbox, Container> {
@@ -96,6 +96,7 @@ function processBackend(shim: ShimCommand, native: boolean): Backend<Sandbox, Co
         code === 2 ? 'no such file or directory' : code === 13 ? 'permission denied' : code === 0 ? '' : `error ${code}`
       return why === '' ? what : `${what}: ${why}`
     },
+    async abandon() {},
     async discard() {},
     async kill(_, started) {
       // The shim then ends what the process leaves behind.

@@ -61,8 +61,7 @@ export function imageSource(name: string): Source {
 export function runcImages(folder: string): RuncImages {
   async function find(name: string): Promise<UnpackedImage | undefined> {
     const source = imageSource(name)
-    if (source.kind === 'host')
-      return { id: 'host', name, bytes: 0, config: noConfig, layers: ['/'], host: true }
+    if (source.kind === 'host') return { id: 'host', name, bytes: 0, config: noConfig, layers: ['/'], host: true }
     if (source.kind === 'dir') {
       if ((await stat(source.path).catch(() => undefined))?.isDirectory() !== true) return undefined
       const path = await realpath(source.path)
@@ -92,7 +91,9 @@ export function runcImages(folder: string): RuncImages {
     } catch (error) {
       await rm(temporary, { recursive: true, force: true })
       if (signal.aborted) throw error
-      throw new RuntimeError('ErrImagePull', `failed to unpack image "${name}": ${(error as Error).message}`, { cause: error })
+      throw new RuntimeError('ErrImagePull', `failed to unpack image "${name}": ${(error as Error).message}`, {
+        cause: error,
+      })
     }
   }
 
@@ -117,10 +118,7 @@ export function runcImages(folder: string): RuncImages {
         throw error
       }
     },
-    images: async () => [
-      { id: 'host', names: ['host'], bytes: 0, user: '' },
-      ...(await unpacked()).map(infoOf),
-    ],
+    images: async () => [{ id: 'host', names: ['host'], bytes: 0, user: '' }, ...(await unpacked()).map(infoOf)],
     pull,
     async remove(name) {
       for (const image of await unpacked())
@@ -138,7 +136,10 @@ async function keyOf(source: Source & { path: string }): Promise<string | undefi
   const path = source.kind === 'oci' ? join(source.path, 'index.json') : source.path
   const found = await stat(path, { bigint: true }).catch(() => undefined)
   if (found === undefined || !found.isFile()) return undefined
-  return createHash('sha256').update(utf8(`${source.kind} ${path} ${found.size} ${found.mtimeNs}`)).digest('hex').slice(0, 32)
+  return createHash('sha256')
+    .update(utf8(`${source.kind} ${path} ${found.size} ${found.mtimeNs}`))
+    .digest('hex')
+    .slice(0, 32)
 }
 
 async function unpack(
@@ -155,7 +156,9 @@ async function unpack(
     if (!archive) {
       const layer = join(folder, 'layer-0')
       await extract(source.path, layer, [], signal)
-      const id = `sha256:${createHash('sha256').update(await readFile(source.path)).digest('hex')}`
+      const id = `sha256:${createHash('sha256')
+        .update(await readFile(source.path))
+        .digest('hex')}`
       return { id, name, bytes: (await stat(source.path)).size, config: noConfig, layers: [layer], host: false }
     }
     await extract(source.path, content, [], signal)
@@ -182,7 +185,9 @@ async function unpack(
 type Parts = { readonly config: string; readonly layers: readonly string[]; readonly bytes: number }
 
 async function dockerArchiveParts(content: string): Promise<Parts | undefined> {
-  const manifest = await readJson<readonly { Config: string; Layers: readonly string[] }[]>(join(content, 'manifest.json'))
+  const manifest = await readJson<readonly { Config: string; Layers: readonly string[] }[]>(
+    join(content, 'manifest.json'),
+  )
   const [first] = manifest ?? []
   if (first === undefined) return undefined
   const layers = first.Layers.map(layer => within(content, layer))
@@ -207,9 +212,11 @@ async function layoutParts(content: string): Promise<Parts> {
       return here && (platform?.os ?? 'linux') === 'linux'
     })
     if (fitting === undefined) break
-    const inner = await readJson<{ manifests?: readonly Descriptor[]; config?: Descriptor; layers?: readonly Descriptor[] }>(
-      blob(fitting.digest),
-    )
+    const inner = await readJson<{
+      manifests?: readonly Descriptor[]
+      config?: Descriptor
+      layers?: readonly Descriptor[]
+    }>(blob(fitting.digest))
     if (inner?.config !== undefined && inner.layers !== undefined)
       return {
         config: blob(inner.config.digest),
@@ -270,14 +277,18 @@ async function unpackLayer(blob: string, layer: string, below: readonly string[]
     // The folder may be a link in this very layer; a device is made in real folders only.
     const parent = join(path, '..')
     await mkdir(parent, { recursive: true })
-    if (!(await realpath(parent)).startsWith(await realpath(layer))) throw new Error(`a whiteout out of the image: ${name}`)
+    if (!(await realpath(parent)).startsWith(await realpath(layer)))
+      throw new Error(`a whiteout out of the image: ${name}`)
     await command('mknod', [path, 'c', '0', '0'], { signal })
   }
 }
 
 /** Without the leading `./`, folders without the trailing slash. */
 async function tarNames(archive: string, signal: AbortSignal): Promise<readonly string[]> {
-  const listed = await command('tar', ['-tf', archive, '--quoting-style=literal'], { signal, timeoutMs: unpackTimeoutMs })
+  const listed = await command('tar', ['-tf', archive, '--quoting-style=literal'], {
+    signal,
+    timeoutMs: unpackTimeoutMs,
+  })
   return listed
     .split('\n')
     .map(line => line.replace(/^(\.\/)+/, '').replace(/\/$/, ''))

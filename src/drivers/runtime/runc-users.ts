@@ -15,7 +15,8 @@ export async function userOf(rootfs: string, security: Security, imageUser: stri
   if (Number.isNaN(uid))
     throw new RuntimeError('CreateContainerError', `unable to find user ${wanted}: no matching entries in passwd file`)
   // The image's group goes with the image's user.
-  const gid = security.gid ?? (security.uid === undefined ? groupNumber(groupWord, groups) : undefined) ?? Number(entry?.[3] ?? 0)
+  const gid =
+    security.gid ?? (security.uid === undefined ? groupNumber(groupWord, groups) : undefined) ?? Number(entry?.[3] ?? 0)
   const name = entry?.[0]
   const named = groups.filter(([, , , members = '']) => name !== undefined && members.split(',').includes(name))
   return {

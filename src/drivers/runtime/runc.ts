@@ -54,7 +54,7 @@ export async function openRunc(
     const traits = await machineTraits()
     const backend = runcBackend(options, [helper], version, traits, runcImages(join(options.stateDir, 'images')))
     await backend.probe(signal)
-    return await shimmedRuntime(world, options.stateDir, backend)
+    return await shimmedRuntime(world, options.stateDir, backend, signal)
   } catch (error) {
     if (signal.aborted || error instanceof RuntimeError) throw error
     throw new RuntimeError('Unavailable', `runc does not work here: ${(error as Error).message}`, { cause: error })
@@ -87,14 +87,19 @@ function runcBackend(
     if (await exists(join(root, id))) await runc(['delete', '--force', id], signal)
   }
 
-  async function openPause(spec: SandboxSpec, id: string, folder: string, signal: AbortSignal): Promise<Sandbox> {
+  async function openPause(
+    spec: SandboxSpec,
+    id: string,
+    cgroup: string,
+    folder: string,
+    signal: AbortSignal,
+  ): Promise<Sandbox> {
     const kind = processor(process.arch)
     if (kind === undefined) throw new RuntimeError('FailedCreatePodSandBox', `no pause program for ${process.arch}`)
     await remove(id, signal)
     for (const name of ['proc', 'sys', 'dev']) await mkdir(join(folder, 'rootfs', name), { recursive: true })
     await writeFile(join(folder, 'rootfs', 'pause'), pauseProgram(kind), { mode: 0o755 })
-    const parent = spec.cgroupParent === '' ? '/flotilla' : spec.cgroupParent
-    await writeJson(join(folder, 'config.json'), pauseConfig(spec, `${parent}/${id}`, traits))
+    await writeJson(join(folder, 'config.json'), pauseConfig(spec, cgroup, traits))
     const log = join(folder, 'runc.log')
     await rm(log, { force: true })
     const flags = ['--root', root, '--log', log, '--log-format', 'json', 'run', '--detach']
@@ -128,10 +133,10 @@ function runcBackend(
       const spec: SandboxSpec = {
         ...{ uid: id, namespace: '', name: id, attempt: 0, hostname: 'probe', hostNetwork: false, hostPid: false },
         ...{ hostIpc: false, sharePid: false, dns: { servers: [], searches: [], options: [] }, sysctls: {} },
-        ...{ cgroupParent: '/flotilla', annotations: {} },
+        ...{ cgroupParent: '', annotations: {} },
       }
       try {
-        await openPause(spec, id, folder, signal)
+        await openPause(spec, id, `/flotilla-${id}`, folder, signal)
       } finally {
         await remove(id, signal).catch(() => {})
         await rm(folder, { recursive: true, force: true })
@@ -144,7 +149,8 @@ function runcBackend(
         throw new RuntimeError('FailedCreatePodSandBox', 'this node has no addresses for pods yet')
       await writePodFiles(spec, folder)
       if (!spec.hostIpc) await mountTmpfs(join(folder, 'shm'), 'mode=1777,size=65536k', signal)
-      const sandbox = before ?? (await openPause(spec, sandboxId(folder), folder, signal))
+      const sandbox =
+        before ?? (await openPause(spec, sandboxId(folder), cgroupOf(spec, sandboxId(folder)), folder, signal))
       if (spec.ip !== undefined && nodePodIp !== undefined && !spec.hostNetwork)
         await attachPod(
           {
@@ -178,8 +184,7 @@ function runcBackend(
       const memoryMounted = await mountRoot(image, folder, signal)
       const rootfs = join(folder, 'rootfs')
       const user = await userOf(rootfs, spec.security, image.config.user)
-      const parent = spec.cgroupParent === '' ? '/flotilla' : spec.cgroupParent
-      const cgroup = `${parent}/${id}`
+      const cgroup = cgroupOf(spec, id)
       const config = containerConfig(
         spec,
         image.config,
@@ -209,6 +214,11 @@ function runcBackend(
 
     failure: async ({ folder }, what) => (await lastError(join(folder, 'runc.log'))) ?? what,
 
+    async abandon({ id, folder }, signal) {
+      await remove(id, signal)
+      await unmountBelow(folder, signal)
+    },
+
     async discard({ id, folder, labels, state }, _, signal) {
       await remove(id, signal)
       await unmountBelow(folder, signal)
@@ -223,7 +233,10 @@ function runcBackend(
     },
 
     async exec({ id, folder }, { command: words, tty }) {
-      const name = createHash('sha256').update(utf8(`${process.hrtime.bigint()} ${id}`)).digest('hex').slice(0, 16)
+      const name = createHash('sha256')
+        .update(utf8(`${process.hrtime.bigint()} ${id}`))
+        .digest('hex')
+        .slice(0, 16)
       const pidFile = join(folder, `exec-${name}.pid`)
       const log = join(folder, `exec-${name}.log`)
       return {
@@ -255,6 +268,10 @@ function runcBackend(
 
     usage: async (_, started) => await usageOfProcess(started.pid),
   }
+}
+
+function cgroupOf({ cgroupParent }: { readonly cgroupParent: string }, id: string): string {
+  return `${cgroupParent === '' ? '/flotilla' : cgroupParent}/${id}`
 }
 
 /** runc's name of a pause: the folder's. */
@@ -326,7 +343,9 @@ async function mountRoot(image: UnpackedImage, folder: string, signal: AbortSign
     await command('mount', ['-t', 'overlay', 'overlay', '-o', layers, rootfs], { signal })
   }
   // Folders that overlap, as with the machine's own root, are no layers of one another; neither is an overlay of its own.
-  const overlaps = image.host || (await Promise.all(image.layers.map(layer => realpath(layer)))).some(layer => folder.startsWith(`${layer}/`))
+  const overlaps =
+    image.host ||
+    (await Promise.all(image.layers.map(layer => realpath(layer)))).some(layer => folder.startsWith(`${layer}/`))
   if (!overlaps)
     try {
       await mount(folder)
@@ -350,8 +369,25 @@ async function mountRoot(image: UnpackedImage, folder: string, signal: AbortSign
 
 async function removeWhiteouts(rootfs: string, image: UnpackedImage, signal: AbortSignal): Promise<void> {
   if (image.layers.length < 2) return
-  await command('find', [rootfs, '-xdev', '-type', 'c', '-inum', '+0', '-exec', 'sh', '-c',
-    'for f; do [ "$(stat -c %t:%T "$f")" = 0:0 ] && rm -f "$f"; done; true', 'sh', '{}', '+'], { signal, timeoutMs: 600_000 })
+  await command(
+    'find',
+    [
+      rootfs,
+      '-xdev',
+      '-type',
+      'c',
+      '-inum',
+      '+0',
+      '-exec',
+      'sh',
+      '-c',
+      'for f; do [ "$(stat -c %t:%T "$f")" = 0:0 ] && rm -f "$f"; done; true',
+      'sh',
+      '{}',
+      '+',
+    ],
+    { signal, timeoutMs: 600_000 },
+  )
 }
 
 async function mountTmpfs(at: string, flags: string, signal: AbortSignal): Promise<void> {
@@ -362,7 +398,9 @@ async function mountTmpfs(at: string, flags: string, signal: AbortSignal): Promi
 
 async function mountsBelow(folder: string): Promise<readonly string[]> {
   const lines = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n')
-  const targets = lines.map(line => (line.split(' ')[4] ?? '').replace(/\\(\d{3})/g, (_, octal) => String.fromCharCode(parseInt(octal, 8))))
+  const targets = lines.map(line =>
+    (line.split(' ')[4] ?? '').replace(/\\(\d{3})/g, (_, octal) => String.fromCharCode(parseInt(octal, 8))),
+  )
   const real = await realpath(folder).catch(() => folder)
   return targets.filter(target => [folder, real].some(base => target === base || target.startsWith(`${base}/`)))
 }

@@ -73,8 +73,8 @@ export interface Backend<S, C> {
   /** Makes the pod's namespaces, or finds them again by `before`. Rejects with what goes into a pod status. */
   openSandbox(spec: SandboxSpec, folder: string, before: S | undefined, signal: AbortSignal): Promise<S>
   sandboxRuns(record: SandboxRecord<S>): Promise<boolean>
-  /** Idempotent. The folder is removed after it. */
-  closeSandbox(record: SandboxRecord<S>, signal: AbortSignal): Promise<void>
+  /** Idempotent, also for one that was never quite made. The folder is removed after it. */
+  closeSandbox(record: Omit<SandboxRecord<S>, 'state'>, signal: AbortSignal): Promise<void>
   /** All that comes before the start. Idempotent: a crash may have left it half done. */
   prepare(
     spec: ContainerSpec,
@@ -82,6 +82,8 @@ export interface Backend<S, C> {
     container: { readonly id: string; readonly folder: string },
     signal: AbortSignal,
   ): Promise<{ readonly launch: Launch; readonly state: C; readonly imageId: string; readonly stopSignal?: string }>
+  /** Undoes a `prepare` that failed or was cut off. Idempotent. The folder is removed after it. */
+  abandon(container: { readonly id: string; readonly folder: string }, signal: AbortSignal): Promise<void>
   /** Why a start failed, in better words than the shim has. */
   failure(record: ContainerRecord<C>, what: string, code: number): Promise<string>
   /** Ends what still runs of it and undoes `prepare`. Idempotent. The folder is removed after it. */
@@ -97,6 +99,7 @@ export async function shimmedRuntime<S, C>(
   world: RuntimeWorld,
   stateDir: string,
   backend: Backend<S, C>,
+  signal: AbortSignal,
 ): Promise<ContainerRuntime> {
   const podsFolder = join(stateDir, 'pods')
   const containersFolder = join(stateDir, 'containers')
@@ -224,19 +227,46 @@ export async function shimmedRuntime<S, C>(
     }
     if (before !== undefined) await backend.closeSandbox(before, signal)
     await mkdir(folder, { recursive: true, mode: 0o711 })
-    const state = await backend.openSandbox(spec, folder, undefined, signal)
-    const labels = sandboxLabels('', spec)
-    const record: SandboxRecord<S> = { id, folder, labels, createdMs: world.clock.nowMs(), boot, spec, state }
-    await writeJson(join(folder, 'sandbox.json'), record)
+    const plan = { id, folder, labels: sandboxLabels('', spec), createdMs: world.clock.nowMs(), boot, spec }
+    // So that one that is cut off halfway is known at the next start.
+    await writeJson(join(folder, 'plan.json'), plan)
+    try {
+      const state = await backend.openSandbox(spec, folder, undefined, signal)
+      await writeJson(join(folder, 'sandbox.json'), { ...plan, state } satisfies SandboxRecord<S>)
+    } catch (error) {
+      await dropSandbox(plan, new AbortController().signal)
+      throw error
+    }
     tell(spec.uid)
   }
 
   async function removeSandbox(id: string, signal: AbortSignal): Promise<void> {
     const record = await sandboxOf(id)
     if (record === undefined) return
+    await dropSandbox(record, signal)
+    tell(record.spec.uid)
+  }
+
+  async function dropSandbox(record: Omit<SandboxRecord<S>, 'state'>, signal: AbortSignal): Promise<void> {
     await backend.closeSandbox(record, signal)
     await rm(record.folder, { recursive: true, force: true })
-    tell(record.spec.uid)
+  }
+
+  async function dropContainer(id: string, folder: string, signal: AbortSignal): Promise<void> {
+    await backend.abandon({ id, folder }, signal)
+    await rm(folder, { recursive: true, force: true })
+  }
+
+  /** What an agent that was killed left half made, and nobody can see. */
+  async function sweep(signal: AbortSignal): Promise<void> {
+    for (const id of await readdir(podsFolder)) {
+      const plan = await recordAt<SandboxRecord<S>>(podsFolder, id, 'plan.json')
+      if ((await sandboxOf(id)) !== undefined) continue
+      if (plan !== undefined) await dropSandbox(plan, signal)
+      else await rm(join(podsFolder, id), { recursive: true, force: true })
+    }
+    for (const id of await readdir(containersFolder))
+      if ((await containerOf(id)) === undefined) await dropContainer(id, join(containersFolder, id), signal)
   }
 
   async function startContainer(spec: ContainerSpec, sandboxId: string, signal: AbortSignal): Promise<void> {
@@ -254,7 +284,11 @@ export async function shimmedRuntime<S, C>(
       throw new RuntimeError('CreateContainerError', `the pod's sandbox ${sandboxId} does not run`)
     if (spec.terminationMessage !== undefined) await makeWritableFile(spec.terminationMessage.source)
     await mkdir(folder, { recursive: true, mode: 0o711 })
-    const { launch, state, imageId, stopSignal } = await backend.prepare(spec, sandbox, { id, folder }, signal)
+    const prepared = await backend.prepare(spec, sandbox, { id, folder }, signal).catch(async error => {
+      await dropContainer(id, folder, new AbortController().signal)
+      throw error
+    })
+    const { launch, state, imageId, stopSignal } = prepared
     const record: ContainerRecord<C> = {
       ...{ id, folder, labels: containerLabels('', spec, sandboxId), boot, imageId, state },
       createdMs: world.clock.nowMs(),
@@ -358,6 +392,7 @@ export async function shimmedRuntime<S, C>(
     }
   }
 
+  await sweep(signal)
   return {
     capabilities,
     observe,

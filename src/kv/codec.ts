@@ -21,8 +21,9 @@ export function encodeCommand(command: Command): Bytes {
   switch (command.kind) {
     case 'write': {
       const { compare, operations, term } = command.write
-      let capacity = 64
-      for (const { value } of operations) capacity += 96 + (value?.length ?? 0)
+      let capacity = 48 + command.id.length
+      for (const { key } of compare) capacity += 12 + key.length
+      for (const { key, value } of operations) capacity += 12 + key.length + (value?.length ?? 0)
       const out = new ByteWriter(capacity)
       out.u8(commandVersion)
       out.u8(writeTag)

@@ -10,12 +10,11 @@ const nothing = new Uint8Array(0)
 
 export class ByteWriter {
   #buffer: Uint8Array<ArrayBuffer>
-  #view: DataView<ArrayBuffer>
   #at = 0
 
+  /** A good guess of the final length saves copies. */
   constructor(capacity = 256) {
     this.#buffer = new Uint8Array(capacity)
-    this.#view = new DataView(this.#buffer.buffer)
   }
 
   get length(): number {
@@ -27,7 +26,6 @@ export class ByteWriter {
     const larger = new Uint8Array(Math.max(this.#buffer.length * 2, this.#at + count))
     larger.set(this.#buffer.subarray(0, this.#at))
     this.#buffer = larger
-    this.#view = new DataView(larger.buffer)
   }
 
   u8(value: number): void {
@@ -37,7 +35,7 @@ export class ByteWriter {
 
   u32(value: number): void {
     this.#reserve(4)
-    this.#view.setUint32(this.#at, value, true)
+    this.patchU32(this.#at, value)
     this.#at += 4
   }
 
@@ -63,15 +61,24 @@ export class ByteWriter {
   }
 
   text(text: string): void {
-    this.#reserve(4 + text.length * 3)
-    const { written } = encoder.encodeInto(text, this.#buffer.subarray(this.#at + 4))
-    this.#view.setUint32(this.#at, written, true)
+    // Most text is ASCII: room for more than that is made only when it turns out to be needed.
+    this.#reserve(4 + text.length)
+    const first = encoder.encodeInto(text, this.#buffer.subarray(this.#at + 4))
+    let { written } = first
+    if (first.read < text.length) {
+      this.#reserve(4 + text.length * 3)
+      written = encoder.encodeInto(text, this.#buffer.subarray(this.#at + 4)).written
+    }
+    this.patchU32(this.#at, written)
     this.#at += 4 + written
   }
 
   /** Overwrites four bytes that were written before. */
   patchU32(at: number, value: number): void {
-    this.#view.setUint32(at, value, true)
+    this.#buffer[at] = value
+    this.#buffer[at + 1] = value >>> 8
+    this.#buffer[at + 2] = value >>> 16
+    this.#buffer[at + 3] = value >>> 24
   }
 
   /** What was written so far; shares the writer's memory, so the writer is done with. */
@@ -82,13 +89,11 @@ export class ByteWriter {
 
 export class ByteReader {
   readonly #bytes: Bytes
-  readonly #view: DataView
   #at: number
   #ok = true
 
   constructor(bytes: Bytes, at = 0) {
     this.#bytes = bytes
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     this.#at = at
   }
 
@@ -132,7 +137,12 @@ export class ByteReader {
 
   u32(): number {
     const at = this.#take(4)
-    return at < 0 ? 0 : this.#view.getUint32(at, true)
+    if (at < 0) return 0
+    const bytes = this.#bytes
+    return (
+      ((bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16) | ((bytes[at + 3] ?? 0) << 24)) >>>
+      0
+    )
   }
 
   varint(): number {

@@ -20,6 +20,7 @@ import {
   segmentBytes,
   slotBytes,
   type Watermark,
+  zeroBytesAhead,
 } from './log.ts'
 
 const folder = 'log'
@@ -60,12 +61,13 @@ export type OpenedLog = {
   readonly log: RunLog
 }
 
-type Segment = { readonly number: number; bytes: number; lastIndex: number }
+/** `size` is the file's: zeros may stand after the `bytes` that are written. */
+type Segment = { readonly number: number; bytes: number; size: number; lastIndex: number }
 
 const segmentName = (number: number) => `${folder}/${String(number).padStart(16, '0')}`
 
 /** Throws StoreDamage when what was acknowledged is not there. */
-export async function openLog(disk: Disk, identity: Identity, log: Log): Promise<OpenedLog> {
+export async function openLog(disk: Disk, identity: Identity, log: Log, ahead = zeroBytesAhead): Promise<OpenedLog> {
   const mark = await readWatermark(disk)
   if (mark !== undefined) checkIdentity(identity, mark.identity, 'the watermark')
   const numbers = (await disk.list(folder)).map(Number)
@@ -85,7 +87,8 @@ export async function openLog(disk: Disk, identity: Identity, log: Log): Promise
     const name = segmentName(number)
     const next = (numbers[i - 1] ?? number - 1) + 1
     if (number !== next) throw new StoreDamage('missing', `log segment ${next} is gone`)
-    const scan = scanSegment((await disk.read(name)) ?? new Uint8Array(), crc)
+    const bytes = (await disk.read(name)) ?? new Uint8Array()
+    const scan = scanSegment(bytes, crc)
     checkSegment(name, number, scan, isLast, mark)
     if (scan.end === 0) {
       // Begun and never synced: the segment before it is whole.
@@ -99,14 +102,15 @@ export async function openLog(disk: Disk, identity: Identity, log: Log): Promise
       torn = true
     }
     crc = scan.crc
-    segments.push({ number, bytes: scan.end, lastIndex: lastIndexOf(scan.records) })
+    const size = scan.rest === 'torn' ? scan.end : bytes.length
+    segments.push({ number, bytes: scan.end, size, lastIndex: lastIndexOf(scan.records) })
     reached = { segment: number, end: scan.end, crc }
   }
   const state = replayed.state()
   if (!isFresh) checkReached(mark, reached, state)
   if (torn) log.warn('cut off the unfinished end of the log, as after a power cut; nothing acknowledged is lost')
 
-  const running = await runLog(disk, identity, { segments, state, crc: crc ?? 0, mark })
+  const running = await runLog(disk, identity, { segments, state, crc: crc ?? 0, mark, ahead })
   if (segments.length > 0) return { found: torn ? 'torn' : 'clean', state, log: running }
   return { found: mark === undefined ? 'new' : 'unused', state, log: running }
 }
@@ -165,10 +169,10 @@ function lastIndexOf(records: readonly LogRecord[]): number {
   return last
 }
 
-type Start = { segments: Segment[]; state: LogState; crc: number; mark: Watermark | undefined }
+type Start = { segments: Segment[]; state: LogState; crc: number; mark: Watermark | undefined; ahead: number }
 
 async function runLog(disk: Disk, identity: Identity, start: Start): Promise<RunLog> {
-  const { segments } = start
+  const { segments, ahead } = start
   let { crc } = start
   let { hard, generation } = start.state
   const { base, entries } = start.state
@@ -203,7 +207,7 @@ async function runLog(disk: Disk, identity: Identity, start: Start): Promise<Run
     const number = (segments.at(-1)?.number ?? 0) + 1
     await file?.close()
     file = await disk.open(segmentName(number))
-    segments.push({ number, bytes: 0, lastIndex: 0 })
+    segments.push({ number, bytes: 0, size: 0, lastIndex: 0 })
     return file
   }
 
@@ -234,9 +238,14 @@ async function runLog(disk: Disk, identity: Identity, start: Start): Promise<Run
         if (append.base !== undefined) records.push({ kind: 'base', ...append.base })
         for (const entry of append.entries) records.push({ kind: 'entry', entry })
         const batch = encodeBatch(records, crc)
+        const end = segment.bytes + batch.bytes.length
         await target.writeAt(segment.bytes, batch.bytes)
+        if (end > segment.size) {
+          await target.writeAt(end, new Uint8Array(ahead))
+          segment.size = end + ahead
+        }
         await target.sync()
-        segment.bytes += batch.bytes.length
+        segment.bytes = end
         segment.lastIndex = Math.max(segment.lastIndex, lastIndexOf(records))
         crc = batch.crc
         hard = append.hard ?? hard

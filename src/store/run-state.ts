@@ -12,6 +12,8 @@ import { type Generation, StoreDamage } from './log.ts'
 import { decodeItem, decodeWhole, encodeItem, encodeWhole, keyEnd, keyPrefix, type Whole, wholeKey } from './state.ts'
 
 const batchCountMax = 1_000
+/** About a millisecond of work. */
+const sliceCount = 200
 const batchBytesMax = 4 * 1024 * 1024
 
 export type LoadedState = { readonly image: KvImage; readonly membership: Membership; readonly context: Bytes }
@@ -24,8 +26,8 @@ export interface RunState {
   readonly dirtyBytes: number
   /** What to write now, taken at one moment. Each must be given to `flush`, in order. */
   capture(image: Omit<KvImage, 'items'>, membership: Membership, context: Bytes, current: CurrentOf): Capture
-  /** Durable when it resolves. */
-  flush(capture: Capture): Promise<void>
+  /** Durable when it resolves. `pause` lets others run now and then. */
+  flush(capture: Capture, pause: () => Promise<void>): Promise<void>
   close(): Promise<void>
 }
 
@@ -146,9 +148,10 @@ function runState(map: DiskMap, generation: Generation, count: number, sum: numb
       dirtyBytes = 0
       return { whole: { ...image, membership, context }, changes }
     },
-    async flush({ whole, changes }) {
+    async flush({ whole, changes }, pause) {
       const writes: DiskMapChange[] = []
-      for (const { key, old, now } of changes) {
+      for (const [i, { key, old, now }] of changes.entries()) {
+        if (i % sliceCount === sliceCount - 1) await pause()
         if (old !== undefined) {
           count -= 1
           sum = (sum - encodeItem(old).crc) >>> 0

@@ -271,7 +271,7 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     const capture = into.capture(head, membership, encodePeers(membership, peers), key => kv.table.get(key))
     // The state must not know more than the log: at the next start it would look as if the log had lost something.
     await saver.saved(new AbortController().signal)
-    await into.flush(capture)
+    await into.flush(capture, () => world.clock.sleep(1, ending.signal))
     flushedIndex = head.index
   }
 

@@ -169,7 +169,9 @@ async function keepListening(clock: Clock, log: Log, what: string, serve: () => 
     } catch (error) {
       if (signal.aborted) return
       const text = String(error)
-      if (text !== said) log.warn(`cannot answer on ${what}, trying again`, { error: text })
+      // The address comes with the pod network, which may be later.
+      const early = (error as NodeJS.ErrnoException).code === 'EADDRNOTAVAIL'
+      if (text !== said) log[early ? 'info' : 'warn'](`cannot answer on ${what}, trying again`, { error: text })
       said = text
     }
     waitMs = clock.monotonicMs() - startedMs > retryMsMax ? retryMs : Math.min(waitMs * 2, retryMsMax)

@@ -1,6 +1,6 @@
 // pods/proxy and services/proxy: an HTTP request to a port of a pod, carried like a port-forward, so that it reaches the pod by
 // its peer and never an address that somebody wrote into a status (CVE-2020-8555 and its kin).
-import { Agent, request as httpRequest, type IncomingHttpHeaders } from 'node:http'
+import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import { Duplex } from 'node:stream'
 import { connect as tlsConnect } from 'node:tls'
 import { ApiError } from '../api/error.ts'
@@ -12,6 +12,7 @@ import { prefixEnd } from '../kv/store.ts'
 import { onAbort } from '../lib/abort.ts'
 import { type Bytes, text } from '../lib/bytes.ts'
 import { encodeChannel, frameDecoder } from '../wire/frame.ts'
+import type { Clock } from '../world/clock.ts'
 import type { HttpRequest, HttpResponse } from '../world/http.ts'
 import type { MeshStream } from '../world/network.ts'
 import { bodyBytesMax } from './decode.ts'
@@ -42,7 +43,7 @@ export async function proxy(
   if (body === undefined) throw new ApiError('RequestEntityTooLarge', `a proxied body may have ${bodyBytesMax} bytes`)
   const stream = await open(target.pod, target.port, request.signal)
   const path = `/${asked.rest ?? ''}${request.path.endsWith('/') && (asked.rest ?? '') !== '' ? '/' : ''}`
-  return await exchange(stream, { ...target, secure: scheme === 'https' }, path, request, body)
+  return await exchange(context.world.clock, stream, { ...target, secure: scheme === 'https' }, path, request, body)
 }
 
 /** 'https:name:port', 'name:port', 'name'. */
@@ -165,6 +166,7 @@ function headersFor(headers: Readonly<Record<string, string>>): Record<string, s
 }
 
 function exchange(
+  clock: Clock,
   stream: MeshStream,
   target: Target,
   path: string,
@@ -175,8 +177,10 @@ function exchange(
     const raw = socketOver(stream)
     const socket = target.secure ? tlsConnect({ socket: raw, rejectUnauthorized: false }) : raw
     const gone = onAbort(request.signal, () => raw.destroy())
+    const deadline = clock.deadline(headersTimeoutMs, request.signal)
     const fail = (error: Error) => {
       gone[Symbol.dispose]()
+      deadline[Symbol.dispose]()
       raw.destroy()
       reject(
         new ApiError('ServiceUnavailable', `error trying to reach the pod: ${error.message}`, undefined, {
@@ -185,8 +189,9 @@ function exchange(
       )
     }
     raw.on('error', fail)
+    onAbort(deadline.signal, () => fail(new Error('it did not answer in time')))
     const outgoing = httpRequest({
-      agent: new OneSocket(socket),
+      createConnection: () => socket,
       method: request.method,
       path: request.query === '' ? path : `${path}?${request.query}`,
       headers: {
@@ -195,12 +200,10 @@ function exchange(
         ...(body.length > 0 && { 'content-length': body.length }),
         'x-forwarded-for': request.remote,
       },
-      timeout: headersTimeoutMs,
     })
-    outgoing.on('timeout', () => fail(new Error('it did not answer in time')))
     outgoing.on('error', fail)
     outgoing.on('response', response => {
-      outgoing.setTimeout(0)
+      deadline[Symbol.dispose]()
       const { statusCode = 502 } = response
       const answer = async function* () {
         try {
@@ -214,17 +217,6 @@ function exchange(
     })
     outgoing.end(body)
   })
-}
-
-class OneSocket extends Agent {
-  readonly #socket: Duplex
-  constructor(socket: Duplex) {
-    super({ keepAlive: false })
-    this.#socket = socket
-  }
-  override createConnection(): Duplex {
-    return this.#socket
-  }
 }
 
 function answerHeaders(headers: IncomingHttpHeaders): Record<string, string> {

@@ -178,6 +178,21 @@ test('gossip names its origin, also when another peer passed it on, and none fro
   expect(heardByC.filter(line => line.startsWith('a'))).toEqual([])
 })
 
+test('hundreds of connections that say nothing do not keep a decent peer out', async () => {
+  await using mesh = openMesh()
+  const [a, b] = [await mesh.open('a'), await mesh.open('b')]
+  const port = Number(/tcp\/(\d+)/.exec(a.addresses()[0] ?? '')?.[1])
+  const sockets = Array.from({ length: 400 }, () => connect(port, '127.0.0.1').on('error', () => {}))
+  try {
+    await until('the sockets are open', () => sockets.every(socket => !socket.connecting))
+    admitAll(a, b)
+    const tookMs = await until('connected', () => a.connected().length === 1)
+    expect(tookMs).toBeLessThan(15_000)
+  } finally {
+    for (const socket of sockets) socket.destroy()
+  }
+})
+
 test('bad bytes from anybody harm nobody', async () => {
   await using mesh = openMesh()
   const [a, b] = [await mesh.open('a'), await mesh.open('b')]

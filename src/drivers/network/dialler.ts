@@ -18,7 +18,7 @@ export const diallerDefaults: DiallerConfig = { firstRetryMs: 200, retryMsMax: 1
  * Of two peers that both want the connection, the one with the greater name leaves the other this much time to dial first,
  * so that a cluster that starts at once does not connect each pair twice.
  */
-const politenessMs = 250
+const politenessMs = 800
 
 export type Dialler = {
   /** The set of wanted or connected peers changed. */

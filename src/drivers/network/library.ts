@@ -224,6 +224,15 @@ export async function createLibrary(
           allowPublishToZeroTopicPeers: true,
           ignoreDuplicatePublishError: true,
           fallbackToFloodsub: false,
+          // The origin sends to all that it is connected to; passing on is for those that it cannot reach, so few do it.
+          floodPublish: true,
+          D: 3,
+          Dlo: 2,
+          Dhi: 6,
+          Dout: 1,
+          Dscore: 2,
+          // A copy of a message that has been verified is known by its signature, before the cost of verifying it again.
+          fastMsgIdFn: message => Buffer.from(message.signature ?? new Uint8Array()).toString('latin1'),
           tagMeshPeers: false,
           maxInboundDataLength: gossipBytesMax,
           maxOutboundBufferSize: 8 * gossipBytesMax,

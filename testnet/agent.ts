@@ -1,7 +1,8 @@
 // One Flotilla agent per host, started as a person would start it: `flotilla up` on the first, `flotilla join` on the others.
+import { readFileSync } from 'node:fs'
 import * as path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { daemon, end, isAlive, type ProcessId, run, until } from './command.ts'
+import { daemon, end, Hopeless, isAlive, type ProcessId, run, until } from './command.ts'
 import { dockerSocket } from './docker.ts'
 import { addressOf, type Net, onHost } from './hosts.ts'
 
@@ -47,11 +48,15 @@ export async function startAgent(
   const command = [process.execPath, flotilla, ...verb, ...commonFlags(net, i, options)]
   const id = await daemon(onHost(net, i, command), agentLog(net, i))
   await until(`the agent of host${i} answers; its log is ${agentLog(net, i)}`, 60_000, async () => {
-    if (!isAlive(id)) throw new Error(`the agent of host${i} ended`)
+    if (!isAlive(id)) throw new Hopeless(`the agent of host${i} ended:\n${lastLines(agentLog(net, i))}`)
     await flotillaStatus(net, i)
     return true
   })
   return id
+}
+
+function lastLines(file: string): string {
+  return readFileSync(file, 'utf8').split('\n').slice(-20).join('\n')
 }
 
 export async function flotillaStatus(net: Net, i: number): Promise<unknown> {

@@ -88,6 +88,11 @@ export async function end(id: ProcessId, signal: NodeJS.Signals, timeoutMs: numb
   await until(`process ${id.pid} ends on ${signal}`, timeoutMs, async () => !isAlive(id))
 }
 
+/** Thrown inside `until`: asking again is of no use. */
+export class Hopeless extends Error {
+  override readonly name = 'Hopeless'
+}
+
 /** Asks until `holds` says yes; rejects with `what` and the last error after `timeoutMs`. */
 export async function until(what: string, timeoutMs: number, holds: () => Promise<boolean>): Promise<void> {
   const endMs = Date.now() + timeoutMs
@@ -97,6 +102,7 @@ export async function until(what: string, timeoutMs: number, holds: () => Promis
       if (await holds()) return
       last = undefined
     } catch (error) {
+      if (error instanceof Hopeless) throw error
       last = error
     }
     await new Promise(resolve => setTimeout(resolve, 50))

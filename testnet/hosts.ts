@@ -84,6 +84,8 @@ export function onHost(net: Net, i: number, command: readonly string[]): readonl
     `--net=/run/netns/${hostOf(net, i)}`,
     `--mount=${path.join(ns, `h${i}.mnt`)}`,
     `--uts=${path.join(ns, `h${i}.uts`)}`,
+    // Entering a mount namespace forgets the working directory.
+    `--wd=${process.cwd()}`,
     ...command,
   ]
 }

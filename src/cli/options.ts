@@ -43,6 +43,7 @@ export type NodeFlags = {
   serviceCidr: string
   dnsAddress: string
   cgroupRoot: string
+  endWithStdin?: true
 }
 
 export function addNodeOptions(command: Command): Command {
@@ -70,6 +71,7 @@ export function addNodeOptions(command: Command): Command {
     .option('--service-cidr <cidr>', 'addresses of services, when a cluster is founded', defaultServiceCidr)
     .option('--dns-address <address>', 'where pods reach the cluster DNS on every node; none: serve no DNS', defaultDnsAddress)
     .option('--cgroup-root <path>', "above the pods' cgroups", '')
+    .addOption(new Option('--end-with-stdin', 'end when standard input does').hideHelp())
 }
 
 function integer(text: string): number {

@@ -40,6 +40,7 @@ async function run(flags: NodeFlags, join: { token: string; target?: string } | 
   }
   process.on('SIGINT', end)
   process.on('SIGTERM', end)
+  if (flags.endWithStdin === true) process.stdin.once('close', end).resume()
   await runNode(nodeConfigOf(flags), join, line => console.log(line), stop.signal)
   process.exit(0)
 }

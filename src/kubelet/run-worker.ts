@@ -165,7 +165,7 @@ export function openWorker(context: Context, uid: string): Worker {
     const nowMs = world.clock.nowMs()
     const running = inFlight.get(key)
     const endsByMs = step.kind === 'stop' ? nowMs + step.graceMs : Number.POSITIVE_INFINITY
-    if (running !== undefined && endsByMs > running.endsByMs - 500) return
+    if (running !== undefined && (step.kind !== 'stop' || endsByMs > running.endsByMs - 500)) return
     const retryAt = retryAtMs.get(key)
     if (retryAt !== undefined && retryAt > nowMs) return
     const mark = { endsByMs }

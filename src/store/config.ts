@@ -1,6 +1,7 @@
 // What a store is told when it opens, and what it assumes where it is told nothing.
 import type { MemberId, RaftConfig } from '../raft/types.ts'
 import type { PeerId } from '../world/network.ts'
+import { segmentBytes, zeroBytesAhead } from './log.ts'
 
 export type StoreConfig = {
   readonly clusterId: string
@@ -24,6 +25,9 @@ export type StoreConfig = {
   /** How much of the log is kept for members that are behind. */
   readonly logCountMax?: number
   readonly logBytesMax?: number
+  /** A segment of the log is full at so many bytes, and is filled with zeros so far ahead; tests make both small. */
+  readonly segmentBytesMax?: number
+  readonly zeroBytesAhead?: number
   readonly historyCountMax?: number
   readonly historyBytesMax?: number
   /** The leader lets all replicas forget changes older than this. */
@@ -46,6 +50,8 @@ export function settingsOf(config: StoreConfig): Settings {
     flushBytesMax: 8 * 1024 * 1024,
     logCountMax: 5_000,
     logBytesMax: 64 * 1024 * 1024,
+    segmentBytesMax: segmentBytes,
+    zeroBytesAhead,
     historyCountMax: 10_000,
     historyBytesMax: 32 * 1024 * 1024,
     historyAgeMs: 10 * 60_000,

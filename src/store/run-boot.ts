@@ -19,7 +19,7 @@ export type Boot = {
 
 export async function boot(world: World, settings: Settings): Promise<Boot> {
   const identity = { cluster: settings.clusterId, member: settings.member }
-  const opened = await openLog(world.disk, identity, world.log)
+  const opened = await openLog(world.disk, identity, world.log, settings.zeroBytesAhead, settings.segmentBytesMax)
   const { log, found } = opened
   let logState = opened.state
   try {

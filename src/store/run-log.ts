@@ -67,7 +67,13 @@ type Segment = { readonly number: number; bytes: number; size: number; lastIndex
 const segmentName = (number: number) => `${folder}/${String(number).padStart(16, '0')}`
 
 /** Throws StoreDamage when what was acknowledged is not there. */
-export async function openLog(disk: Disk, identity: Identity, log: Log, ahead = zeroBytesAhead): Promise<OpenedLog> {
+export async function openLog(
+  disk: Disk,
+  identity: Identity,
+  log: Log,
+  ahead = zeroBytesAhead,
+  segmentBytesMax = segmentBytes,
+): Promise<OpenedLog> {
   const mark = await readWatermark(disk)
   if (mark !== undefined) checkIdentity(identity, mark.identity, 'the watermark')
   const numbers = (await disk.list(folder)).map(Number)
@@ -110,7 +116,7 @@ export async function openLog(disk: Disk, identity: Identity, log: Log, ahead = 
   if (!isFresh) checkReached(mark, reached, state)
   if (torn) log.warn('cut off the unfinished end of the log, as after a power cut; nothing acknowledged is lost')
 
-  const running = await runLog(disk, identity, { segments, state, crc: crc ?? 0, mark, ahead })
+  const running = await runLog(disk, identity, { segments, state, crc: crc ?? 0, mark, ahead, segmentBytesMax })
   if (segments.length > 0) return { found: torn ? 'torn' : 'clean', state, log: running }
   return { found: mark === undefined ? 'new' : 'unused', state, log: running }
 }
@@ -169,10 +175,17 @@ function lastIndexOf(records: readonly LogRecord[]): number {
   return last
 }
 
-type Start = { segments: Segment[]; state: LogState; crc: number; mark: Watermark | undefined; ahead: number }
+type Start = {
+  segments: Segment[]
+  state: LogState
+  crc: number
+  mark: Watermark | undefined
+  ahead: number
+  segmentBytesMax: number
+}
 
 async function runLog(disk: Disk, identity: Identity, start: Start): Promise<RunLog> {
-  const { segments, ahead } = start
+  const { segments, ahead, segmentBytesMax } = start
   let { crc } = start
   let { hard, generation } = start.state
   const { base, entries } = start.state
@@ -229,7 +242,7 @@ async function runLog(disk: Disk, identity: Identity, start: Start): Promise<Run
       exclusive(async () => {
         const records: LogRecord[] = []
         const current = segments.at(-1)
-        const isNew = file === undefined || current === undefined || current.bytes >= segmentBytes
+        const isNew = file === undefined || current === undefined || current.bytes >= segmentBytesMax
         const target = isNew || file === undefined ? await openSegment() : file
         const segment = segments.at(-1)
         assert(segment !== undefined, 'a log that is appended to has a segment')

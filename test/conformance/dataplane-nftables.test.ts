@@ -230,6 +230,16 @@ describe.skipIf(cannotRun())('nftables', { timeout: 120_000 }, () => {
     expect(await p1.ask({ kind: 'tcp', ip: p3.ip, port: 8080 })).toBe(`p3 ${p1.ip}`)
   })
 
+  test('the tunnel is as wide as the interface below it allows', async () => {
+    h1.sh('ip', 'link', 'set', 'eth0', 'mtu', '1400')
+    await h1.ask({ kind: 'connect', plan: h1.plan(routesBetween(h1, hosts, 'vxlan')) })
+    expect(h1.sh('ip', 'link', 'show', 'flotilla.1')).toContain('mtu 1350')
+    expect(h1.sh('ip', 'route', 'show', serviceCidr)).toContain('mtu 1350')
+    h1.sh('ip', 'link', 'set', 'eth0', 'mtu', '1500')
+    await h1.ask({ kind: 'connect', plan: h1.plan(routesBetween(h1, hosts, 'vxlan')) })
+    expect(h1.sh('ip', 'link', 'show', 'flotilla.1')).toContain('mtu 1450')
+  })
+
   test('the policy DROP that Docker sets on FORWARD does not hold up pods', async () => {
     h1.sh('iptables', '-P', 'FORWARD', 'DROP')
     const plan = h1.plan(routesBetween(h1, hosts, 'vxlan'))

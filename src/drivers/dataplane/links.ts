@@ -108,7 +108,7 @@ export function routeLines(plan: OverlayPlan, seen: Seen, options: LinkOptions):
   ]
 }
 
-export function removal(route: Route, options: LinkOptions): string {
+export function removal(route: Route, options: Pick<LinkOptions, 'routeProtocol'>): string {
   const type = route.type === 'unicast' ? '' : `${route.type} `
   return `route del ${type}${route.to} proto ${options.routeProtocol}`
 }

@@ -25,7 +25,9 @@ import {
 import { change, replacement } from './nft-change.ts'
 import { type Rendered, render } from './nft-render.ts'
 
-export type NftablesOptions = LinkOptions & {
+export type NftablesOptions = Omit<LinkOptions, 'mtu'> & {
+  /** Of the tunnel and of what the node sends to services; by default what `podMtu` finds. */
+  readonly mtu?: number
   /** Name of the nftables table; a second one, `<table>_pods`, masquerades pod traffic that leaves the cluster. */
   readonly table: string
 }
@@ -36,8 +38,23 @@ export const nftablesDefaults: NftablesOptions = {
   vxlanPort: 8472,
   // Not 1, so that flannel or k3s on the same machine keeps its own tunnel on the same port.
   vxlanId: 4242,
-  mtu: 1450,
   routeProtocol: 157,
+}
+
+/** What VXLAN over IPv4 adds to each packet. */
+const vxlanBytes = 50
+const podMtuMin = 576
+const podMtuMax = 8_950
+const podMtuDefault = 1_450
+
+/** The largest packet that a pod may send, so that it fits into a tunnel over the interface that has the node's address. */
+export async function podMtu(nodeIp: string, signal: AbortSignal): Promise<number> {
+  const ip = ipIn()
+  const [links, addresses] = await Promise.all([ip.links(signal), ip.addresses(signal)])
+  const device = addresses.find(address => address.ip === nodeIp)?.device
+  const link = device === 'lo' ? undefined : links.find(candidate => candidate.name === device)
+  if (link === undefined) return podMtuDefault
+  return Math.min(podMtuMax, Math.max(podMtuMin, link.mtu - vxlanBytes))
 }
 
 /** Deleting one flow is one process; beyond this many all flows of UDP are forgotten, which costs nobody more than a lookup. */
@@ -209,9 +226,10 @@ export function openNftables(
     if (invalid.length > 0) throw new Error(`the overlay plan has words that are no addresses: ${invalid.join(', ')}`)
     if ((await readFile('/proc/sys/net/ipv4/ip_forward', 'utf8')).trim() !== '1')
       await setSysctl('net/ipv4/ip_forward', '1')
+    const links: LinkOptions = { ...settings, mtu: settings.mtu ?? (await podMtu(plan.nodeIp, signal)) }
     let seen = await see(signal)
     await ip.batch(addressLines(plan, seen), signal)
-    const tunnel = vxlanLines(plan, seen, settings)
+    const tunnel = vxlanLines(plan, seen, links)
     if (tunnel.length > 0) {
       try {
         await ip.batch(tunnel, signal)
@@ -225,10 +243,10 @@ export function openNftables(
     }
     await masqueradePods(plan, signal)
     await acceptForwarded(plan.clusterCidr, signal)
-    const bridge = forwardingLines(plan, seen, settings)
+    const bridge = forwardingLines(plan, seen, links)
     if (bridge.length > 0)
       await command('bridge', ['-force', '-batch', '-'], { stdin: `${bridge.join('\n')}\n`, signal })
-    await ip.batchAll([...neighbourLines(plan, seen, settings), ...routeLines(plan, seen, settings)], signal)
+    await ip.batchAll([...neighbourLines(plan, seen, links), ...routeLines(plan, seen, links)], signal)
   }
 
   /** Pods reach what is outside of the cluster under the node's address: nobody out there has a route to them. */

@@ -63,6 +63,8 @@ function drawSwarm(random: Prng) {
     config: {
       flushCountMax: 5 + random.below(100),
       logCountMax: 5 + random.below(random.chance(0.5) ? 30 : 300),
+      segmentBytesMax: 1_000 + random.below(50_000),
+      zeroBytesAhead: random.below(random.chance(0.5) ? 1 : 5_000),
       historyCountMax: 50 + random.below(1_000),
       historyAgeMs: 5_000 + random.below(20_000),
     },

@@ -1,6 +1,7 @@
 // The list of all controllers. Adding one is one file beside these and one line here.
 import { apiServiceController } from './apiservice.ts'
 import type { Controller } from './controller.ts'
+import { daemonSetController } from './daemonset.ts'
 import { deploymentController } from './deployment.ts'
 import { endpointsController } from './endpoints.ts'
 import { endpointSliceController } from './endpointslice.ts'
@@ -17,6 +18,7 @@ import { rootCaController, serviceAccountController } from './serviceaccount.ts'
 export const controllers: readonly Controller[] = [
   deploymentController,
   replicaSetController,
+  daemonSetController,
   endpointSliceController,
   endpointsController,
   apiServiceController,

@@ -4,7 +4,8 @@
 // decision 11). After kubernetes pkg/controller/{nodelifecycle,tainteviction}.
 import { type Node, type NodeCondition, node as nodeKind } from '../api/kinds/node.ts'
 import { type Pod, pod as podKind } from '../api/kinds/pod.ts'
-import type { Taint, Toleration } from '../api/types/affinity.ts'
+import type { Taint } from '../api/types/affinity.ts'
+import { tolerates } from '../client/nodefit.ts'
 import { isDeleting, isFinished, isReady, timeMs } from '../client/objects.ts'
 import { sameJson } from '../lib/canonical.ts'
 import { rfc3339 } from '../lib/duration.ts'
@@ -234,14 +235,6 @@ export function evictionMs({ spec }: Pod, taints: readonly Taint[], nowMs: numbe
     dueMs = Math.min(dueMs, sinceMs + Math.max(0, Math.min(...seconds)) * 1_000)
   }
   return dueMs
-}
-
-function tolerates(toleration: Toleration, taint: Taint): boolean {
-  if (toleration.effect && toleration.effect !== taint.effect) return false
-  if (toleration.key && toleration.key !== taint.key) return false
-  return (
-    toleration.operator === 'Exists' || (Boolean(toleration.key) && (toleration.value ?? '') === (taint.value ?? ''))
-  )
 }
 
 function eviction(one: Pod, nowMs: number): readonly Change[] {

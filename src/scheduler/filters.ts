@@ -1,7 +1,7 @@
 // Which nodes a pod can run on, and for each of the others why not, in the words of Kubernetes. Pure.
 // After kubernetes pkg/scheduler/framework/plugins.
 import type { Pod } from '../api/kinds/pod.ts'
-import { isTolerated, repellingTaint, wantsNode } from './nodeaffinity.ts'
+import { isTolerated, repellingTaint, wantsNode } from '../client/nodefit.ts'
 import { affinityFilter } from './podaffinity.ts'
 import { type HostPort, hostPortsOf, requestsOf } from './requests.ts'
 import { spreadFilter } from './spread.ts'

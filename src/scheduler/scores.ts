@@ -1,7 +1,7 @@
 // Which of the nodes that a pod can run on suits it best. Each score is from 0 to 100; the weights are those of Kubernetes.
 // Pure. After kubernetes pkg/scheduler/framework/plugins.
 import type { Pod } from '../api/kinds/pod.ts'
-import { isTolerated, matchesTerm } from './nodeaffinity.ts'
+import { isTolerated, matchesTerm } from '../client/nodefit.ts'
 import { affinityScore } from './podaffinity.ts'
 import { requestsOf, scoredCpu, scoredMemory } from './requests.ts'
 import { spreadScore } from './spread.ts'

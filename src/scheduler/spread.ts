@@ -2,9 +2,9 @@
 // After kubernetes pkg/scheduler/framework/plugins/podtopologyspread.
 import type { Pod } from '../api/kinds/pod.ts'
 import type { TopologySpreadConstraint } from '../api/types/affinity.ts'
+import { repellingTaint, wantsNode } from '../client/nodefit.ts'
 import { controllerOf, isDeleting } from '../client/objects.ts'
 import { matchesLabels, type Requirement, requirementsOf } from '../lib/selector.ts'
-import { repellingTaint, wantsNode } from './nodeaffinity.ts'
 import type { ClusterView, NodeInfo } from './state.ts'
 
 export const hostnameLabel = 'kubernetes.io/hostname'

@@ -208,6 +208,17 @@ describe.skipIf(cannotRun())('nftables', { timeout: 120_000 }, () => {
     }
   })
 
+  test('large transfers pass the tunnel whole, from pods and from the host, to pods and through services', async () => {
+    const echo = route(h1, [p3], { backends: [{ ip: p3.ip, port: 8081, local: false }] })
+    await apply(h1, echo)
+    for (const client of [p1, h1])
+      for (const [ip, port] of [
+        [p3.ip, 8081],
+        ['10.96.0.50', 80],
+      ] as const)
+        expect(await client.ask({ kind: 'bulk', ip, port, bytes: 5_000_000 })).toBe('5000000')
+  })
+
   test('connect is idempotent, and forgets what the plan does not name any more', async () => {
     const plan = h1.plan(routesBetween(h1, hosts, 'vxlan'))
     await h1.ask({ kind: 'connect', plan })

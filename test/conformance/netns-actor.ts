@@ -14,9 +14,11 @@ export type Ask =
   | { readonly kind: 'clear' }
   | { readonly kind: 'attach'; readonly pod: PodAttachment }
   | { readonly kind: 'detach'; readonly name: string }
-  /** TCP and UDP, both answer `<name> <client's address>`. */
+  /** TCP and UDP, both answer `<name> <client's address>`; the port after it gives back all that a TCP client says. */
   | { readonly kind: 'serve'; readonly name: string; readonly port: number; readonly host?: string }
   | { readonly kind: 'tcp'; readonly ip: string; readonly port: number; readonly from?: string }
+  /** Sends that many bytes to an echo and answers how many came back. */
+  | { readonly kind: 'bulk'; readonly ip: string; readonly port: number; readonly bytes: number }
   | { readonly kind: 'udp'; readonly ip: string; readonly port: number; readonly fromPort?: number }
 
 const signal = new AbortController().signal
@@ -37,10 +39,15 @@ async function serve(name: string, port: number, host: string): Promise<string> 
     socket.on('error', () => {})
     socket.end(`${name} ${socket.remoteAddress}`)
   })
+  const echo = net.createServer({ allowHalfOpen: true }, socket => {
+    socket.on('error', () => {})
+    socket.pipe(socket)
+  })
   const udp = dgram.createSocket('udp4')
   udp.on('message', (_, from) => udp.send(`${name} ${from.address}`, from.port, from.address))
   await Promise.all([
     new Promise<void>((resolve, reject) => tcp.once('error', reject).listen(port, host, resolve)),
+    new Promise<void>((resolve, reject) => echo.once('error', reject).listen(port + 1, host, resolve)),
     new Promise<void>((resolve, reject) => udp.once('error', reject).bind(port, host, resolve)),
   ])
   return 'serving'
@@ -62,6 +69,23 @@ function tcp(ip: string, port: number, from: string | undefined): Promise<string
     socket.on('error', (error: NodeJS.ErrnoException) =>
       resolve(error.code === 'ECONNREFUSED' ? 'refused' : (error.code ?? error.message)),
     )
+  })
+}
+
+function bulk(ip: string, port: number, bytes: number): Promise<string> {
+  return new Promise(resolve => {
+    const socket = net.connect({ host: ip, port })
+    let heard = 0
+    socket.setTimeout(10_000, () => {
+      socket.destroy()
+      resolve(`stuck after ${heard}`)
+    })
+    socket.on('data', chunk => {
+      heard += chunk.length
+    })
+    socket.on('end', () => resolve(String(heard)))
+    socket.on('error', error => resolve(error.message))
+    socket.end(Buffer.alloc(bytes))
   })
 }
 
@@ -110,6 +134,8 @@ async function perform(ask: Ask): Promise<string> {
       return await serve(ask.name, ask.port, ask.host ?? '0.0.0.0')
     case 'tcp':
       return await tcp(ask.ip, ask.port, ask.from)
+    case 'bulk':
+      return await bulk(ask.ip, ask.port, ask.bytes)
     case 'udp':
       return await udp(ask.ip, ask.port, ask.fromPort)
   }

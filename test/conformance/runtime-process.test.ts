@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openProcess } from '../../src/drivers/runtime/process.ts'
-import { runtimeSuite, world } from './runtime.ts'
+import { world } from '../runtime-specs.ts'
+import { runtimeSuite } from './runtime.ts'
 
 const server = `const [address, port] = process.argv.slice(1)
 require('net').createServer({ allowHalfOpen: true }, socket => socket.pipe(socket)).listen(Number(port), address)`

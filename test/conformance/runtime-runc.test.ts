@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { openRunc } from '../../src/drivers/runtime/runc.ts'
 import { busyboxArchive } from '../images.ts'
 import { insideNamespaces } from '../namespaces.ts'
-import { runtimeSuite, world } from './runtime.ts'
+import { world } from '../runtime-specs.ts'
+import { runtimeSuite } from './runtime.ts'
 
 function missing(): string | undefined {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return 'root on Linux'

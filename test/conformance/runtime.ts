@@ -3,29 +3,18 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { realClock } from '../../src/drivers/clock.ts'
-import { realLog } from '../../src/drivers/log.ts'
-import { realRandom } from '../../src/drivers/random.ts'
-import type { RuntimeWorld } from '../../src/drivers/runtime/common.ts'
 import { type Bytes, concat, text, utf8 } from '../../src/lib/bytes.ts'
 import {
   type ContainerRuntime,
   type ContainerSpec,
-  type LogOptions,
   type Observed,
   type ObservedContainer,
-  type Resources,
   RuntimeError,
   type SandboxSpec,
   type Security,
-  type Stdio,
 } from '../../src/world/runtime.ts'
-
-export const world: RuntimeWorld = {
-  clock: realClock(),
-  random: realRandom(),
-  log: realLog({ level: 'warn', format: 'text' }),
-}
+import * as specs from '../runtime-specs.ts'
+import { client, plainResources, plainSecurity, type Size } from '../runtime-specs.ts'
 
 export type Harness = {
   readonly name: string
@@ -51,18 +40,6 @@ export type Harness = {
   readonly port: number
 }
 
-const plainSecurity: Security = {
-  supplementalGroups: [],
-  privileged: false,
-  readOnlyRoot: false,
-  noNewPrivileges: false,
-  addCapabilities: [],
-  dropCapabilities: [],
-  unmaskedProc: false,
-  seccomp: 'default',
-}
-const plainResources: Resources = { oomScoreAdj: 0 }
-
 export function runtimeSuite(harness: Harness): void {
   describe(`runtime ${harness.name}`, () => {
     const ended = new AbortController()
@@ -78,62 +55,24 @@ export function runtimeSuite(harness: Harness): void {
     }, 180_000)
     afterAll(async () => {
       if (started === undefined) return
-      if (runtime !== undefined)
-        for (const pod of await runtime.observe(signal)) {
-          for (const { id } of pod.containers) await runtime.perform({ kind: 'removeContainer', id }, signal)
-          if (pod.sandbox !== undefined)
-            await runtime.perform({ kind: 'removeSandbox', uid: pod.uid, id: pod.sandbox.id }, signal)
-        }
+      if (runtime !== undefined) await specs.removePods(runtime)
       ended.abort()
       await started.stop()
     }, 120_000)
 
     function sandboxSpec(more: Partial<SandboxSpec> = {}): SandboxSpec {
       const number = ++pods
-      const uid = `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`
+      const plain = specs.sandboxSpec(number)
       return {
-        uid,
-        namespace: 'default',
-        name: `pod-${number}`,
-        attempt: 0,
-        hostname: `host-${number}`,
-        hostNetwork: false,
-        hostPid: false,
-        hostIpc: false,
-        sharePid: false,
+        ...plain,
         ...(can.podNetwork && more.hostNetwork !== true ? { ip: `10.213.0.${9 + number}` } : {}),
-        dns: { servers: ['10.213.0.2'], searches: ['default.svc.cluster.local'], options: ['ndots:5'] },
-        sysctls: {},
-        cgroupParent: can.isolation ? `/frt/pod${uid}` : '',
-        annotations: { note: `of pod ${number}` },
+        cgroupParent: can.isolation ? `/frt/pod${plain.uid}` : '',
         ...more,
       }
     }
 
-    function containerSpec(sandbox: SandboxSpec, command: readonly string[], more: Partial<ContainerSpec> = {}) {
-      return {
-        uid: sandbox.uid,
-        namespace: sandbox.namespace,
-        pod: sandbox.name,
-        name: 'main',
-        kind: 'app' as const,
-        attempt: 0,
-        specHash: 'hash',
-        image: started.image,
-        command,
-        args: [],
-        env: [],
-        mounts: [],
-        tty: false,
-        stdin: false,
-        stdinOnce: false,
-        resources: plainResources,
-        security: plainSecurity,
-        cgroupParent: sandbox.cgroupParent,
-        annotations: {},
-        ...more,
-      } satisfies ContainerSpec
-    }
+    const containerSpec = (sandbox: SandboxSpec, command: readonly string[], more: Partial<ContainerSpec> = {}) =>
+      specs.containerSpec(sandbox, started.image, command, more)
 
     const observed = async (uid: string): Promise<Observed | undefined> =>
       (await runtime.observe(signal)).find(pod => pod.uid === uid)
@@ -146,19 +85,8 @@ export function runtimeSuite(harness: Harness): void {
       return { spec, id }
     }
 
-    async function until(
-      uid: string,
-      name: string,
-      kind: ObservedContainer['state']['kind'],
-      attempt = 0,
-    ): Promise<ObservedContainer> {
-      for (let round = 0; round < 1_200; round++) {
-        const found = (await observed(uid))?.containers.find(c => c.name === name && c.attempt === attempt)
-        if (found?.state.kind === kind) return found
-        await sleep(25)
-      }
-      throw new Error(`container ${name} never was ${kind}: ${JSON.stringify(await observed(uid))}`)
-    }
+    const until = (uid: string, name: string, kind: ObservedContainer['state']['kind'], attempt = 0) =>
+      specs.untilState(runtime, uid, name, kind, attempt)
 
     /** Starts a container in a pod of its own and waits for `kind`. */
     async function run(
@@ -174,12 +102,8 @@ export function runtimeSuite(harness: Harness): void {
       return { sandbox, container, found, id: found.id, uid: sandbox.spec.uid }
     }
 
-    async function readLogs(id: string, options: Partial<LogOptions> = {}): Promise<string> {
-      const parts: Bytes[] = []
-      for await (const bytes of runtime.logs(id, { follow: false, timestamps: false, ...options }, signal))
-        parts.push(bytes)
-      return text(concat(parts))
-    }
+    const readLogs = (id: string, options: Parameters<typeof specs.readLogs>[2] = {}) =>
+      specs.readLogs(runtime, id, options)
 
     async function logsOf(script: string, more: Partial<ContainerSpec> = {}, sandboxMore: Partial<SandboxSpec> = {}) {
       return await readLogs((await run(script, 'exited', more, sandboxMore)).id)
@@ -191,11 +115,11 @@ export function runtimeSuite(harness: Harness): void {
       given: {
         input?: string
         tty?: boolean
-        sizes?: readonly { width: number; height: number }[]
+        sizes?: readonly Size[]
         signal?: AbortSignal
       } = {},
     ) {
-      const { stdio, said } = console_(given.input, given.sizes)
+      const { stdio, said } = client(given.input, given.sizes)
       const options = { command, tty: given.tty ?? false, stdin: given.input !== undefined }
       const code = await runtime.exec(id, options, stdio, given.signal ?? signal)
       return { code, ...said() }
@@ -439,7 +363,7 @@ export function runtimeSuite(harness: Harness): void {
       test('is killed when nobody wants it any more', async () => {
         const { id } = await run('exec sleep 1000', 'running')
         const done = new AbortController()
-        const { stdio, said } = console_()
+        const { stdio, said } = client()
         const running = runtime.exec(
           id,
           { command: ['sh', '-c', 'echo $$; exec sleep 987'], tty: false, stdin: false },
@@ -473,7 +397,7 @@ export function runtimeSuite(harness: Harness): void {
         stdin: true,
         stdinOnce: true,
       })
-      const { stdio, said } = console_('hello\nand more\n')
+      const { stdio, said } = client('hello\nand more\n')
       await runtime.attach(id, { tty: false, stdin: true }, stdio, signal)
       expect(said().stdout).toBe('you said hello\nand more\n')
       expect((await until(uid, 'main', 'exited')).state).toMatchObject({ exitCode: 3 })
@@ -485,7 +409,7 @@ export function runtimeSuite(harness: Harness): void {
         tty: true,
       })
       const done = Promise.withResolvers<void>()
-      const { stdio, said } = console_('', [{ width: 111, height: 37 }], async function* () {
+      const { stdio, said } = client('', [{ width: 111, height: 37 }], async function* () {
         await sleep(500)
         yield utf8('typed\n')
         await done.promise
@@ -764,33 +688,4 @@ export function runtimeSuite(harness: Harness): void {
       })
     })
   })
-}
-
-/** A client's side of exec and attach, with what it was told. */
-function console_(
-  input?: string,
-  sizes: readonly { width: number; height: number }[] = [],
-  source?: () => AsyncGenerator<Bytes>,
-): { stdio: Stdio; said: () => { stdout: string; stderr: string } } {
-  const out: Bytes[] = []
-  const err: Bytes[] = []
-  return {
-    stdio: {
-      input:
-        source?.() ??
-        (async function* () {
-          if (input !== undefined && input !== '') yield utf8(input)
-        })(),
-      resizes: (async function* () {
-        yield* sizes
-      })(),
-      async stdout(bytes) {
-        out.push(bytes.slice())
-      },
-      async stderr(bytes) {
-        err.push(bytes.slice())
-      },
-    },
-    said: () => ({ stdout: text(concat(out)), stderr: text(concat(err)) }),
-  }
 }

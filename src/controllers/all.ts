@@ -7,6 +7,7 @@ import { endpointsController } from './endpoints.ts'
 import { endpointSliceController } from './endpointslice.ts'
 import { eventExpiryController, tokenExpiryController } from './expiry.ts'
 import { garbageController } from './garbage.ts'
+import { jobController } from './job.ts'
 import { membershipController } from './membership.ts'
 import { namespaceController } from './namespace.ts'
 import { nodeHealthController } from './nodehealth.ts'
@@ -19,6 +20,7 @@ export const controllers: readonly Controller[] = [
   deploymentController,
   replicaSetController,
   daemonSetController,
+  jobController,
   endpointSliceController,
   endpointsController,
   apiServiceController,

@@ -7,7 +7,7 @@ import type { Node } from '../api/kinds/node.ts'
 import type { Pod } from '../api/kinds/pod.ts'
 import type { Service, ServicePort } from '../api/kinds/service.ts'
 import type { GossipView, LiveEndpoint, MemberState } from '../gossip/gossip.ts'
-import { parseCidr, parseIpv4 } from '../lib/cidr.ts'
+import { cidrContains, parseCidr, parseIpv4 } from '../lib/cidr.ts'
 import { compareText } from '../lib/sorted.ts'
 import type { Backend, HostPort, RouteTable, ServiceRoute, TransportProtocol } from '../world/dataplane.ts'
 import type { PeerId } from '../world/network.ts'
@@ -99,11 +99,11 @@ function candidatesOf(
     if (slice.addressType !== 'IPv4') continue
     for (const slicePort of slice.ports ?? []) {
       if ((slicePort.name ?? '') !== (port.name ?? '') || (slicePort.protocol ?? 'TCP') !== port.protocol) continue
-      if (slicePort.port === undefined) continue
+      if (!isPort(slicePort.port)) continue
       for (const endpoint of slice.endpoints) {
         // Consumers use the first address only (API: "the first one is meant to be used").
         const ip = endpoint.addresses[0]
-        if (ip === undefined || parseIpv4(ip) === undefined) continue
+        if (!isEndpoint(ip)) continue
         const verdict = judge(endpoint, input, live, service.spec.publishNotReadyAddresses === true)
         const candidate = { ip, port: slicePort.port, ...verdict }
         const key = `${ip}:${slicePort.port}`
@@ -124,6 +124,14 @@ function protocolOf(port: ServicePort): TransportProtocol | undefined {
 }
 
 const isIpv4 = (ip: string | undefined): ip is string => ip !== undefined && parseIpv4(ip) !== undefined
+const inAny = (ip: string, cidrs: readonly string[]) => cidrs.some(cidr => cidrContains(cidr, ip))
+/** Not "this network", link-local (a cloud's metadata, our own DNS), multicast or reserved. The API refuses them too. */
+const neverEndpoints = ['0.0.0.0/8', '169.254.0.0/16', '224.0.0.0/3']
+const isEndpoint = (ip: string | undefined): ip is string => isIpv4(ip) && !inAny(ip, neverEndpoints)
+const isExternal = (ip: string | undefined): ip is string => isEndpoint(ip) && !inAny(ip, ['127.0.0.0/8'])
+/** One number out of range would make the kernel refuse the whole table. */
+const isPort = (port: number | undefined): port is number =>
+  port !== undefined && Number.isInteger(port) && port > 0 && port < 65_536
 
 function serviceRoutes(
   service: Service,
@@ -138,7 +146,7 @@ function serviceRoutes(
   const internalLocal = spec.internalTrafficPolicy === 'Local'
   const externalLocal = spec.externalTrafficPolicy === 'Local' && spec.type !== 'ClusterIP'
   const ingress = (status.loadBalancer?.ingress ?? []).filter(entry => entry.ipMode !== 'Proxy').map(entry => entry.ip)
-  const balanced = spec.type === 'LoadBalancer' ? ingress.filter(isIpv4) : []
+  const balanced = spec.type === 'LoadBalancer' ? ingress.filter(isExternal) : []
   const ranges = (spec.loadBalancerSourceRanges ?? []).map(range => range.trim()).filter(range => parseCidr(range))
   const guarded = (spec.loadBalancerSourceRanges ?? []).length > 0 && balanced.length > 0
   const affinity =
@@ -148,14 +156,13 @@ function serviceRoutes(
 
   return (spec.ports ?? []).flatMap((port): readonly ServiceRoute[] => {
     const protocol = protocolOf(port)
-    if (protocol === undefined) return []
+    if (protocol === undefined || !isPort(port.port)) return []
     const candidates = candidatesOf(service, port, slices, input, live)
     const everywhere = usable(candidates)
     const here = usable(candidates.filter(candidate => candidate.local))
     const backends = internalLocal ? here : everywhere
-    const nodePort =
-      spec.type === 'ClusterIP' || port.nodePort === undefined || port.nodePort === 0 ? undefined : port.nodePort
-    const externalVips = [...(spec.externalIPs ?? []).filter(isIpv4), ...(guarded ? [] : balanced)]
+    const nodePort = spec.type === 'ClusterIP' || !isPort(port.nodePort) ? undefined : port.nodePort
+    const externalVips = [...(spec.externalIPs ?? []).filter(isExternal), ...(guarded ? [] : balanced)]
     const external = {
       ...(externalLocal ? { externalPolicy: 'Local' as const, externalBackends: here } : {}),
       ...(!externalLocal && internalLocal ? { externalPolicy: 'Cluster' as const, externalBackends: everywhere } : {}),
@@ -187,7 +194,7 @@ export function hostPorts(pods: readonly Pod[]): readonly HostPort[] {
       (container.ports ?? []).flatMap((port): readonly HostPort[] => {
         const { hostPort, containerPort: podPort } = port
         const protocol = (port.protocol ?? 'TCP').toLowerCase()
-        if (hostPort === undefined || hostPort === 0 || (protocol !== 'tcp' && protocol !== 'udp')) return []
+        if (!isPort(hostPort) || !isPort(podPort) || (protocol !== 'tcp' && protocol !== 'udp')) return []
         const hostIp = port.hostIP === undefined || port.hostIP === '0.0.0.0' ? '' : port.hostIP
         return hostIp === '' || isIpv4(hostIp) ? [{ protocol, hostIp, hostPort, podIp, podPort }] : []
       }),

@@ -185,6 +185,22 @@ describe.skipIf(cannotRun())('nftables', { timeout: 120_000 }, () => {
     expect(await h2.ask({ kind: 'tcp', ip: h1.ip, port: 54_323 })).toBe('refused')
   })
 
+  test('a service can lead to a node itself, but never a pod to the loopback of its node', async () => {
+    await h1.ask({ kind: 'serve', name: 'host', port: 9_090 })
+    const node = { ip: h1.ip, port: 9_090 }
+    await apply(h1, route(h1, [], { backends: [{ ...node, local: true }] }))
+    await apply(h2, route(h2, [], { backends: [{ ...node, local: false }] }))
+    expect(await p1.ask({ kind: 'tcp', ip: '10.96.0.50', port: 80 })).toBe(`host ${p1.ip}`)
+    expect(await h1.ask({ kind: 'tcp', ip: '10.96.0.50', port: 80 })).toBe(`host ${h1.podIp}`)
+    expect(await p3.ask({ kind: 'tcp', ip: '10.96.0.50', port: 80 })).toBe(`host ${h2.ip}`)
+    const loopback = route(h1, [], { backends: [{ ip: '127.0.0.1', port: 9_090, local: true }] })
+    const hostPort = { protocol: 'tcp', hostIp: '', hostPort: 9_999, podIp: p1.ip, podPort: 8080 } as const
+    await h1.ask({ kind: 'apply', table: table([loopback], [hostPort]) })
+    expect(await h1.ask({ kind: 'tcp', ip: '10.96.0.50', port: 80 })).toMatch(/^host /)
+    // With a host port the pod's veth has route_localnet: only our own rule stands between it and the node.
+    expect(await p1.ask({ kind: 'tcp', ip: '10.96.0.50', port: 80 })).toBe('timeout')
+  })
+
   test('a flushed ruleset is made anew by the next apply of the same table', async () => {
     await apply(h1, route(h1, [p1]))
     h1.sh('nft', 'flush', 'ruleset')

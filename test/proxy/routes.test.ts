@@ -222,6 +222,18 @@ test('with publishNotReadyAddresses the word of gossip about readiness does not 
   expect(ips(one({ services, slices, gossip: words }).backends)).toEqual(['10.42.2.11'])
 })
 
+test('addresses and ports that no endpoint can have are left out, and do not spoil the rest', () => {
+  const at = (ip: string): Endpoint => ({ addresses: [ip], conditions: { ready: true } })
+  const odd = ['0.0.0.0', '169.254.169.254', '224.0.0.1', '255.255.255.255', 'fd00::1', '10.42.1.9; flush ruleset'].map(
+    at,
+  )
+  expect(ips(one({ slices: [slice([...odd, endpoint('a1')])] }).backends)).toEqual(['10.42.1.10'])
+  const ports = [{ name: 'http', protocol: 'TCP', port: 70_000 }]
+  expect(one({ slices: [slice([endpoint('a1')], { ports })] }).backends).toEqual([])
+  const externalIPs = ['127.0.0.1', '169.254.20.10', '192.0.2.1']
+  expect(one({ services: [service({ externalIPs })] }).externalVips).toEqual(['192.0.2.1'])
+})
+
 test('session affinity carries its time, three hours when none is given', () => {
   expect(one({ services: [service({ sessionAffinity: 'ClientIP' })] }).affinitySeconds).toBe(10_800)
   const config = { clientIP: { timeoutSeconds: 30 } }

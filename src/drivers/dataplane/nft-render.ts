@@ -231,7 +231,7 @@ export function render(table: RouteTable): Rendered {
 
 function frame(table: RouteTable): string {
   // A pod's hostPort answers on 127.0.0.1 too, for which its veth needs route_localnet. What comes from the wire must
-  // still not reach the node's loopback (CVE-2020-8558).
+  // still not reach the node's loopback (CVE-2020-8558), neither by itself nor sent there by an endpoint of a service.
   const guard =
     table.hostPorts.length === 0
       ? ''
@@ -293,6 +293,7 @@ ${guard}  chain refuse_forward {
   }
   chain refuse_input {
     type filter hook input priority -10; policy accept;
+    iifname != "lo" ct direction original ip daddr 127.0.0.0/8 drop
     ct state new ip daddr . meta l4proto . th dport vmap @refuse
     ct state new fib daddr type local ip daddr != 127.0.0.0/8 meta l4proto . th dport vmap @nrefuse
   }

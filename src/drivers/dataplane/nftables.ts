@@ -299,8 +299,10 @@ table ip ${name} {
     try {
       return (await iptables(['-S', 'FORWARD'], signal)).split('\n').map(line => line.replaceAll('"', ''))
     } catch (error) {
-      if (error instanceof CommandError && error.missing) return undefined
-      throw error
+      if (!(error instanceof CommandError) || signal.aborted) throw error
+      // Without the program, or without its table in the kernel, there is no policy of its making that could drop pods.
+      if (!error.missing) warnOnce(`the FORWARD policy is not known: ${error.message}`)
+      return undefined
     }
   }
 

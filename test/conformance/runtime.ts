@@ -1,4 +1,5 @@
 // What every container runtime promises, as far as its capabilities go. Called by runtime-*.test.ts with a real one.
+import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -652,6 +653,47 @@ export function runtimeSuite(harness: Harness): void {
         )
         expect(log).toMatch(/^from outsiderefused\nfrom outside/)
         expect(readFileSync(join(folder, 'out'), 'utf8')).toBe('from inside\n')
+      })
+
+      test('what is mounted later on the host is seen in a slave mount, and not in a private one', async () => {
+        const folder = join(started.folder, `propagation-${pods}`)
+        mkdirSync(join(folder, 'later'), { recursive: true })
+        const mount = (target: string, propagation: 'private' | 'rslave') => ({
+          ...{ source: folder, target, readOnly: false, propagation },
+        })
+        const mounts = [mount('/slave', 'rslave'), mount('/private', 'private')]
+        const { id } = await run('exec sleep 1000', 'running', { mounts })
+        spawnSync('mount', ['-t', 'tmpfs', 'tmpfs', join(folder, 'later')])
+        writeFileSync(join(folder, 'later/file'), 'seen')
+        const seen = await exec(id, [
+          'sh',
+          '-c',
+          'cat /slave/later/file; cat /private/later/file 2>/dev/null || echo -no',
+        ])
+        spawnSync('umount', ['-l', join(folder, 'later')])
+        expect(seen.stdout).toBe('seen-no\n')
+      })
+
+      test('the default filter refuses new namespaces, and a spec can ask for none', async () => {
+        const script = 'unshare -U true 2>/dev/null && echo allowed || echo refused'
+        expect(await logsOf(script)).toBe('refused\n')
+        expect(await logsOf(script, { security: { ...plainSecurity, seccomp: 'unconfined' } })).toBe('allowed\n')
+      })
+
+      test("a pod in the host's PID namespace sees the host's processes, and shares memory within a pod alone", async () => {
+        const script = 'cat /proc/[0-9]*/cmdline 2>/dev/null | tr "\\0" " " | grep -q vitest && echo host; ls /dev/shm'
+        expect(await logsOf(script, {}, { hostPid: true })).toBe('host\n')
+        const { sandbox, uid } = await run('echo x > /dev/shm/mine; exec sleep 1000', 'running')
+        const side = containerSpec(
+          sandbox.spec,
+          ['sh', '-c', 'until cat /dev/shm/mine; do sleep 0.05; done 2>/dev/null'],
+          {
+            name: 'side',
+          },
+        )
+        await runtime.perform({ kind: 'startContainer', container: side, sandboxId: sandbox.id }, signal)
+        expect(await readLogs((await until(uid, 'side', 'exited')).id)).toBe('x\n')
+        expect(await logsOf('ls /dev/shm')).toBe('')
       })
 
       test('a mount whose source is not there is an error of this container', async () => {

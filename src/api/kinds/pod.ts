@@ -32,8 +32,9 @@ function preparePod(pod: Pod, old: Pod | undefined, subresource: string | undefi
     case 'resize':
       return { ...pod, spec: resized(pod, old) }
     default: {
-      const { ephemeralContainers } = old.spec
-      return { ...pod, spec: { ...pod.spec, ...(ephemeralContainers && { ephemeralContainers }) } }
+      // Who does not know of them does not mean to end them.
+      const ephemeralContainers = pod.spec.ephemeralContainers ?? old.spec.ephemeralContainers
+      return { ...pod, spec: { ...podAdmission(pod.spec), ...(ephemeralContainers && { ephemeralContainers }) } }
     }
   }
 }

@@ -164,7 +164,8 @@ function owned(kind: Kind, set: FieldSet, subresource: string | undefined): Fiel
     else children.set('f:metadata', { member: false, children: meta.children })
   }
   if (kind.subresources.includes('status')) {
-    const mine = (element: string) => element === 'f:metadata' || (element === 'f:status') === (subresource === 'status')
+    const mine = (element: string) =>
+      element === 'f:metadata' || (element === 'f:status') === (subresource === 'status')
     for (const element of [...children.keys()]) if (!mine(element)) children.delete(element)
   }
   return { member: false, children }

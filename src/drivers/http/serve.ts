@@ -3,7 +3,7 @@
 // ours to close (CVE-2018-1002105), and nobody who is slow holds more than a socket.
 
 import { constants } from 'node:crypto'
-import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerOptions, ServerResponse } from 'node:http'
 import {
   createSecureServer,
   type Http2SecureServer,
@@ -88,6 +88,15 @@ export async function serveHttps(options: ServeOptions, signal: AbortSignal): Pr
   }
 }
 
+/** Of the HTTP/1.1 side, which the types of node do not name for an Http2SecureServer, though it takes them. */
+const http1: Partial<ServerOptions> & { readonly headersTimeout: number } = {
+  headersTimeout: 10_000,
+  requestTimeout: bodyTimeoutMs,
+  keepAliveTimeout: idleTimeoutMs,
+  connectionsCheckingInterval: 2_000,
+  maxHeaderSize: 64 * 1024,
+}
+
 /** Sockets without a request under way. */
 const idle = new WeakSet<Socket>()
 
@@ -118,16 +127,8 @@ function makeServer(options: ServeOptions, sockets: Set<Socket>, perAddress: Map
     settings: { maxConcurrentStreams: 1_000, initialWindowSize: 1024 * 1024, maxHeaderListSize: 64 * 1024 },
     maxSessionMemory: 128,
     unknownProtocolTimeout: 10_000,
+    ...http1,
   })
-  // The HTTP/1.1 side of an Http2SecureServer takes these as properties.
-  Object.assign(server, {
-    headersTimeout: 10_000,
-    requestTimeout: bodyTimeoutMs,
-    keepAliveTimeout: idleTimeoutMs,
-    maxHeadersCount: 200,
-    timeout: 0,
-  } satisfies Partial<HttpServer>)
-
   server.on('connection', (socket: Socket) => {
     const address = socket.remoteAddress ?? ''
     const count = perAddress.get(address) ?? 0

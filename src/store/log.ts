@@ -22,7 +22,7 @@ export const segmentBytes = 16 * 1024 * 1024
  * A segment is filled with zeros ahead of what is written: a sync within a file's size writes one page, where a growing
  * file makes the file system write its journal too. Faster, and kinder to a memory card.
  */
-export const zeroBytesAhead = 1024 * 1024
+export const zeroBytesAhead = 256 * 1024
 
 export type Identity = { readonly cluster: string; readonly member: MemberId }
 

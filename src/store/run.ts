@@ -16,26 +16,23 @@ import {
   type WriteResult,
 } from '../kv/store.ts'
 import { onAbort } from '../lib/abort.ts'
-import { type Bytes, hex } from '../lib/bytes.ts'
+import { hex } from '../lib/bytes.ts'
 import { createRaft, status as raftStatus, snapshotMeta, step, wantsSnapshot } from '../raft/raft.ts'
 import {
   type Effects,
   type Entry,
   type HardState,
   type MemberId,
-  type Message,
   memberId,
   type RaftEvent,
   type Refusal,
   type Role,
   type SnapshotMeta,
 } from '../raft/types.ts'
-import type { PeerId } from '../world/network.ts'
 import type { World } from '../world/world.ts'
 import { createAges } from './age.ts'
 import { commandBytesMax, raftConfig, type StoreConfig, settingsOf } from './config.ts'
-import { decodePeers, encodePeers, memberInfos, planChange } from './members.ts'
-import { decodeEnvelope, encodeEnvelope } from './message.ts'
+import { encodePeers, memberInfos, planChange } from './members.ts'
 import { createBell, createPendings, createThresholds } from './pending.ts'
 import { refusalError } from './refusal.ts'
 import { boot } from './run-boot.ts'
@@ -43,6 +40,7 @@ import { createLeaderships } from './run-leadership.ts'
 import type { Append } from './run-log.ts'
 import { createSaver } from './run-saver.ts'
 import { fetchSnapshot, type SnapshotGiver, serveSnapshot } from './run-snapshot.ts'
+import { createSpeech } from './run-speech.ts'
 import { clearState, writeState } from './run-state.ts'
 import { runWatch } from './run-watch.ts'
 import { describeStatus } from './status.ts'
@@ -60,9 +58,8 @@ export type RunningStore = Store & {
   hash(): { readonly index: number; readonly hash: number }
 }
 
-/** Messages that wait; more are dropped, as a network may. */
+/** Messages that wait, and writes; of more, messages are dropped and writes refused. */
 const inboxCountMax = 10_000
-const spokenCountMax = 64
 
 /** Opens what is on the disk and lives until the signal, or `stop`. Throws StoreDamage when the disk lost something. */
 export async function openStore(world: World, config: StoreConfig, signal: AbortSignal): Promise<RunningStore> {
@@ -73,17 +70,16 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
   const limits = { countMax: settings.historyCountMax, bytesMax: settings.historyBytesMax }
 
   const raft = createRaft(raftConfig(settings), start.restored, () => world.random.float())
-  const saver = createSaver(start.log)
+  const disklog = start.log
+  const saver = createSaver(disklog)
   let state = start.state
   let kv: Kv = start.loaded === undefined ? createKv(limits) : restoreKv(start.loaded.image, limits)
   let flushedIndex = kv.index
   let hard: HardState = start.restored.hard
   let role: Role = raftStatus(raft).role
 
-  /** Grows only: a member on its way out is still answered. */
-  const peers = new Map<MemberId, PeerId>(start.peers)
-  /** Who spoke to us before the log told who they are, as to a fresh learner. */
-  const spoken = new Map<MemberId, PeerId>()
+  const speech = createSpeech(world.network, settings, start.peers, log)
+  const { peers, peerOf } = speech
 
   let inbox: RaftEvent[] = []
   let proposals: RaftEvent[] = []
@@ -110,16 +106,6 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
   const lifeId = hex(world.random.bytes(12))
   let writeCount = 0
 
-  // ---- what leaves ----
-
-  function sendAll(messages: readonly { readonly to: MemberId; readonly message: Message }[]): void {
-    for (const { to, message } of messages) {
-      const peer = peers.get(to) ?? spoken.get(to)
-      if (peer === undefined) continue
-      world.network.send(peer, 'raft', encodeEnvelope({ cluster: clusterId, from: member, to, message }))
-    }
-  }
-
   // ---- the loop ----
 
   function push(event: RaftEvent): void {
@@ -139,10 +125,10 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     const { save } = effects
     const before = role
     role = effects.role ?? role
-    for (const entry of save?.entries ?? []) learnPeers(entry)
+    for (const entry of save?.entries ?? []) speech.learn(entry)
     let late = effects.send
     if (saver.holdsHard) late = [...effects.sendEarly, ...effects.send]
-    else sendAll(effects.sendEarly)
+    else speech.send(effects.sendEarly)
     if (save !== undefined || base !== undefined || (late.length > 0 && !saver.isIdle)) {
       const isNew = save !== undefined && (save.hard.term !== hard.term || save.hard.vote !== hard.vote)
       if (isNew) hard = save.hard
@@ -151,9 +137,9 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
         hard: isNew ? save.hard : undefined,
         base,
         entries: save?.entries ?? [],
-        afterwards: () => sendAll(messages),
+        afterwards: () => speech.send(messages),
       })
-    } else sendAll(late)
+    } else speech.send(late)
 
     for (const { id, index, term } of effects.accepted) accepted.set(index, { id, term })
     for (const { id, why } of effects.refused) refuse(id, why)
@@ -165,11 +151,6 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     }
     if (effects.fetchSnapshot !== undefined) startFetch(effects.fetchSnapshot.from, effects.fetchSnapshot.snapshot)
     if (effects.role !== undefined) becomeRole(before, effects.role)
-  }
-
-  function learnPeers(entry: Entry): void {
-    if (entry.kind !== 'membership') return
-    for (const [id, peer] of decodePeers(entry.context)) peers.set(id, peer)
   }
 
   function applyAll(entries: readonly Entry[]): void {
@@ -211,10 +192,6 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     const error = why === 'not-leader' ? notLeader() : refusalError(why)
     writes.reject(id, error)
     changes.reject(id, error)
-  }
-
-  function peerOf(id: MemberId | undefined): PeerId | undefined {
-    return id === undefined ? undefined : (peers.get(id) ?? spoken.get(id))
   }
 
   function notLeader(): StoreError {
@@ -279,7 +256,7 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
   function compactLog(): void {
     const { base } = raftStatus(raft)
     const count = kv.index - base.index
-    const excess = start.log.bytes / settings.logBytesMax
+    const excess = disklog.bytes / settings.logBytesMax
     const keep = Math.min(settings.logCountMax, excess > 1 ? Math.floor(count / excess / 2) : settings.logCountMax)
     const index = Math.min(flushedIndex, kv.index - keep)
     if (index <= base.index || isInstalling) return
@@ -325,7 +302,7 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     state = next
     kv = restoreKv(loaded.image, limits)
     flushedIndex = kv.index
-    for (const [id, peer] of fetched.peers) peers.set(id, peer)
+    for (const [id, peer] of fetched.peers) speech.know(id, peer)
     const base = { index: meta.index, term: meta.term, generation, keep: false } as const
     carryOut(step(raft, [{ kind: 'installed', snapshot: meta }]), base)
     restart(watches, kv.revision)
@@ -350,37 +327,6 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     sent: (to, index, ok) => push({ kind: 'snapshotSent', to, index, ok }),
   }
 
-  // ---- what comes in ----
-
-  function onMessage(from: PeerId, bytes: Bytes): void {
-    if (!settings.mayRaft(from)) return
-    const envelope = decodeEnvelope(bytes)
-    if (envelope === undefined) {
-      log.warn('dropped a message that does not decode', { from, bytes: bytes.length })
-      return
-    }
-    const known = peers.get(envelope.from)
-    if (envelope.cluster !== clusterId || envelope.to !== member || (known ?? from) !== from) {
-      log.debug('dropped a message for another member', { from, cluster: envelope.cluster, to: envelope.to })
-      return
-    }
-    const { message } = envelope
-    // A member that has nothing, not even a membership, has no say in who leads: its disk may have been cleared.
-    const isVote = message.kind === 'vote' || message.kind === 'preVote'
-    if (isVote && raftStatus(raft).lastIndex === 0) return
-    if (inbox.length >= inboxCountMax) return
-    if (known === undefined) {
-      if (spoken.size >= spokenCountMax) spoken.clear()
-      spoken.set(envelope.from, from)
-    }
-    push({ kind: 'message', from: envelope.from, message })
-  }
-
-  function onConnectionChange(peer: PeerId, isConnected: boolean): void {
-    if (isConnected) return
-    for (const [id, its] of peers) if (its === peer && id !== member) push({ kind: 'unreachable', member: id })
-  }
-
   // ---- time ----
 
   const ticksOf = (ms: number) => Math.max(1, Math.round(ms / tickMs))
@@ -401,7 +347,7 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     for (const one of asked) one.expire(nowMs)
     // A moment after the last of a burst, and now and then during a long one.
     const isQuiet = ticks - busyAtTick >= quietTicks
-    if (start.log.unmarked && (isQuiet || ticks - markedAtTick >= markTicks)) {
+    if (disklog.unmarked && (isQuiet || ticks - markedAtTick >= markTicks)) {
       markedAtTick = ticks
       saver.mark()
     }
@@ -438,6 +384,7 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
   function checkLeader(): void {
     checkOpen()
     if (role.kind !== 'leader') throw notLeader()
+    if (proposals.length >= inboxCountMax) throw new StoreError('unavailable', 'too many writes wait for the disk')
   }
 
   async function write(command: Write, inner: AbortSignal): Promise<WriteResult> {
@@ -479,7 +426,7 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     }
     const plan = planChange(change, membership, existing, () => hex(world.random.bytes(8)))
     // Before the proposal, so that the new member is spoken to as soon as the core does.
-    if (change.kind === 'add') peers.set(memberId(plan.info.member), change.peer)
+    if (change.kind === 'add') speech.know(memberId(plan.info.member), change.peer)
     const pending = changes.add(`${change.kind} a member; it may still happen`, deadlineMs(), inner)
     const context = encodePeers(plan.membership, peers)
     if (!inner.aborted) propose({ kind: 'proposeMembership', id: pending.id, change: plan.step, context })
@@ -501,7 +448,12 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
   // ---- life and end ----
 
   const handlers = [
-    world.network.onMessage('raft', onMessage),
+    speech.listen({
+      message: (from, message) => push({ kind: 'message', from, message }),
+      lost: id => push({ kind: 'unreachable', member: id }),
+      isBlank: () => raftStatus(raft).lastIndex === 0,
+      isFull: () => inbox.length >= inboxCountMax,
+    }),
     world.network.onStream('snapshot', async (stream, inner) => {
       try {
         await serveSnapshot(world, giver, stream, inner)
@@ -509,7 +461,6 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
         log.warn('a snapshot was not sent', { to: stream.remote, why: String(error) })
       }
     }),
-    world.network.onConnectionChange(onConnectionChange),
     onAbort(signal, () => end(undefined)),
   ]
 
@@ -568,8 +519,8 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     await fetching
     await flushing
     if (failure === undefined && kv.index > flushedIndex) await flush().catch(fail)
-    if (failure === undefined) await start.log.mark().catch(fail)
-    await Promise.all([start.log.close(), state.close()]).catch(fail)
+    if (failure === undefined) await disklog.mark().catch(fail)
+    await Promise.all([disklog.close(), state.close()]).catch(fail)
     if (failure === undefined) finished()
     else failed(failure)
   }

@@ -75,11 +75,10 @@ export function createCluster(
     else trace.note(`${from}>${to} ${describeShort(envelope.message)}`)
   })
   const machines = Array.from({ length: machineCount }, (_, i): Machine => {
-    const disk = createSimDisk(random, faults.disk)
     const peer = peerId(`p${i + 1}`)
-    return {
+    const machine: Machine = {
       peer,
-      disk,
+      disk: createSimDisk(random, faults.disk, () => crash(machine)),
       member: undefined,
       isFounder: i === 0,
       hasRun: false,
@@ -87,6 +86,7 @@ export function createCluster(
       store: undefined,
       lives: 0,
     }
+    return machine
   })
   const [first] = machines
   if (first !== undefined) first.member = memberId('founder')

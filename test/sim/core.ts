@@ -43,6 +43,12 @@ const electionTimeoutMs = tickMs * electionTicks
 
 type State = { readonly index: Index; readonly hash: string }
 type Stored = { hard: HardState; base: SnapshotMeta; entries: Entry[]; state: State }
+type Save = {
+  readonly hard: HardState
+  readonly entries: readonly Entry[]
+  readonly changesHard: boolean
+  readonly afterwards: () => void
+}
 type Node = {
   readonly id: MemberId
   readonly disk: Stored
@@ -56,7 +62,8 @@ type Node = {
   installs: { snapshot: SnapshotMeta; state: State }[]
   fetching: boolean
   state: State
-  unfinished: { hard: HardState; entries: readonly Entry[] } | undefined
+  /** Saves in order; the first is being written. */
+  saves: Save[]
   proposals: Map<string, { id: number; isWrite: boolean }>
   reads: Map<number, { acknowledged: Index; index: Index | undefined }>
   gone: boolean
@@ -72,6 +79,7 @@ function drawSwarm(random: Prng) {
     delayMsMin: 1 + random.below(20),
     delayMsMax: 25 + random.below(random.chance(0.2) ? 500 : 80),
     saveMsMax: 1 + random.below(random.chance(0.2) ? 300 : 25),
+    crashInSaveChance: some(0.6, random.chance(0.3) ? 0.1 : 0.01),
     crashEveryMs: random.chance(0.85) ? 700 + random.below(8_000) : Number.POSITIVE_INFINITY,
     cutEveryMs: random.chance(0.8) ? 700 + random.below(6_000) : Number.POSITIVE_INFINITY,
     pauseEveryMs: random.chance(0.5) ? 1_000 + random.below(8_000) : Number.POSITIVE_INFINITY,
@@ -81,6 +89,7 @@ function drawSwarm(random: Prng) {
     readEveryMs: 20 + random.below(300),
     keptEntries: 1 + random.below(random.chance(0.5) ? 20 : 200),
     pull: random.chance(0.5),
+    pipelined: random.chance(0.6),
     snapshotFails: some(0.5, 0.5),
     noticesCuts: random.chance(0.6),
   }
@@ -88,7 +97,13 @@ function drawSwarm(random: Prng) {
 
 export function runCore(
   seed: number,
-  options: { safetyMs?: number; faults?: CoreFaults; print?: (line: string) => void } = {},
+  options: {
+    safetyMs?: number
+    faults?: CoreFaults
+    print?: (line: string) => void
+    /** Does not look at what answers promise, to see whether clients would notice. */
+    withoutPromises?: boolean
+  } = {},
 ): CoreResult {
   const { safetyMs = 40_000, faults = {} } = options
   const random = prng(seed)
@@ -135,7 +150,7 @@ export function runCore(
       installs: [],
       fetching: false,
       state,
-      unfinished: undefined,
+      saves: [],
       proposals: new Map(),
       reads: new Map(),
       gone: false,
@@ -154,7 +169,7 @@ export function runCore(
     node.installs = []
     node.fetching = false
     node.state = state
-    node.unfinished = undefined
+    node.saves = []
     node.proposals = new Map()
     node.reads = new Map()
     node.raft = createRaft(configFor(node.id), { hard, base, entries, commit: state.index }, () => random.float())
@@ -166,7 +181,8 @@ export function runCore(
   function scheduleTick(node: Node, life: number): void {
     agenda.after(tickMs, () => {
       if (node.life !== life || !node.up) return
-      put(node, { kind: 'tick' })
+      // A process that stood still does not catch up on its ticks: it only finds that time has passed.
+      if (node.pausedUntilMs <= agenda.nowMs()) put(node, { kind: 'tick' })
       scheduleTick(node, life)
     })
   }
@@ -180,6 +196,7 @@ export function runCore(
   /** The shell's loop: one batch at a time, and the next only after the whole of the last. */
   function pump(node: Node): void {
     if (!node.up || node.busy || node.pausedUntilMs > agenda.nowMs()) return
+    if (node.saves.length > 0 && (!swarm.pipelined || node.installs.length > 0)) return
     const install = node.installs.shift()
     if (install !== undefined) {
       installNow(node, install.snapshot, install.state)
@@ -233,21 +250,59 @@ export function runCore(
       // Compacted entries were committed; that they are the right ones was checked when they were applied.
       return termOfCommitted.get(index)
     }
-    for (const { to, message } of effects.sendEarly) send(node, to, message)
     for (const { id, index, term } of effects.accepted) node.proposals.set(`${index}/${term}`, { id, isWrite: true })
-    if (save === undefined) {
+    const hard = save?.hard ?? node.raft.savedHard
+    const before = node.saves.at(-1)?.hard ?? node.disk.hard
+    const changesHard = hard.term !== before.term || hard.vote !== before.vote
+    // Nothing may be said in the name of a term that is still on its way to the disk.
+    const isHeld = faults.sendBeforeSave !== true && node.saves.some(one => one.changesHard)
+    const late = isHeld ? [...effects.sendEarly, ...effects.send] : effects.send
+    if (!isHeld) sendAll(node, effects.sendEarly)
+    if (save === undefined && (node.saves.length === 0 || late.length === 0)) {
+      sendAll(node, late)
       finishStep(node, effects)
       return
     }
-    node.unfinished = save
-    if (faults.sendBeforeSave === true) for (const { to, message } of effects.send) send(node, to, message)
-    whenIdle(node, isHealed ? 1 : between(0.1, swarm.saveMsMax), () => {
-      node.unfinished = undefined
-      write(node, save.hard, save.entries)
-      const last = save.entries[save.entries.length - 1]
-      if (last !== undefined) node.inbox.unshift({ kind: 'durable', index: last.index, term: last.term })
-      finishStep(node, effects)
+    if (faults.sendBeforeSave === true) sendAll(node, late)
+    node.saves.push({
+      hard,
+      entries: save?.entries ?? [],
+      changesHard,
+      afterwards() {
+        if (faults.sendBeforeSave !== true) sendAll(node, late)
+        if (!swarm.pipelined) finishStep(node, effects)
+      },
     })
+    if (node.saves.length === 1) saveNext(node)
+    // With saves behind it, the core goes on at once: what is committed is on the disks of others.
+    if (swarm.pipelined) finishStep(node, effects)
+  }
+
+  function saveNext(node: Node): void {
+    const [save] = node.saves
+    if (save === undefined) return
+    const { life } = node
+    const isLive = () => node.life === life && node.up && node.saves[0] === save
+    const ms = isHealed ? 1 : between(0.1, swarm.saveMsMax)
+    if (chance(swarm.crashInSaveChance)) {
+      agenda.after(random.float() * ms, () => {
+        if (isLive()) crash(node)
+      })
+    }
+    agenda.after(ms, () => {
+      if (!isLive()) return
+      write(node, save.hard, save.entries)
+      const last = save.entries.at(-1)
+      node.saves.shift()
+      if (last !== undefined) node.inbox.unshift({ kind: 'durable', index: last.index, term: last.term })
+      save.afterwards()
+      if (node.saves[0] !== undefined) saveNext(node)
+      pump(node)
+    })
+  }
+
+  function sendAll(node: Node, messages: Effects['send']): void {
+    for (const { to, message } of messages) send(node, to, message)
   }
 
   /** What is on the disk counts; what was lost with an unfinished save was never promised. */
@@ -263,9 +318,6 @@ export function runCore(
   }
 
   function finishStep(node: Node, effects: Effects): void {
-    if (faults.sendBeforeSave !== true || effects.save === undefined) {
-      for (const { to, message } of effects.send) send(node, to, message)
-    }
     for (const entry of effects.commit) applyEntry(node, entry)
     for (const { id, why } of effects.refused) trace.note(`${node.id} refuses ${id} ${why}`)
     for (const { id, index } of effects.reads) {
@@ -304,7 +356,9 @@ export function runCore(
 
   /** The applied state reaches the disk now and then; the log may only be cut below it. */
   function compactMaybe(node: Node): void {
-    if (!random.chance(0.3)) return
+    const { base, entries } = node.disk
+    // The state must not know more than the log.
+    if (!random.chance(0.3) || node.state.index > base.index + entries.length) return
     node.disk.state = node.state
     const index = node.state.index - random.below(swarm.keptEntries)
     if (index - node.disk.base.index < swarm.keptEntries) return
@@ -354,6 +408,7 @@ export function runCore(
   function send(node: Node, to: MemberId, message: Message): void {
     counts.messages++
     checker.sends(node.id, to, message)
+    checkPromise(node, message)
     if (isCut(node.id, to) || chance(swarm.loss)) return
     const times = chance(swarm.duplicate) ? 2 : 1
     for (let i = 0; i < times; i++) {
@@ -367,10 +422,22 @@ export function runCore(
     }
   }
 
+  /** What an answer promises stands on the disk when it leaves. */
+  function checkPromise({ id, disk }: Node, message: Message): void {
+    const isVote = message.kind === 'voteAnswer' && message.granted
+    const isAppend = message.kind === 'appendAnswer' && message.accepted
+    if ((!isVote && !isAppend) || options.withoutPromises === true) return
+    const hasTerm = disk.hard.term >= message.term
+    const hasEntries = !isAppend || message.index <= disk.base.index + disk.entries.length
+    if (hasTerm && hasEntries) return
+    throw new SafetyError(`${id} says ${describeMessage(message)}, but its disk is at term ${disk.hard.term}`)
+  }
+
   function crash(node: Node): void {
     counts.crashes++
     node.up = false
-    const { unfinished, disk } = node
+    const [unfinished] = node.saves
+    const { disk } = node
     if (unfinished !== undefined) {
       // Of an unfinished save any beginning of the entries may be there, with or without the hard state.
       const kept = unfinished.entries.slice(0, random.below(unfinished.entries.length + 1))

@@ -4,7 +4,7 @@ import type { Bytes } from '../../src/lib/bytes.ts'
 import type { Prng } from '../../src/lib/prng.ts'
 import { compareText } from '../../src/lib/sorted.ts'
 import type { Disk, DiskFile, DiskMap, DiskMapChange } from '../../src/world/disk.ts'
-import { delay, forever, type Life } from './life.ts'
+import { delay, forever, type Life, later } from './life.ts'
 
 export type DiskFaults = {
   /** Of one write or sync: EIO or ENOSPC. */
@@ -12,6 +12,8 @@ export type DiskFaults = {
   syncMsMax: number
   /** Of a sync: it takes a hundred times as long. */
   stallChance: number
+  /** Of a sync: the power goes while it runs. */
+  crashChance: number
   /** A bug that a test may put in: a sync resolves at once and nothing is safe. */
   readonly syncLies?: boolean
 }
@@ -76,7 +78,7 @@ function put(map: Map<string, Bytes>, changes: readonly DiskMapChange[]): void {
   }
 }
 
-export function createSimDisk(random: Prng, faults: DiskFaults): SimDisk {
+export function createSimDisk(random: Prng, faults: DiskFaults, pullPlug: () => void): SimDisk {
   let files = new Map<string, File>()
   let maps = new Map<string, MapData>()
 
@@ -118,7 +120,9 @@ export function createSimDisk(random: Prng, faults: DiskFaults): SimDisk {
     async function slow(): Promise<void> {
       if (!life.alive) await forever()
       const stall = random.chance(faults.stallChance) ? 100 : 1
-      await delay(life, 0.1 + random.float() * faults.syncMsMax * stall)
+      const ms = 0.1 + random.float() * faults.syncMsMax * stall
+      if (random.chance(faults.crashChance)) later(life, random.float() * ms, pullPlug)
+      await delay(life, ms)
     }
     function maybeFail(what: string): void {
       if (random.chance(faults.errorChance)) throw new DiskError(random.chance(0.5) ? 'EIO' : 'ENOSPC', what)

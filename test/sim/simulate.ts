@@ -50,6 +50,7 @@ function drawSwarm(random: Prng) {
       noticeMsMax: random.chance(0.7) ? 100 : 10_000,
     },
     disk: {
+      crashChance: some(0.5, 0.005),
       errorChance: random.chance(0.3) ? 0.0005 : 0,
       syncMsMax: 1 + random.below(random.chance(0.2) ? 60 : 8),
       stallChance: random.chance(0.3) ? 0.002 : 0,
@@ -78,7 +79,13 @@ export async function simulate(seed: number, options: SimulateOptions = {}): Pro
   const trace = createTrace(agenda.nowMs, options.print)
   const checker = createChecker()
   const calm: ClusterFaults = {
-    disk: { errorChance: 0, syncMsMax: 3, stallChance: 0, ...(options.syncLies === true ? { syncLies: true } : {}) },
+    disk: {
+      errorChance: 0,
+      crashChance: 0,
+      syncMsMax: 3,
+      stallChance: 0,
+      ...(options.syncLies === true ? { syncLies: true } : {}),
+    },
     network: { loss: 0, duplicate: 0, delayMsMin: 1, delayMsMax: 10, noticeMsMax: 50 },
   }
   const faults: ClusterFaults = { disk: { ...calm.disk }, network: { ...calm.network } }

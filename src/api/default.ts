@@ -37,23 +37,55 @@ function fill(shape: Shape, value: Json, inStatus: boolean): Json {
   }
 }
 
+/** What there is to do for one field; fields for which there is nothing have none. Made once per shape. */
+type Chore = {
+  readonly key: string
+  readonly shape: Shape
+  readonly standard: Json | undefined
+  /** In Go an empty text is how most optional enumerations, and texts with a default, are absent. */
+  readonly isEmptyAbsent: boolean
+  readonly isDropped: boolean
+  readonly inStatus: boolean
+}
+
+const chores = [new WeakMap<Shape, readonly Chore[]>(), new WeakMap<Shape, readonly Chore[]>()] as const
+
+function choresOf(shape: Shape & { kind: 'object' }, inStatus: boolean): readonly Chore[] {
+  const known = chores[inStatus ? 1 : 0].get(shape)
+  if (known) return known
+  const made = Object.entries(shape.fields).flatMap(([key, field]): Chore[] => {
+    const below = field.schema.shape
+    const standard = field.default ?? (field.required ? zeroOf(below, inStatus) : undefined)
+    const isEnum = below.kind === 'scalar' && below.enum !== undefined
+    if (below.kind === 'scalar' && standard === undefined && !isEnum) return []
+    return [
+      {
+        key,
+        shape: below,
+        standard,
+        isEmptyAbsent: isEnum || isFilledText(standard),
+        isDropped: isEnum && !field.required,
+        inStatus: inStatus || key === 'status',
+      },
+    ]
+  })
+  chores[inStatus ? 1 : 0].set(shape, made)
+  return made
+}
+
 function fillObject(shape: Shape & { kind: 'object' }, value: JsonObject, inStatus: boolean): Json {
   let out: Record<string, Json> | undefined
-  for (const [key, field] of Object.entries(shape.fields)) {
+  for (const chore of choresOf(shape, inStatus)) {
+    const { key, standard } = chore
     const before = value[key]
-    const { schema } = field
-    const standard = field.default ?? (field.required ? zeroOf(schema.shape, inStatus) : undefined)
-    const isEnum = schema.shape.kind === 'scalar' && schema.shape.enum !== undefined
-    // In Go an empty string is how most optional enumerations are absent.
-    const absent = before === undefined || (before === '' && (isEnum || isFilledText(standard)))
+    const absent = before === undefined || (before === '' && chore.isEmptyAbsent)
     if (absent && standard === undefined) {
-      if (before !== undefined && isEnum && !field.required) {
-        out ??= { ...value }
-        delete out[key]
-      }
+      if (before === undefined || !chore.isDropped) continue
+      out ??= { ...value }
+      delete out[key]
       continue
     }
-    const after = fill(schema.shape, absent ? (standard ?? null) : (before ?? null), inStatus || key === 'status')
+    const after = fill(chore.shape, absent ? (standard ?? null) : (before ?? null), chore.inStatus)
     if (after === before) continue
     out ??= { ...value }
     out[key] = after

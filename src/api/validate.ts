@@ -59,15 +59,29 @@ function check(shape: Shape, value: Json, path: string, errors: FieldError[]): v
       return
     case 'object':
       if (!isObject(value)) return
-      for (const [key, field] of Object.entries(shape.fields)) {
-        // metadata has rules of its own, and that of a template may be empty.
-        if (key === 'metadata' || (key === 'status' && path === '')) continue
+      for (const [key, field] of checkedFields(shape)) {
+        if (key === 'status' && path === '') continue
         const below = value[key]
         if (below === undefined || isEmptyRequired(field, below)) {
           if (field.required) errors.push(requiredValue(pathOf(path, key)))
         } else check(field.schema.shape, below, pathOf(path, key), errors)
       }
   }
+}
+
+const checked = new WeakMap<Shape, readonly (readonly [string, Field])[]>()
+
+/** The fields with anything to check: metadata has rules of its own, and free scalars none. */
+function checkedFields(shape: Shape & { kind: 'object' }): readonly (readonly [string, Field])[] {
+  const known = checked.get(shape)
+  if (known) return known
+  const fields = Object.entries(shape.fields).filter(([key, { required, schema }]) => {
+    const below = schema.shape
+    const isFree = below.kind === 'scalar' && !below.enum && below.min === undefined && below.max === undefined
+    return key !== 'metadata' && (required || !isFree)
+  })
+  checked.set(shape, fields)
+  return fields
 }
 
 /** A required text or list that is empty is as good as absent, unless that is its default. */

@@ -15,7 +15,7 @@ const item = fc.record(
   { name: fc.constantFrom('a', 'b', 'c', 'd'), image: fc.constantFrom('x', 'y'), tty: fc.boolean() },
   { requiredKeys: ['name'] },
 )
-const items = fc.uniqueArray(item, { selector: ({ name }) => name, maxLength: 4 })
+const items = fc.uniqueArray(item, { selector: ({ name }) => name, maxLength: 4 }) as fc.Arbitrary<readonly Item[]>
 const containersOf = (object: JsonObject) => (object['spec'] as { containers: readonly Item[] }).containers
 const patched = (original: readonly Item[], spec: object) =>
   containersOf(strategicPatch(pod.schema, { spec: { containers: original } }, { spec } as unknown as Json))
@@ -35,7 +35,7 @@ test('a list with a merge key merges as the map that it stands for', () => {
 test('items that the patch does not name keep their order among themselves', () => {
   fc.assert(
     fc.property(items, items, (original, patch) => {
-      const named = new Set(patch.map(({ name }) => name))
+      const named = new Set<string>(patch.map(({ name }) => name))
       const others = (list: readonly Item[]) => list.map(({ name }) => name).filter(name => !named.has(name))
       expect(others(patched(original, { containers: patch }))).toEqual(others(original))
     }),

@@ -147,6 +147,8 @@ export async function serveSnapshot(
     for (const chunk of encodeSnapshot(found.image, context.finish())) {
       if (signal.aborted) return
       await inTime(world, stream, signal, stream.write(encodeFrame(chunk)))
+      // A stream with room takes a chunk at once: heartbeats must come between all the same.
+      await world.clock.sleep(1, signal)
     }
     await stream.closeWrite()
     const answer = await incoming.next()

@@ -5,12 +5,14 @@ import { type Stamp, suffixAlphabet } from '../api/admit.ts'
 import { ApiError, alreadyExists, conflict, notFound } from '../api/error.ts'
 import { type Kind, type KubeObject, resourceOf } from '../api/kind.ts'
 import { namespace as namespaceKind } from '../api/kinds/namespace.ts'
+import { serviceAccount as serviceAccountKind } from '../api/kinds/serviceaccount.ts'
 import type { Json, JsonObject } from '../api/schema.ts'
 import { compileSelector } from '../api/select.ts'
 import { type KeyValue, prefixEnd, type Store } from '../kv/store.ts'
 import type { World } from '../world/world.ts'
 import { kindAt } from './catalog.ts'
 import type { Answer, Operation } from './operation.ts'
+import { accountNameOf } from './serviceaccount.ts'
 import { ipPrefix, portPrefix, type ServiceConfig, type Taken } from './services.ts'
 import { keyOf, objectOf, prefixOf } from './stored.ts'
 import { planSubresource } from './subresource.ts'
@@ -108,14 +110,16 @@ async function dryRun(
 
 async function look(context: WriteContext, kind: Kind, op: Operation): Promise<Seen> {
   const { store } = context
-  const [current, namespace, taken] = await Promise.all([
+  const makesPod = resourceOf(kind) === 'pods' && op.subresource === undefined && op.verb !== 'update'
+  const [current, namespace, taken, account] = await Promise.all([
     op.name === undefined ? undefined : store.get(keyOf(kind, op.namespace, op.name)),
     kind.scope === 'Namespaced' && (op.verb === 'create' || op.verb === 'patch')
       ? store.get(keyOf(namespaceKind, undefined, op.namespace ?? ''))
       : undefined,
     resourceOf(kind) === 'services' ? takenNow(store) : nothingTaken,
+    makesPod ? store.get(keyOf(serviceAccountKind, op.namespace, accountNameOf(op.body))) : undefined,
   ])
-  return { current, namespace, taken }
+  return { current, namespace, taken, account }
 }
 
 const nothingTaken: Taken = { ips: new Map(), ports: new Map() }

@@ -5,7 +5,9 @@ import { admit, type Stamp, sameObject } from '../api/admit.ts'
 import { ApiError, conflict, notFound } from '../api/error.ts'
 import { type Kind, type KubeObject, resourceOf } from '../api/kind.ts'
 import { type Namespace, namespace as namespaceKind } from '../api/kinds/namespace.ts'
+import type { Pod } from '../api/kinds/pod.ts'
 import type { Service } from '../api/kinds/service.ts'
+import type { ServiceAccount } from '../api/kinds/serviceaccount.ts'
 import { parseObject, parseValue } from '../api/parse.ts'
 import { applyPatch } from '../api/patch/apply.ts'
 import { patchObject } from '../api/patch/patch.ts'
@@ -14,6 +16,7 @@ import { deleteOptions } from '../api/types/meta.ts'
 import type { Compare, KeyValue, Operation as StoreOperation } from '../kv/store.ts'
 import { checkDeleteOptions, checkPreconditions, deletedAnswer, isFinished, planDeletion } from './delete.ts'
 import type { Operation } from './operation.ts'
+import { withAccount } from './serviceaccount.ts'
 import { allocate, keepAllocated, release, type ServiceConfig, type Taken } from './services.ts'
 import { encodeStored, keyOf, objectOf, withRevision } from './stored.ts'
 
@@ -22,6 +25,8 @@ export type Seen = {
   readonly current: KeyValue | undefined
   /** The namespace's own object; read for creates in a namespace. */
   readonly namespace: KeyValue | undefined
+  /** The service account that a pod to be created names. */
+  readonly account: KeyValue | undefined
   /** Read for Services. */
   readonly taken: Taken
 }
@@ -91,7 +96,7 @@ function created(
   warnings: readonly string[],
 ): Plan {
   const compare = namespaceOpen(kind, op, seen, admitted.metadata.name)
-  const held = resourceOf(kind) === 'namespaces' ? heldNamespace(admitted as Namespace) : admitted
+  const held = equipped(kind, seen, rules, admitted)
   const { object, compare: free, operations } = withAllocation(kind, held, undefined, seen, rules)
   const key = keyOf(kind, object.metadata.namespace, object.metadata.name)
   return {
@@ -102,6 +107,18 @@ function created(
     code: 201,
     warnings,
     answer: revision => asJson(withRevision(object, revision)),
+  }
+}
+
+/** What only the server can add, because it depends on other objects. */
+function equipped(kind: Kind, seen: Seen, rules: Rules, object: KubeObject): KubeObject {
+  switch (resourceOf(kind)) {
+    case 'namespaces':
+      return heldNamespace(object as Namespace)
+    case 'pods':
+      return withAccount(object as Pod, seen.account && objectOf<ServiceAccount>(seen.account), rules.stamp.suffix)
+    default:
+      return object
   }
 }
 

@@ -1,0 +1,75 @@
+// What a pod gets from its service account as it is created: the token, the CA and the namespace at the path where clients
+// inside a cluster look for them. Pure. After kubernetes plugin/pkg/admission/serviceaccount.
+// https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/
+
+import { schemaDefaults } from '../api/default.ts'
+import { ApiError } from '../api/error.ts'
+import type { Pod } from '../api/kinds/pod.ts'
+import type { ServiceAccount } from '../api/kinds/serviceaccount.ts'
+import type { Json } from '../api/schema.ts'
+import { podSpec } from '../api/types/podspec.ts'
+
+export const tokenPath = '/var/run/secrets/kubernetes.io/serviceaccount'
+/** An hour and a little, so that a client that renews after an hour always has a token. */
+const tokenSeconds = 3_607
+
+/** Of a body that is not parsed yet. */
+export function accountNameOf(body: Json): string {
+  const spec = (body as { readonly spec?: { readonly [key: string]: Json } } | null)?.spec
+  const name = spec?.['serviceAccountName'] || spec?.['serviceAccount']
+  return typeof name === 'string' && name !== '' ? name : 'default'
+}
+
+/** `account`: as it is stored. That of every namespace may still be on its way; any other must be there. */
+export function withAccount(pod: Pod, account: ServiceAccount | undefined, suffix: string): Pod {
+  const { spec, metadata } = pod
+  const name = spec.serviceAccountName ?? 'default'
+  if (account === undefined && name !== 'default') {
+    const where = `${metadata.namespace ?? ''}/${name}`
+    const message = `pods "${metadata.name}" is forbidden: error looking up service account ${where}: serviceaccount "${name}" not found`
+    throw new ApiError('Forbidden', message, { name: metadata.name, kind: 'pods' })
+  }
+  const pullSecrets = (spec.imagePullSecrets ?? []).length > 0 ? spec.imagePullSecrets : account?.imagePullSecrets
+  const withSecrets: Pod = pullSecrets ? { ...pod, spec: { ...spec, imagePullSecrets: pullSecrets } } : pod
+  const wanted = spec.automountServiceAccountToken ?? account?.automountServiceAccountToken ?? true
+  return wanted ? withToken(withSecrets, suffix) : withSecrets
+}
+
+function withToken(pod: Pod, suffix: string): Pod {
+  const { spec } = pod
+  const name = `kube-api-access-${suffix}`
+  type Container = Pod['spec']['containers'][number]
+  const lacks = ({ volumeMounts = [] }: Container) => !volumeMounts.some(({ mountPath }) => mountPath === tokenPath)
+  const mounted = (container: Container): Container =>
+    lacks(container)
+      ? {
+          ...container,
+          volumeMounts: [...(container.volumeMounts ?? []), { name, readOnly: true, mountPath: tokenPath }],
+        }
+      : container
+  const { containers, initContainers = [] } = spec
+  // Somebody brings their own, for every container.
+  if (![...containers, ...initContainers].some(lacks)) return pod
+  const volume = {
+    name,
+    projected: {
+      defaultMode: 0o644,
+      sources: [
+        { serviceAccountToken: { expirationSeconds: tokenSeconds, path: 'token' } },
+        { configMap: { name: 'kube-root-ca.crt', items: [{ key: 'ca.crt', path: 'ca.crt' }] } },
+        {
+          downwardAPI: {
+            items: [{ path: 'namespace', fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.namespace' } }],
+          },
+        },
+      ],
+    },
+  }
+  const next = {
+    ...spec,
+    containers: containers.map(mounted),
+    ...(initContainers.length > 0 && { initContainers: initContainers.map(mounted) }),
+    volumes: [...(spec.volumes ?? []), volume],
+  }
+  return { ...pod, spec: schemaDefaults(podSpec, next) }
+}

@@ -27,6 +27,7 @@ function preparePod(pod: Pod, old: Pod | undefined, subresource: string | undefi
       const { ephemeralContainers } = pod.spec
       return { ...pod, spec: { ...old.spec, ...(ephemeralContainers && { ephemeralContainers }) } }
     }
+    case 'status':
     case 'binding':
       return pod
     case 'resize':

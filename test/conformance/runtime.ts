@@ -387,9 +387,11 @@ export function runtimeSuite(harness: Harness): void {
         expect(gone).toBe(true)
       })
 
-      test('on a container that does not run is an error', async () => {
+      test('on a container that does not run is an error, as is attaching', async () => {
         const { id } = await run('exit 0', 'exited')
         await expect(exec(id, ['true'])).rejects.toBeInstanceOf(RuntimeError)
+        const attached = runtime.attach(id, { tty: false, stdin: false }, client().stdio, signal)
+        await expect(attached).rejects.toMatchObject({ reason: 'NotFound' })
       })
     })
 
@@ -717,6 +719,13 @@ export function runtimeSuite(harness: Harness): void {
         const missing =
           can.isolation && runtime.capabilities.name === 'docker' ? 'no-such-image:1' : 'dir:/no/such/folder'
         expect(await runtime.image(missing, signal)).toBeUndefined()
+      })
+
+      test('one that is used is not removed', async () => {
+        const { id } = await run('exec sleep 1000', 'running')
+        const removed = runtime.perform({ kind: 'removeImage', image: started.image }, signal)
+        await expect(removed).rejects.toMatchObject({ reason: 'Unavailable' })
+        expect(await exec(id, ['sh', '-c', 'exit 3'])).toMatchObject({ code: 3 })
       })
 
       test('an image that cannot be had is ErrImagePull, a bad name is InvalidImageName', async () => {

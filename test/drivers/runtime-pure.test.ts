@@ -212,6 +212,7 @@ describe('OCI bundles', () => {
       [],
       '/g/id',
       machine,
+      [],
     ) as {
       process: { args: string[]; env: string[]; cwd: string; capabilities: { effective: string[] } }
       linux: { seccomp?: { syscalls: { names: string[] }[] }; namespaces: { type: string }[]; maskedPaths?: string[] }

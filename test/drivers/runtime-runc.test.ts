@@ -1,7 +1,16 @@
 // The runc runtime beyond conformance: its kinds of images, hostile layers, privileges. In namespaces of its own.
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -12,7 +21,16 @@ import { type Bytes, utf8 } from '../../src/lib/bytes.ts'
 import type { ContainerRuntime, ContainerSpec } from '../../src/world/runtime.ts'
 import { busyboxEntries } from '../images.ts'
 import { insideNamespaces } from '../namespaces.ts'
-import { containerSpec, plainSecurity, readLogs, removePods, runPod, sandboxSpec, world } from '../runtime-specs.ts'
+import {
+  containerSpec,
+  plainSecurity,
+  readLogs,
+  removePods,
+  runPod,
+  sandboxSpec,
+  untilState,
+  world,
+} from '../runtime-specs.ts'
 
 function missing(): string | undefined {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return 'root on Linux'
@@ -112,6 +130,45 @@ if (insideNamespaces('test/drivers/runtime-runc.test.ts', 'fru', missing()))
       expect(readdirSync(victim)).toEqual(['other'])
     })
 
+    test("an image whose /etc is a link does not lead to the host's files", async () => {
+      const victim = join(folder, 'host-etc')
+      mkdirSync(victim)
+      symlinkSync('/nowhere', join(victim, 'resolv.conf'))
+      const entries = busyboxEntries().filter(({ path }) => !path.startsWith('etc'))
+      const image = layout('linked', [tar([...entries, { kind: 'symlink', path: 'etc', target: victim }])], {})
+      await pull(image)
+      await logOf(image, 'cat /etc/resolv.conf').catch(() => {})
+      expect(readdirSync(victim)).toEqual(['resolv.conf'])
+    })
+
+    test('an agent that is killed with -9 takes no container along', async () => {
+      writeFileSync(join(folder, 'agent.tar'), tar(busyboxEntries()))
+      const from = (path: string) => JSON.stringify(join(import.meta.dirname, path))
+      const pod = sandboxSpec(900, { ip: '10.215.0.200', cgroupParent: '/fru' })
+      const script = 'i=0; while [ $i -lt 60 ]; do echo line $i; i=$((i+1)); sleep 0.05; done; exit 6'
+      const container = containerSpec(pod, `tar:${folder}/agent.tar`, ['sh', '-c', script])
+      const source = `
+        const { openRunc } = await import(${from('../../src/drivers/runtime/runc.ts')})
+        const { runPod, world } = await import(${from('../runtime-specs.ts')})
+        const options = { stateDir: ${JSON.stringify(join(folder, 'state'))}, mtu: 1450, nodePodIp: () => '10.215.0.1' }
+        const { signal } = new AbortController()
+        const runtime = await openRunc(world, options, signal)
+        await runtime.perform({ kind: 'pull', image: ${JSON.stringify(container.image)}, auths: [] }, signal)
+        await runPod(runtime, ${JSON.stringify(pod)}, ${JSON.stringify(container)}, 'running')
+        console.log('started')
+        setInterval(() => {}, 1000)`
+      const agent = spawn(process.execPath, ['--input-type=module', '-e', source], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      })
+      await new Promise(resolve => agent.stdout.once('data', resolve))
+      const ended = new Promise(resolve => agent.once('exit', resolve))
+      agent.kill('SIGKILL')
+      await ended
+      const { id } = await untilState(runtime, pod.uid, 'main', 'running')
+      expect((await untilState(runtime, pod.uid, 'main', 'exited')).state).toMatchObject({ exitCode: 6 })
+      expect(await readLogs(runtime, id)).toBe(Array.from({ length: 60 }, (_, i) => `line ${i}\n`).join(''))
+    })
+
     test('a plain tar of a root file system, a folder, and archives that are not any', async () => {
       writeFileSync(join(folder, 'root.tar'), tar([...busyboxEntries(), file('etc/mark', 'plain')]))
       await pull(`tar:${folder}/root.tar`)
@@ -141,10 +198,13 @@ if (insideNamespaces('test/drivers/runtime-runc.test.ts', 'fru', missing()))
       const security = { ...plainSecurity, privileged: true }
       const own = /CapBnd:\s*(\S+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]
       const script =
-        'grep -q "CapEff.*$0" /proc/self/status && echo all; echo host-x > /proc/sys/kernel/hostname && hostname'
+        'grep -q "CapEff.*$0" /proc/self/status && echo all; echo host-x > /proc/sys/kernel/hostname && hostname; ls -l $1 | cut -d" " -f1'
       writeFileSync(join(folder, 'p.tar'), tar([...busyboxEntries()]))
       await pull(`tar:${folder}/p.tar`)
-      expect(await logOf(`tar:${folder}/p.tar`, script, { security, args: [own ?? ''] })).toBe('all\nhost-x\n')
+      expect(await logOf(`tar:${folder}/p.tar`, script, { security, args: [own ?? '', '/dev/kmsg'] })).toMatch(
+        /^all\nhost-x\nc/,
+      )
+      expect(await logOf(`tar:${folder}/p.tar`, 'ls /dev/kmsg || echo none')).toContain('none')
     })
 
     test('nothing is left on the machine when the pods are gone', async () => {

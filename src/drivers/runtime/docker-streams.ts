@@ -130,6 +130,12 @@ export async function dockerAttach(
   stdio: Stdio,
   signal: AbortSignal,
 ): Promise<void> {
+  const { State } = await api.json<{ State: { Running: boolean } }>(
+    { method: 'GET', path: `/containers/${id}/json` },
+    signal,
+  )
+  // Docker would attach to one that has ended, and wait for ever.
+  if (!State.Running) throw new RuntimeError('NotFound', 'the container does not run')
   const connection = await api.hijack(
     {
       method: 'POST',

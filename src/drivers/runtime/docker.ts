@@ -233,7 +233,10 @@ function dockerRuntime(
         }
         const stream = await api.stream({ method: 'GET', path: '/events', query: { filters } }, signal)
         using _ = onAbort(signal, () => stream.destroy())
-        for (const { Labels } of await list([], signal)) add(Labels[uidLabel] ?? '')
+        for (const { Labels } of await list([], signal)) {
+          const uid = Labels[uidLabel]
+          if (uid !== undefined) add(uid)
+        }
         failures = 0
         let rest = ''
         for await (const chunk of stream) {

@@ -6,8 +6,8 @@
 // Archives are unpacked once, each layer into a folder of its own, to be stacked by overlayfs; so a layer can never write
 // through a symlink that another one made. A pull is the unpacking.
 import { createHash } from 'node:crypto'
-import { mkdir, readdir, readFile, realpath, rename, rm, stat } from 'node:fs/promises'
-import { join, normalize } from 'node:path'
+import { lstat, mkdir, readdir, readFile, realpath, rename, rm, stat } from 'node:fs/promises'
+import { dirname, join, normalize } from 'node:path'
 import { utf8 } from '../../lib/bytes.ts'
 import { type ImageInfo, RuntimeError } from '../../world/runtime.ts'
 import { command } from '../dataplane/command.ts'
@@ -274,12 +274,20 @@ async function unpackLayer(blob: string, layer: string, below: readonly string[]
   }
   for (const name of removed) {
     const path = within(layer, name)
-    // The folder may be a link in this very layer; a device is made in real folders only.
-    const parent = join(path, '..')
-    await mkdir(parent, { recursive: true })
-    if (!(await realpath(parent)).startsWith(await realpath(layer)))
-      throw new Error(`a whiteout out of the image: ${name}`)
+    await makeRealFolder(layer, dirname(path))
     await command('mknod', [path, 'c', '0', '0'], { signal })
+  }
+}
+
+/** Throws when a link is on the way: what is made there would be made outside of the layer. */
+async function makeRealFolder(layer: string, folder: string): Promise<void> {
+  let at = layer
+  for (const part of folder.slice(layer.length).split('/').filter(Boolean)) {
+    at = join(at, part)
+    const found = await lstat(at).catch(() => undefined)
+    if (found === undefined) await mkdir(at)
+    else if (!found.isDirectory())
+      throw new Error(`a whiteout below something that is no folder: ${at.slice(layer.length)}`)
   }
 }
 

@@ -30,6 +30,16 @@ export type User = {
   readonly home: string
 }
 
+export type Device = {
+  readonly path: string
+  readonly type: 'c' | 'b'
+  readonly major: number
+  readonly minor: number
+  readonly fileMode: number
+  readonly uid: number
+  readonly gid: number
+}
+
 /** Where the pod's shared namespaces are; absent: the host's own. */
 export type PodNamespaces = {
   readonly network?: string
@@ -147,6 +157,8 @@ export function containerConfig(
   binds: readonly BindMount[],
   cgroupsPath: string,
   traits: MachineTraits,
+  /** The host's, for a privileged container. */
+  devices: readonly Device[],
 ): object {
   const { security, resources } = spec
   const capabilities = capabilitiesOf(spec, traits)
@@ -180,6 +192,7 @@ export function containerConfig(
       namespaces,
       cgroupsPath,
       resources: resourcesOf(spec, traits),
+      devices,
       ...masked,
       ...seccomp,
       ...(shared ? { rootfsPropagation: 'rshared' } : slave ? { rootfsPropagation: 'rslave' } : {}),

@@ -1,6 +1,6 @@
 // Users of an image: what /etc/passwd and /etc/group inside it say. Called by runc.ts.
-import { constants, open } from 'node:fs/promises'
-import { join } from 'node:path'
+import { constants, lstat, open } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { RuntimeError, type Security } from '../../world/runtime.ts'
 import type { User } from './runc-spec.ts'
 
@@ -39,6 +39,7 @@ function groupNumber(word: string | undefined, groups: readonly string[][]): num
 /** A link in the image must not make us read the host's file. */
 async function readWithin(rootfs: string, name: string): Promise<readonly string[]> {
   try {
+    if (!(await lstat(join(rootfs, dirname(name)))).isDirectory()) return []
     await using file = await open(join(rootfs, name), constants.O_RDONLY | constants.O_NOFOLLOW)
     return (await file.readFile('utf8')).split('\n').filter(line => line !== '' && !line.startsWith('#'))
   } catch (error) {

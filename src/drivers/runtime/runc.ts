@@ -3,7 +3,7 @@
 // A pod's sandbox is a pause process, itself a runc container; the others join its namespaces.
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { access, lstat, mkdir, readFile, realpath, rm, writeFile } from 'node:fs/promises'
+import { access, lstat, mkdir, readdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { onAbort } from '../../lib/abort.ts'
 import { utf8 } from '../../lib/bytes.ts'
@@ -21,6 +21,7 @@ import {
   capabilityNames,
   commandOf,
   containerConfig,
+  type Device,
   type MachineTraits,
   type PodNamespaces,
   pauseConfig,
@@ -193,6 +194,7 @@ function runcBackend(
         await bindsOf(spec, sandbox, rootfs),
         cgroup,
         traits,
+        spec.security.privileged ? await hostDevices('/dev') : [],
       )
       await writeJson(join(folder, 'config.json'), config)
       const flags = ['-r', '-o', groupFile(traits, 'memory', cgroup), '-k', groupFile(traits, 'pids', cgroup)]
@@ -316,15 +318,37 @@ async function bindsOf(
     if (!binds.some(bind => bind.target === target)) binds.push({ source, target, readOnly: false })
   }
   add(pod.hostIpc ? '/dev/shm' : join(folder, 'shm'), '/dev/shm')
+  // An image whose /etc is a link would lead us to the host's own files.
+  const etc = await lstat(join(rootfs, 'etc')).catch(() => undefined)
   for (const name of ['resolv.conf', 'hosts', 'hostname']) {
     if (name !== 'resolv.conf' && pod.hostNetwork) continue
     // On a machine where it is a link, runc would make the mount at the link's end: out of the way with it.
     const target = join(rootfs, 'etc', name)
-    const found = await lstat(target).catch(() => undefined)
+    const found = etc?.isDirectory() === true ? await lstat(target).catch(() => undefined) : undefined
     if (found?.isSymbolicLink() === true) await rm(target)
     add(join(folder, name), `/etc/${name}`)
   }
   return binds
+}
+
+/** The device files of the machine; terminals and what is mounted below /dev are the container's own. */
+async function hostDevices(folder: string): Promise<readonly Device[]> {
+  const own = ['/dev/pts', '/dev/shm', '/dev/mqueue', '/dev/console', '/dev/ptmx', '/dev/tty']
+  const all: Device[] = []
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name)
+    if (own.includes(path)) continue
+    if (entry.isDirectory()) all.push(...(await hostDevices(path)))
+    if (!entry.isCharacterDevice() && !entry.isBlockDevice()) continue
+    const found = await stat(path).catch(() => undefined)
+    if (found === undefined) continue
+    const { rdev, mode, uid, gid } = found
+    // As glibc's gnu_dev_major and gnu_dev_minor; the upper halves are beyond 32 bits and unused by Linux.
+    const major = Math.floor(rdev / 256) & 0xfff
+    const minor = (rdev & 0xff) | (Math.floor(rdev / 4_096) & 0xfff00)
+    all.push({ path, type: entry.isBlockDevice() ? 'b' : 'c', major, minor, fileMode: mode & 0o777, uid, gid })
+  }
+  return all
 }
 
 /** True when what the container writes is kept in memory. */

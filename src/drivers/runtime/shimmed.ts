@@ -95,6 +95,9 @@ export interface Backend<S, C> {
   usage(record: ContainerRecord<C>, started: Started): Promise<Usage | undefined>
 }
 
+/** A shim that is just ending may still put a file there. */
+const whole = { recursive: true, force: true, maxRetries: 5, retryDelay: 20 }
+
 export async function shimmedRuntime<S, C>(
   world: RuntimeWorld,
   stateDir: string,
@@ -249,12 +252,12 @@ export async function shimmedRuntime<S, C>(
 
   async function dropSandbox(record: Omit<SandboxRecord<S>, 'state'>, signal: AbortSignal): Promise<void> {
     await backend.closeSandbox(record, signal)
-    await rm(record.folder, { recursive: true, force: true })
+    await rm(record.folder, whole)
   }
 
   async function dropContainer(id: string, folder: string, signal: AbortSignal): Promise<void> {
     await backend.abandon({ id, folder }, signal)
-    await rm(folder, { recursive: true, force: true })
+    await rm(folder, whole)
   }
 
   /** What an agent that was killed left half made, and nobody can see. */
@@ -263,10 +266,11 @@ export async function shimmedRuntime<S, C>(
       const plan = await recordAt<SandboxRecord<S>>(podsFolder, id, 'plan.json')
       if ((await sandboxOf(id)) !== undefined) continue
       if (plan !== undefined) await dropSandbox(plan, signal)
-      else await rm(join(podsFolder, id), { recursive: true, force: true })
+      else await rm(join(podsFolder, id), whole)
     }
     for (const id of await readdir(containersFolder))
       if ((await containerOf(id)) === undefined) await dropContainer(id, join(containersFolder, id), signal)
+    for (const id of await readdir(endedFolder)) await rm(join(endedFolder, id), { force: true })
   }
 
   async function startContainer(spec: ContainerSpec, sandboxId: string, signal: AbortSignal): Promise<void> {
@@ -344,9 +348,18 @@ export async function shimmedRuntime<S, C>(
     const state = await stateOf(record)
     if (state.kind === 'running') await stopContainer(id, 0, signal)
     await backend.discard(record, 'started' in state ? state.started : undefined, signal)
-    await rm(record.folder, { recursive: true, force: true })
+    await rm(record.folder, whole)
+    await rm(join(endedFolder, id), { force: true })
     const identity = identityOf(record.labels)
     if (identity !== undefined) tell(identity.uid)
+  }
+
+  async function removeImage(name: string, signal: AbortSignal): Promise<void> {
+    const image = await backend.image(name, signal)
+    const users = await recordsIn<ContainerRecord<C>>(containersFolder, 'container.json')
+    const user = users.find(({ imageId }) => imageId === image?.id)
+    if (user !== undefined) throw new RuntimeError('Unavailable', `image ${name} is used by container ${user.id}`)
+    await backend.removeImage(name, signal)
   }
 
   async function carryOut(action: Action, signal: AbortSignal): Promise<void> {
@@ -366,7 +379,7 @@ export async function shimmedRuntime<S, C>(
       case 'removeContainer':
         return await alone(action.id, () => removeContainer(action.id, signal))
       case 'removeImage':
-        return await backend.removeImage(action.image, signal)
+        return await removeImage(action.image, signal)
     }
   }
 

@@ -3,7 +3,7 @@
 // LevelDB neither checks what it reads nor says when it lost something, so every value carries its own checksum.
 import { constants, writeSync } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { Level } from 'level'
 import { ByteWriter } from '../lib/binary.ts'
@@ -18,11 +18,20 @@ const directBytesMax = 64 * 1024
 
 export class DiskError extends Error {
   override readonly name = 'DiskError'
+  readonly code: 'CORRUPT' | 'IN-USE' | 'NAME'
+  constructor(code: DiskError['code'], message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
 }
 
-/** `root` is made if it is missing; its parent must exist. Only this user may read what is in it. */
+/**
+ * `root` is made if it is missing; its parent must exist. Only this user may read what is in it. It is this process's
+ * until it ends: another one gets a DiskError 'IN-USE', for two that append to one log would ruin it.
+ */
 export async function openDisk(root: string): Promise<Disk> {
   await makeFolder(root)
+  await lock(resolve(root))
   const folderOf = async (name: string): Promise<void> => {
     const folder = dirname(checked(name))
     if (folder !== '.') await makeFolder(join(root, folder))
@@ -68,10 +77,35 @@ export async function openDisk(root: string): Promise<Disk> {
   }
 }
 
+const locks = new Map<string, Promise<void>>()
+
+/** LevelDB's own lock on a folder (fcntl), for Node has none: it goes with the process, however that ends. */
+function lock(root: string): Promise<void> {
+  const held =
+    locks.get(root) ?? new Level(join(root, 'lock')).open().catch(error => Promise.reject(inWords(root, error)))
+  locks.set(root, held)
+  // One that could not be had may be had later.
+  held.catch(() => locks.delete(root))
+  return held
+}
+
+/** LevelDB's errors say what happened in their cause; a file that is gone is damage too. */
+function inWords(path: string, error: unknown): unknown {
+  if (error instanceof DiskError) return error
+  const cause = error instanceof Error ? (error.cause ?? error) : undefined
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+  const text = cause instanceof Error ? cause.message : String(error)
+  if (code === 'LEVEL_LOCKED') return new DiskError('IN-USE', `${path} is in use by another process`, { cause: error })
+  if (code === 'LEVEL_CORRUPTION' || text.includes('No such file')) {
+    return new DiskError('CORRUPT', `${path} is damaged: ${text}`, { cause: error })
+  }
+  return cause ?? error
+}
+
 /** One or two plain parts; nothing that leaves the folder, hides, or means something to a file system. */
 function checked(name: string): string {
   if (!/^[a-z0-9][a-z0-9._-]{0,99}(\/[a-z0-9][a-z0-9._-]{0,99})?$/.test(name) || name.endsWith('.tmp')) {
-    throw new DiskError(`not a name for a file of ours: ${JSON.stringify(name)}`)
+    throw new DiskError('NAME', `not a name for a file of ours: ${JSON.stringify(name)}`)
   }
   return name
 }
@@ -113,7 +147,8 @@ async function writeAll(file: FileHandle, offset: number, bytes: Bytes): Promise
 async function openFile(path: string): Promise<DiskFile> {
   const existing = await orAbsent(open(path, constants.O_RDWR))
   const file = existing ?? (await open(path, constants.O_RDWR | constants.O_CREAT, 0o600))
-  if (existing === undefined) await syncFolder(dirname(path))
+  // Also for one that was there: the process that made it may have ended before its name was safe.
+  await syncFolder(dirname(path))
   return {
     async size() {
       return (await file.stat()).size
@@ -148,10 +183,14 @@ async function openMap(path: string): Promise<DiskMap> {
     cacheSize: 2 * 1024 * 1024,
     writeBufferSize: 4 * 1024 * 1024,
   })
-  await level.open()
+  try {
+    await level.open()
+  } catch (error) {
+    throw inWords(path, error)
+  }
   return {
     async get(key) {
-      const sealed = await level.get(key)
+      const sealed = await level.get(key).catch(error => Promise.reject(inWords(path, error)))
       return sealed === undefined ? undefined : unseal(path, key, sealed)
     },
     async batch(changes, { sync }) {
@@ -172,6 +211,8 @@ async function openMap(path: string): Promise<DiskMap> {
           if (some.length === 0) return
           for (const [key, sealed] of some) yield [key, unseal(path, key, sealed)] as const
         }
+      } catch (error) {
+        throw inWords(path, error)
       } finally {
         await iterator.close()
       }
@@ -192,6 +233,7 @@ function unseal(path: string, key: string, sealed: Uint8Array): Bytes {
   const said = sealed.length < 4 ? -1 : new DataView(sealed.buffer, sealed.byteOffset).getUint32(0, true)
   if (said !== checksum(key, value)) {
     throw new DiskError(
+      'CORRUPT',
       `${path}: the value of ${JSON.stringify(key)} fails its checksum: the disk gave back other bytes`,
     )
   }

@@ -121,7 +121,8 @@ async function orDamage<T>(generation: Generation, work: Promise<T>): Promise<T>
   try {
     return await work
   } catch (error) {
-    if (error instanceof StoreDamage) throw error
+    // A full disk, a lock, a missing right: nothing is damaged, and the advice for damage would do harm.
+    if (!(error instanceof Error && 'code' in error && error.code === 'CORRUPT')) throw error
     throw new StoreDamage('corrupt', `${mapName(generation)} cannot be read: ${String(error)}`)
   }
 }

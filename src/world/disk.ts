@@ -1,6 +1,7 @@
 // Durable bytes. Everything here may fail; a failed write or sync of consensus state ends the process (it is never
 // retried: after a failed fsync the kernel may have dropped the pages; Rebello et al., ATC '20).
 // Until `sync` resolves, an append may be lost, or torn at any byte; after it, never.
+// An error whose `code` is 'CORRUPT' says that what was written did not come back; all others, that the disk did not work.
 import type { Bytes } from '../lib/bytes.ts'
 
 export interface Disk {

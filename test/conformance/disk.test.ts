@@ -1,8 +1,10 @@
 // What every Disk promises while nothing crashes. The simulated disk passes the same list (test/sim); what a crash may
 // do is tried there, because a real one needs a pulled plug.
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, expect, test } from 'vitest'
 import { openDisk } from '../../src/drivers/disk.ts'
 import { text, utf8 } from '../../src/lib/bytes.ts'
@@ -96,7 +98,6 @@ test('a value that the disk bent is an error, never an answer', async () => {
   const again = await disk.openMap('state')
   // Opening moved the value from the log into a table; bend it there.
   await again.close()
-  const { readdir } = await import('node:fs/promises')
   for (const name of await readdir(folder)) {
     const path = join(folder, name)
     const bytes = await readFile(path)
@@ -119,4 +120,23 @@ test('a value that the disk bent is an error, never an answer', async () => {
     error => (error instanceof Error ? error.name : 'thrown'),
   )
   expect(outcome).not.toMatch(/^incompressible/)
+})
+
+test('a folder that another process has is refused', async () => {
+  const path = join(root, String(count++))
+  await openDisk(path)
+  const script = `const { openDisk } = await import(${JSON.stringify(new URL('../../src/drivers/disk.ts', import.meta.url).href)})
+    await openDisk(${JSON.stringify(path)}).then(() => console.log('open'), error => console.log(error.code))`
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script])
+  expect(stdout.trim()).toBe('IN-USE')
+})
+
+test('a map that lost a file is an error of its own kind', async () => {
+  const disk = await fresh()
+  const map = await disk.openMap('state')
+  await map.batch([{ key: 'a', value: utf8('1') }], { sync: true })
+  await map.close()
+  const folder = join(root, String(count - 1), 'state')
+  for (const name of await readdir(folder)) if (name.startsWith('MANIFEST')) await rm(join(folder, name))
+  await expect(disk.openMap('state')).rejects.toMatchObject({ code: 'CORRUPT' })
 })

@@ -217,3 +217,20 @@ test('three members, one crashing after the other, keep every acknowledged write
   expect(equal.size).toBe(1)
   await Promise.all(stores.map(store => store.stop()))
 })
+
+test('a store that nobody writes to leaves the disk alone', async () => {
+  const disk = freshDisk()
+  const store = await open(disk, createMesh(), peerId('one'))
+  await serving(store)
+  await store.write(put('a', '1'), never)
+  // A moment later the watermark is written down; then nothing more.
+  let before = -1
+  while (before !== disk.operationCount) {
+    before = disk.operationCount
+    await pause(400)
+  }
+  await store.newest(never)
+  await pause(400)
+  expect(disk.operationCount).toBe(before)
+  await store.stop()
+})

@@ -13,6 +13,7 @@ import type { World } from '../world/world.ts'
 import { type Health, labelsOf, type Machine, nodeStatusOf } from './node.ts'
 
 export const lookMs = 10_000
+export const writeGapMs = 1_000
 /** Below this share of free disk, new pods are kept away; upstream's nodefs.available default. */
 export const diskFreeShareMin = 0.1
 /** A large disk need not keep a tenth free. */
@@ -71,6 +72,8 @@ export async function runNode(
       const expected = error instanceof ApiError && (error.reason === 'Conflict' || error.reason === 'NotFound')
       if (!expected && !signal.aborted) world.log.warn('the Node could not be written', { error: String(error) })
     }
+    // Others write this Node too; a disagreement must not become a race of writes.
+    await world.clock.sleep(writeGapMs, signal)
     const timer = new AbortController()
     await Promise.race([
       world.clock.sleep(lookMs, AbortSignal.any([signal, timer.signal])),

@@ -5,8 +5,8 @@ import { ApiError } from '../api/error.ts'
 import { type Node, node as nodeKind } from '../api/kinds/node.ts'
 import { type Secret, secret as secretKind } from '../api/kinds/secret.ts'
 import type { Client } from '../client/client.ts'
-import { text, utf8 } from '../lib/bytes.ts'
 import type { Store } from '../kv/store.ts'
+import { text, utf8 } from '../lib/bytes.ts'
 import type { PeerId } from '../world/network.ts'
 import type { World } from '../world/world.ts'
 import type { ClusterRecord } from './config.ts'
@@ -144,7 +144,9 @@ export function openAdmission(parts: AdmissionParts, signal: AbortSignal): Admis
       const { peer, anew } = JSON.parse(text(body)) as { peer?: unknown; anew?: unknown }
       if (typeof peer !== 'string' || typeof anew !== 'boolean') throw new Error('the question cannot be read')
       if (!store.status().members.some(member => member.peer === from)) throw new Error('only a member may ask this')
-      return utf8(JSON.stringify({ memberId: await makeMember(peer as PeerId, anew, AbortSignal.any([until, signal])) }))
+      return utf8(
+        JSON.stringify({ memberId: await makeMember(peer as PeerId, anew, AbortSignal.any([until, signal])) }),
+      )
     } catch (error) {
       return utf8(JSON.stringify({ error: error instanceof Error ? error.message : String(error) }))
     }
@@ -176,7 +178,11 @@ export function openAdmission(parts: AdmissionParts, signal: AbortSignal): Admis
         .filter(secret => secret.type === tokenType)
         .map(secret => JSON.parse(Buffer.from(secret.data?.['record'] ?? '', 'base64').toString('utf8')) as TokenRecord)
         .filter(record => record.expiresMs > nowMs)
-        .map(record => ({ id: record.id, expires: new Date(record.expiresMs).toISOString(), uses: record.usesLeft ?? -1 }))
+        .map(record => ({
+          id: record.id,
+          expires: new Date(record.expiresMs).toISOString(),
+          uses: record.usesLeft ?? -1,
+        }))
     },
     async revokeToken(id, until) {
       await client.delete(secretKind, { namespace: tokenNamespace, name: tokenName(id) }, {}, until)

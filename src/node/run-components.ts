@@ -8,6 +8,7 @@ import { openApiserver } from '../apiserver/run.ts'
 import type { Client } from '../client/client.ts'
 import { follow } from '../client/run-follow.ts'
 import { runDns } from '../dns/run.ts'
+import { podMtu } from '../drivers/dataplane/nftables.ts'
 import { serveHttps } from '../drivers/http/serve.ts'
 import type { MeshNetwork } from '../drivers/network/libp2p.ts'
 import { certificateHash } from '../drivers/pki.ts'
@@ -47,8 +48,6 @@ const versionInfo = {
 const clusterDomain = 'cluster.local'
 const dnsTtlSeconds = 5
 const issuer = 'https://kubernetes.default.svc'
-/** Leaves room for the tunnel's own header on a link of 1500 bytes. */
-const podMtu = 1_450
 const controlMs = 25_000
 
 /** Brings every component up, in the order in which they need one another; what it starts ends with the scope. */
@@ -118,7 +117,7 @@ export async function start(
       stateDir: files.runtimeDir(dataDir),
       dockerSocket: config.dockerSocket,
       owner: `${cluster.clusterId}/${nodeName}`,
-      mtu: podMtu,
+      mtu: await podMtu(config.nodeIp, signal),
       nodePodIp: () => {
         const cidr = nodeNamed(nodeName)?.spec.podCIDR
         return cidr === undefined ? undefined : nodePodIp(cidr)

@@ -18,7 +18,10 @@ export async function chooseDataplane(
   if (choice === 'userspace') return { dataplane: openUserspace(world, {}), why: 'asked for' }
   const why = await whyNotNftables(signal)
   if (why === undefined && (choice === 'nftables' || (await ownsNamespace(signal)))) {
-    return { dataplane: openNftables(world), why: choice === 'nftables' ? 'asked for' : 'this machine has nft, ip and root' }
+    return {
+      dataplane: openNftables(world),
+      why: choice === 'nftables' ? 'asked for' : 'this machine has nft, ip and root',
+    }
   }
   if (choice === 'nftables') throw new Error(`--dataplane=nftables cannot work here: ${why}`)
   const reason = why ?? 'another peer of this host programs the kernel'

@@ -67,10 +67,11 @@ function inputsOf(parts: LeaderParts): Inputs {
     gossip,
     store,
     peerOf,
-    apiAddresses: () => members.nodes.view.list().flatMap((node): ApiAddress[] => {
-      const [ip = '', port = ''] = (node.metadata.annotations?.[apiAnnotation] ?? '').split(':')
-      return ip === '' || port === '' ? [] : [{ ip, port: Number(port), nodeName: node.metadata.name }]
-    }),
+    apiAddresses: () =>
+      members.nodes.view.list().flatMap((node): ApiAddress[] => {
+        const [ip = '', port = ''] = (node.metadata.annotations?.[apiAnnotation] ?? '').split(':')
+        return ip === '' || port === '' ? [] : [{ ip, port: Number(port), nodeName: node.metadata.name }]
+      }),
     caPem,
     config: {
       ...defaultControllerConfig,

@@ -3,9 +3,9 @@
 import { node as nodeKind } from '../api/kinds/node.ts'
 import type { Client } from '../client/client.ts'
 import { type Followed, follow } from '../client/run-follow.ts'
+import type { Node } from '../kubelet/node.ts'
 import { canonicalJson } from '../lib/canonical.ts'
 import type { World } from '../world/world.ts'
-import type { Node } from '../kubelet/node.ts'
 import { writePeers } from './run-files.ts'
 import { admittedBy } from './status.ts'
 

@@ -1,8 +1,8 @@
 // The cluster's certificates. The authority and the signing key of service accounts stand in the store, so that every
 // control peer can serve; each peer issues its own serving certificate with them and renews it.
 import {
-  adminIdentity,
   type Authority,
+  adminIdentity,
   issueClient,
   issueServing,
   makeAuthority,
@@ -53,7 +53,8 @@ export async function servingCertificate(
 ): Promise<Certificate> {
   const nowMs = world.clock.nowMs()
   const held = await readCertificate(dataDir, 'serving')
-  const kept = held !== undefined && (await readCertificate(dataDir, 'ca'))?.certificatePem === keys.authority.certificatePem
+  const kept =
+    held !== undefined && (await readCertificate(dataDir, 'ca'))?.certificatePem === keys.authority.certificatePem
   if (held !== undefined && kept && !needsRenewal(held.certificatePem, nowMs, names.hosts)) return held
   const issued = await issueServing(keys.authority, names, nowMs)
   await writeCertificate(dataDir, 'serving', issued)

@@ -98,7 +98,15 @@ async function enterByToken(
   network.admit(peers)
   await files.writePeers(config.dataDir, peers)
   const { clusterId, clusterCidr, serviceCidr } = reply
-  return { clusterId, memberId: reply.memberId, nodeName: config.name, clusterCidr, serviceCidr, founded: false, ran: false }
+  return {
+    clusterId,
+    memberId: reply.memberId,
+    nodeName: config.name,
+    clusterCidr,
+    serviceCidr,
+    founded: false,
+    ran: false,
+  }
 }
 
 async function runMember(

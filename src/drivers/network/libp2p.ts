@@ -32,6 +32,7 @@ import {
 } from './serve.ts'
 
 const strangerStreamCountMax = 8
+const strangerCountMax = 256
 /** The library opens its gossip stream once per connection; if that failed, only this tries again. */
 const introduceAgainMs = 5_000
 /** For the addresses that a peer told itself; what is left of a dial is for hints that nobody proved. */
@@ -101,6 +102,11 @@ export async function openNetwork(
   const hints = hintTable(peer => door.admitted(peer))
   /** Told by the peers themselves over proved connections. */
   const learned = new Map<PeerId, readonly string[]>()
+  /**
+   * Peers whose gossip we refused while they were strangers to us: one that is asked to let us in admits us a moment before
+   * we know it. The library offers its stream once per connection, so they need a new one when we admit them.
+   */
+  const refusedPeers = new Set<PeerId>()
   /** Dials to an address without a peer ID in flight: whoever answers is proved afterwards. */
   let anonymousDials = 0
 
@@ -133,7 +139,10 @@ export async function openNetwork(
     { ...config, announce: config.announce ?? [], pingMs: config.pingMs ?? 1_000 },
     gater,
     peer => door.admitted(peer),
-    stream => streams.refuse(stream),
+    (stream, peer) => {
+      if (refusedPeers.size < strangerCountMax) refusedPeers.add(peer)
+      streams.refuse(stream)
+    },
   )
   const { node } = library
   const self = peerId(node.peerId.toString())
@@ -157,6 +166,7 @@ export async function openNetwork(
     }
     connections.delete(peer)
     door.strangerLeft(peer)
+    refusedPeers.delete(peer)
     part(peer, connection.remotePeer)
     dial.wake()
   })
@@ -388,7 +398,9 @@ export async function openNetwork(
       for (const { peer } of peers) door.forget(peer)
       for (const peer of [...learned.keys()]) if (!door.admitted(peer)) learned.delete(peer)
       for (const [peer, theirs] of connections) {
-        if (door.admitted(peer)) meet(peer)
+        if (door.admitted(peer) && refusedPeers.delete(peer)) {
+          for (const connection of [...theirs]) connection.abort(new MeshError('refused', 'met anew, as a peer'))
+        } else if (door.admitted(peer)) meet(peer)
         else if (announced.has(peer)) {
           for (const connection of [...theirs]) connection.abort(new MeshError('refused', 'no longer admitted'))
         }

@@ -62,7 +62,7 @@ export async function createLibrary(
   config: LibraryConfig,
   gater: ConnectionGater,
   admitted: (peer: PeerId) => boolean,
-  refuse: (stream: Stream) => void,
+  refuse: (stream: Stream, peer: PeerId) => void,
 ): Promise<Library> {
   const links = new Set<{ readonly wire: MessageStream; heardMs: number }>()
   /** Gossipsub's hooks for peers that come and go. The library would call them for anybody, and not for peers that it has
@@ -146,8 +146,9 @@ export async function createLibrary(
         registrar.handle(
           protocol,
           (stream, connection) => {
-            if (admitted(peerId(connection.remotePeer.toString()))) return handler(stream, connection)
-            refuse(stream)
+            const peer = peerId(connection.remotePeer.toString())
+            if (admitted(peer)) return handler(stream, connection)
+            refuse(stream, peer)
           },
           options,
         ),

@@ -1,18 +1,15 @@
 // Docker as a ContainerRuntime. A pod is a pause container of our own image, which holds the namespaces, and containers
 // that join it. Pods hang on a veth of our own (drivers/podnet.ts), since Docker's networks are slower and break hairpin and
 // NetworkPolicy. Nothing is remembered: labels say what each container is, so a restarted agent adopts what runs.
-import { createHash } from 'node:crypto'
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { onAbort } from '../../lib/abort.ts'
-import { utf8 } from '../../lib/bytes.ts'
 import { compareText } from '../../lib/sorted.ts'
 import type {
   Action,
   Capabilities,
   ContainerRuntime,
   ContainerSpec,
-  DnsConfig,
   Mount,
   Observed,
   ObservedContainer,
@@ -22,10 +19,11 @@ import type {
 import { RuntimeError } from '../../world/runtime.ts'
 import { attachPod, detachPod } from '../podnet.ts'
 import { mayLowerOomScore, removePodGroup, usageOfProcess } from './cgroup.ts'
-import { hints, type RuntimeWorld } from './common.ts'
+import { hints, interfaceName, type RuntimeWorld, resolverText } from './common.ts'
 import { dialPod } from './connect.ts'
 import { connectDocker, type DockerApi, DockerError, type Query } from './docker-api.ts'
 import { dockerImages } from './docker-images.ts'
+import { better, hasAddress, type Inspected, type Listed, observedContainer, timeMs } from './docker-observe.ts'
 import { containerBody, type DaemonTraits, sandboxBody } from './docker-spec.ts'
 import { dockerAttach, dockerExec, dockerLogs } from './docker-streams.ts'
 import { makeWritableFile } from './files.ts'
@@ -92,29 +90,6 @@ async function traitsOf(info: Info): Promise<DaemonTraits> {
     lowersOomScore: process.getuid?.() === 0 ? await mayLowerOomScore() : true,
     podNetwork: process.platform === 'linux' && process.getuid?.() === 0 && !elsewhere,
   }
-}
-
-type Listed = {
-  readonly Id: string
-  readonly Labels: Labels
-  readonly State: string
-}
-type Inspected = {
-  readonly Id: string
-  readonly Created: string
-  readonly Image: string
-  readonly State: {
-    readonly Status: string
-    readonly Pid: number
-    readonly ExitCode: number
-    readonly Error: string
-    readonly OOMKilled: boolean
-    readonly StartedAt: string
-    readonly FinishedAt: string
-  }
-  readonly Config: { readonly Labels: Labels | null }
-  readonly HostConfig: { readonly NetworkMode: string; readonly PidMode: string; readonly IpcMode: string }
-  readonly NetworkSettings: { readonly IPAddress?: string; readonly Networks?: Record<string, { IPAddress?: string }> }
 }
 
 function dockerRuntime(
@@ -283,7 +258,11 @@ function dockerRuntime(
     making.add(spec.uid)
     try {
       // Docker gives pods in the host's network the host's resolv.conf, whatever it is told.
-      if (spec.hostNetwork) await writeResolver(resolverPath(spec.uid), spec.dns)
+      if (spec.hostNetwork) {
+        const path = resolverPath(spec.uid)
+        await mkdir(dirname(path), { recursive: true })
+        await writeFile(path, resolverText(spec.dns))
+      }
       const inspected = await runningPause(spec, signal)
       if (spec.ip !== undefined && nodePodIp !== undefined && !spec.hostNetwork)
         await attachPod(
@@ -534,69 +513,4 @@ async function* translated<T>(from: AsyncIterable<T>, signal: AbortSignal): Asyn
   } catch (error) {
     if (!signal.aborted) throw named('Unavailable', error, signal)
   }
-}
-
-type ObservedSandbox = NonNullable<Observed['sandbox']>
-function better(a: ObservedSandbox, b: ObservedSandbox | undefined): boolean {
-  return b === undefined || (a.running === b.running ? a.attempt > b.attempt : a.running)
-}
-
-function observedContainer(
-  found: Inspected,
-  identity: Identity & { type: 'container' },
-  imageId: string,
-): ObservedContainer {
-  const { name, kind, attempt, specHash, image, annotations } = identity
-  const createdMs = timeMs(found.Created)
-  return {
-    id: found.Id,
-    statusId: `docker://${found.Id}`,
-    ...{ name, kind, attempt, specHash, image, imageId, annotations, createdMs },
-    state: stateOf(found.State, createdMs),
-  }
-}
-
-function stateOf(state: Inspected['State'], createdMs: number): ObservedContainer['state'] {
-  const { Status, Pid, ExitCode, Error: error, OOMKilled } = state
-  const startedMs = timeMs(state.StartedAt)
-  if (Status === 'running' || Status === 'paused' || Status === 'restarting')
-    return { kind: 'running', startedMs, pid: Pid }
-  // A start that failed leaves the state "created" with the error: this attempt is over.
-  if (Status === 'created' && error === '') return { kind: 'created' }
-  const failedToStart = Status === 'created'
-  return {
-    kind: 'exited',
-    startedMs: failedToStart ? createdMs : startedMs,
-    finishedMs: failedToStart ? createdMs : timeMs(state.FinishedAt),
-    exitCode: failedToStart && ExitCode === 0 ? 128 : ExitCode,
-    // Docker also says it when a child was killed and the main process went on to its own end.
-    oomKilled: OOMKilled && ExitCode === 137,
-    ...(error === '' ? {} : { error }),
-  }
-}
-
-/** Docker writes the year 1 for never. */
-function timeMs(stamp: string): number {
-  return Math.max(0, Date.parse(stamp))
-}
-
-/** 14 characters of the 15 that the kernel allows. */
-function interfaceName(uid: string): string {
-  return `fl${createHash('sha256').update(utf8(uid)).digest('hex').slice(0, 12)}`
-}
-
-async function hasAddress(pid: number, ip: string): Promise<boolean> {
-  try {
-    return (await readFile(`/proc/${pid}/net/fib_trie`, 'utf8')).includes(`-- ${ip}\n`)
-  } catch {
-    return false
-  }
-}
-
-async function writeResolver(path: string, { servers, searches, options }: DnsConfig): Promise<void> {
-  const lines = servers.map(server => `nameserver ${server}`)
-  if (searches.length > 0) lines.push(`search ${searches.join(' ')}`)
-  if (options.length > 0) lines.push(`options ${options.join(' ')}`)
-  await mkdir(dirname(path), { recursive: true })
-  await writeFile(path, `${lines.join('\n')}\n`)
 }

@@ -11,7 +11,7 @@ import { type ContainerRuntime, type ContainerSpec, RuntimeError, type SandboxSp
 import { command } from '../dataplane/command.ts'
 import { attachPod, detachPod } from '../podnet.ts'
 import { mayLowerOomScore, removePodGroup, usageOfProcess } from './cgroup.ts'
-import type { RuntimeWorld } from './common.ts'
+import { interfaceName, type RuntimeWorld, resolverText } from './common.ts'
 import { exists, writeJson } from './files.ts'
 import { helperProgram } from './pause/helper.ts'
 import { pauseProgram, processor } from './pause/image.ts'
@@ -292,11 +292,7 @@ function namespacesOf({ spec, state: { pid } }: SandboxRecord<Sandbox>): PodName
 }
 
 async function writePodFiles(spec: SandboxSpec, folder: string): Promise<void> {
-  const { servers, searches, options } = spec.dns
-  const lines = servers.map(server => `nameserver ${server}`)
-  if (searches.length > 0) lines.push(`search ${searches.join(' ')}`)
-  if (options.length > 0) lines.push(`options ${options.join(' ')}`)
-  await writeFile(join(folder, 'resolv.conf'), `${lines.join('\n')}\n`)
+  await writeFile(join(folder, 'resolv.conf'), resolverText(spec.dns))
   await writeFile(join(folder, 'hostname'), `${spec.hostname}\n`)
   const own = spec.ip === undefined ? '' : `${spec.ip}\t${spec.hostname}\n`
   await writeFile(join(folder, 'hosts'), `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n${own}`)
@@ -474,9 +470,4 @@ async function programPath(name: string): Promise<string> {
   }
   if (runcPath === undefined) throw new Error(`${name} is not in PATH`)
   return runcPath
-}
-
-/** 14 characters of the 15 that the kernel allows. */
-function interfaceName(uid: string): string {
-  return `fl${createHash('sha256').update(utf8(uid)).digest('hex').slice(0, 12)}`
 }

@@ -121,40 +121,63 @@ async function* records(
   ended: () => Promise<boolean>,
   signal: AbortSignal,
 ): AsyncGenerator<LogRecord[]> {
-  const older = await openIfThere(join(folder, 'log.1'))
-  let file = await openIfThere(join(folder, 'log'))
-  if (older !== undefined) {
-    await using _ = older
-    // Between the two opens the file may have been renamed: then it is the same one, and must not be read twice.
-    if (file === undefined || (await older.stat()).ino !== (await file.stat()).ino) yield* parsed(older)
-  }
   const wake = follow ? changesOf(world, folder, signal) : undefined
   using _ = wake
+  let previous: number | undefined
+  let files = await filesAfter(folder, previous)
   try {
-    while (file !== undefined && !signal.aborted) {
+    while (!signal.aborted) {
+      const newest = files.at(-1)
+      if (newest === undefined) {
+        // In the middle of a rotation there is none for a moment, and before the first line too.
+        if (!follow || (await ended())) return
+        await wake?.wait()
+        files = await filesAfter(folder, previous)
+        continue
+      }
+      for (const older of files.slice(0, -1)) yield* parsed(older)
+      const { ino } = await newest.stat()
       const parse = recordParser()
       let offset = 0
       for (;;) {
-        // Asked before reading: what was written before the end is then surely read.
+        // Asked before reading: what was written before the end, or before the rotation, is then surely read.
         const over = !follow || (await ended())
-        const replaced =
-          follow && (await stat(join(folder, 'log')).catch(() => undefined))?.ino !== (await file.stat()).ino
-        for await (const chunk of chunks(file, offset)) {
+        const rotated = follow && (await stat(join(folder, 'log')).catch(() => undefined))?.ino !== ino
+        for await (const chunk of chunks(newest, offset)) {
           offset += chunk.length
           yield parse(chunk)
           if (signal.aborted) return
         }
-        if (replaced) break
+        if (rotated) break
         if (over || signal.aborted) return
         await wake?.wait()
         if (signal.aborted) return
       }
-      await file.close()
-      file = await openIfThere(join(folder, 'log'))
+      await closeAll(files)
+      previous = ino
+      files = await filesAfter(folder, previous)
     }
   } finally {
-    await file?.close()
+    await closeAll(files)
   }
+}
+
+/** What is to be read after the file `previous`, the oldest first: the log was maybe rotated twice since. */
+async function filesAfter(folder: string, previous: number | undefined): Promise<FileHandle[]> {
+  // In this order: a rotation in between shows the same file twice, and never hides one.
+  const newest = await openIfThere(join(folder, 'log'))
+  const older = await openIfThere(join(folder, 'log.1'))
+  const files: FileHandle[] = []
+  const newestIno = (await newest?.stat())?.ino
+  const olderIno = (await older?.stat())?.ino
+  if (older !== undefined && olderIno !== previous && olderIno !== newestIno) files.push(older)
+  else await older?.close()
+  if (newest !== undefined) files.push(newest)
+  return files
+}
+
+async function closeAll(files: readonly FileHandle[]): Promise<void> {
+  for (const file of files) await file.close().catch(() => {})
 }
 
 async function* parsed(file: FileHandle): AsyncGenerator<LogRecord[]> {

@@ -4,19 +4,23 @@ import type { Kind } from './kind.ts'
 import { binding } from './kinds/binding.ts'
 import { configMap } from './kinds/configmap.ts'
 import { controllerRevision } from './kinds/controllerrevision.ts'
+import { cronJob } from './kinds/cronjob.ts'
 import { daemonSet } from './kinds/daemonset.ts'
 import { deployment } from './kinds/deployment.ts'
 import { endpoints } from './kinds/endpoints.ts'
 import { endpointSlice } from './kinds/endpointslice.ts'
 import { event } from './kinds/event.ts'
 import { eviction } from './kinds/eviction.ts'
+import { horizontalPodAutoscaler } from './kinds/horizontalpodautoscaler.ts'
 import { job } from './kinds/job.ts'
 import { lease } from './kinds/lease.ts'
 import { localSubjectAccessReview } from './kinds/localsubjectaccessreview.ts'
 import { namespace } from './kinds/namespace.ts'
 import { node } from './kinds/node.ts'
 import { pod } from './kinds/pod.ts'
+import { podDisruptionBudget } from './kinds/poddisruptionbudget.ts'
 import { podTemplate } from './kinds/podtemplate.ts'
+import { priorityClass } from './kinds/priorityclass.ts'
 import { replicaSet } from './kinds/replicaset.ts'
 import { scale } from './kinds/scale.ts'
 import { secret } from './kinds/secret.ts'
@@ -25,10 +29,10 @@ import { selfSubjectReview } from './kinds/selfsubjectreview.ts'
 import { selfSubjectRulesReview } from './kinds/selfsubjectrulesreview.ts'
 import { service } from './kinds/service.ts'
 import { serviceAccount } from './kinds/serviceaccount.ts'
+import { statefulSet } from './kinds/statefulset.ts'
 import { subjectAccessReview } from './kinds/subjectaccessreview.ts'
 import { tokenRequest } from './kinds/tokenrequest.ts'
 import { tokenReview } from './kinds/tokenreview.ts'
-
 export const kinds: readonly Kind[] = [
   namespace,
   node,
@@ -45,9 +49,14 @@ export const kinds: readonly Kind[] = [
   lease,
   deployment,
   replicaSet,
+  statefulSet,
   daemonSet,
   controllerRevision,
   job,
+  cronJob,
+  horizontalPodAutoscaler,
+  podDisruptionBudget,
+  priorityClass,
   scale,
   eviction,
   selfSubjectAccessReview,

@@ -154,7 +154,7 @@ function goType(shape: Shape): string {
   }
 }
 
-function zeroOf(shape: Shape): Json {
+export function zeroOf(shape: Shape): Json {
   if (shape.kind === 'list') return []
   if (shape.kind !== 'scalar') return {}
   switch (shape.scalar) {
@@ -169,6 +169,8 @@ function zeroOf(shape: Shape): Json {
       return '0'
     case 'any':
     case 'fieldsV1':
+    case 'time':
+    case 'microTime':
       return null
     default:
       return ''

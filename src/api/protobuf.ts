@@ -8,7 +8,7 @@ import { readRfc3339, rfc3339OfSeconds } from '../lib/duration.ts'
 import { base64OfBytes, bytesOfBase64 } from './base64.ts'
 import { ApiError } from './error.ts'
 import { apiVersionOf, type Kind } from './kind.ts'
-import { isAbsence, isList, isObject } from './parse.ts'
+import { isAbsence, isList, isObject, zeroOf } from './parse.ts'
 import { depthMax } from './reader.ts'
 import type { Field, Json, JsonObject, ScalarKind, Schema, Shape } from './schema.ts'
 import { deleteOptions } from './types/meta.ts'
@@ -147,17 +147,17 @@ function readItems(item: Shape, wire: WireField, list: Json[], depth: number): v
     }
     return
   }
-  list.push(readValue(item, wire, depth) ?? {})
+  list.push(readValue(item, wire, depth) ?? zeroOf(item))
 }
 
 function readEntry(value: Shape, bytes: Bytes, depth: number): [string, Json] {
   let name = ''
-  let read: Json | undefined
+  let read: Json = null
   for (const wire of fieldsOf(bytes)) {
     if (wire.number === 1) name = text(wire.bytes)
     if (wire.number === 2) read = readValue(value, wire, depth)
   }
-  return [name, read ?? (value.kind === 'scalar' ? '' : value.kind === 'list' ? [] : {})]
+  return [name, read ?? zeroOf(value)]
 }
 
 function readValue(shape: Shape, wire: WireField, depth: number): Json {
@@ -285,7 +285,8 @@ function writeField(writer: WireWriter, number: number, shape: Shape, value: Jso
       const entry = new WireWriter()
       entry.text(1, key)
       const item = value[key] ?? null
-      if (shape.value.shape.kind === 'list') entry.bytes(2, writeItems(shape.value.shape, item))
+      if (item === null) entry.bytes(2, new Uint8Array(0))
+      else if (shape.value.shape.kind === 'list') entry.bytes(2, writeItems(shape.value.shape, item))
       else writeField(entry, 2, shape.value.shape, item)
       writer.bytes(number, entry.finish())
     }

@@ -167,6 +167,7 @@ export const scalars = {
   int32: scalar<number>('int32'),
   int64: scalar<number>('int64'),
   quantity: scalar<string>('quantity'),
+  time: scalar<string>('time'),
   bytes: scalar<string>('bytes'),
   any: scalar<Json>('any'),
   strings: {

@@ -174,6 +174,11 @@ describe('each kind has the columns of upstream, in their order', () => {
     ['ReplicaSet', 'Name Desired Current Ready Age (Containers) (Images) (Selector)'],
     ['DaemonSet', 'Name Desired Current Ready Up-to-date Available Node Selector Age (Containers) (Images) (Selector)'],
     ['Job', 'Name Status Completions Duration Age (Containers) (Images) (Selector)'],
+    ['StatefulSet', 'Name Ready Age (Containers) (Images)'],
+    ['CronJob', 'Name Schedule Timezone Suspend Active Last Schedule Age (Containers) (Images) (Selector)'],
+    ['HorizontalPodAutoscaler', 'Name Reference Targets MinPods MaxPods Replicas Age'],
+    ['PodDisruptionBudget', 'Name Min Available Max Unavailable Allowed Disruptions Age'],
+    ['PriorityClass', 'Name Value Global-Default Age PreemptionPolicy'],
     ['ControllerRevision', 'Name Controller Revision Age'],
     ['PodTemplate', 'Name Containers Images Pod Labels'],
   ])('%s', (name, columns) => {

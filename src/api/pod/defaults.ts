@@ -126,7 +126,7 @@ export function podAdmission(spec: PodSpec): PodSpec {
 }
 
 /** The two classes that every cluster has. */
-const systemPriorities: Readonly<Record<string, number>> = {
+export const systemPriorities: Readonly<Record<string, number>> = {
   'system-cluster-critical': 2_000_000_000,
   'system-node-critical': 2_000_001_000,
 }

@@ -5,6 +5,7 @@
 
 import { encodeCommand } from '../kv/codec.ts'
 import { apply, captureHead, captureKv, createKv, get, type Kv, range, restoreKv } from '../kv/kv.ts'
+import { encodeSnapshot } from '../kv/snapshot.ts'
 import {
   type ChangeEvent,
   type MemberInfo,
@@ -16,7 +17,7 @@ import {
   type WriteResult,
 } from '../kv/store.ts'
 import { onAbort } from '../lib/abort.ts'
-import { hex } from '../lib/bytes.ts'
+import { type Bytes, hex } from '../lib/bytes.ts'
 import { createRaft, status as raftStatus, snapshotMeta, step, wantsSnapshot } from '../raft/raft.ts'
 import {
   type Effects,
@@ -54,6 +55,8 @@ export type RunningStore = Store & {
   stop(): Promise<void>
   /** Resolves after a stop; rejects when the store had to end: a failed disk, a broken invariant. */
   readonly done: Promise<void>
+  /** The state of now, in chunks that check themselves: see `restoreBackup`. */
+  backup(): Iterable<Bytes>
   /** Of the state machine at the applied index, for comparing replicas. */
   hash(): { readonly index: number; readonly hash: number }
 }
@@ -533,6 +536,10 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
       await done.catch(() => {
         // Whoever waits for `done` hears of it; to stop what has failed is no failure.
       })
+    },
+    backup() {
+      checkOpen()
+      return encodeSnapshot(captureKv(kv), new Uint8Array(0))
     },
     hash: () => ({ index: kv.index, hash: kv.hash }),
     async get(key, options) {

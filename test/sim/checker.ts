@@ -27,6 +27,8 @@ export function createChecker() {
   const committed: { term: Term; content: string }[] = []
   const hashOf = new Map<Index, string>()
   const appliedOf = new Map<string, Index>()
+  /** Entries that a leader has called committed: their term, and the first term in which it was said. */
+  const saidCommitted = new Map<Index, { readonly term: Term; readonly by: Term }>()
   let committedMembership: { index: Index; membership: Membership } | undefined
   let acknowledgedIndex = 0
   const counts = { leaders: 0, writes: 0, reads: 0, memberships: 0 }
@@ -65,6 +67,21 @@ export function createChecker() {
     }
   }
 
+  /** Leader completeness, as far as messages show it: no later leader has another entry where one was committed. */
+  function completes(member: MemberId, message: Extract<Message, { kind: 'append' }>): void {
+    const { term, previousIndex, previousTerm, commit } = message
+    for (const entry of [{ index: previousIndex, term: previousTerm }, ...message.entries]) {
+      const { index } = entry
+      const known = saidCommitted.get(index)
+      const agrees = known === undefined || known.term === entry.term || known.by > term
+      must(
+        agrees,
+        () => `${member} leads term ${term} with ${index}/${entry.term}, ${index}/${known?.term} is committed`,
+      )
+      if (index <= commit && known === undefined) saidCommitted.set(index, { term: entry.term, by: term })
+    }
+  }
+
   return {
     counts,
     leads,
@@ -82,6 +99,7 @@ export function createChecker() {
       if (message.kind === 'append') {
         leads(member, message.term)
         entries(message.entries, message.previousTerm)
+        completes(member, message)
       } else if (message.kind === 'voteAnswer' && message.granted) votes(member, message.term, to)
     },
 

@@ -91,13 +91,19 @@ export function createCluster(
   const [first] = machines
   if (first !== undefined) first.member = memberId('founder')
 
+  /** What the stores say is part of the trace, and the only sign of some events. */
+  function note(line: string): void {
+    if (line.includes('installed a snapshot')) counts.snapshots++
+    trace.note(line)
+  }
+
   function start(machine: Machine): void {
     const { member, peer } = machine
     if (machine.life !== undefined || member === undefined) return
     const life = createLife(`${peer}.${++machine.lives}`, agenda)
     machine.life = life
     trace.note(`${life.name} starts as ${member}`)
-    const outside = { network, disk: machine.disk, random, wallSkewMs: () => 0, note: trace.note }
+    const outside = { network, disk: machine.disk, random, wallSkewMs: () => 0, note }
     const world = wrap(simWorld(peer, life, outside), machine)
     const whole = { clusterId: 'sim', member, bootstrap: machine.isFounder && !machine.hasRun, ...config }
     openStore(world, machine.hasRun ? { ...whole, expectExisting: true } : whole, never).then(

@@ -356,9 +356,8 @@ export function runCore(
 
   /** The applied state reaches the disk now and then; the log may only be cut below it. */
   function compactMaybe(node: Node): void {
-    const { base, entries } = node.disk
     // The state must not know more than the log.
-    if (!random.chance(0.3) || node.state.index > base.index + entries.length) return
+    if (!random.chance(0.3) || node.saves.length > 0) return
     node.disk.state = node.state
     const index = node.state.index - random.below(swarm.keptEntries)
     if (index - node.disk.base.index < swarm.keptEntries) return
@@ -465,7 +464,8 @@ export function runCore(
     counts.cuts++
     const ids = [...nodes.keys()]
     const mode = random.below(4)
-    const one = pick(ids)
+    const leaders = alive().filter(node => node.raft.lead !== undefined)
+    const one = random.chance(0.4) ? (pick(leaders)?.id ?? pick(ids)) : pick(ids)
     const side = new Set(ids.filter(() => random.chance(0.5)))
     for (const a of ids) {
       for (const b of ids) {
@@ -521,7 +521,8 @@ export function runCore(
   }
 
   function readSomewhere(): void {
-    const node = pick(alive())
+    const leaders = alive().filter(one => one.raft.lead !== undefined)
+    const node = random.chance(0.5) ? (pick(leaders) ?? pick(alive())) : pick(alive())
     if (node === undefined) return
     const id = nextId++
     node.reads.set(id, { acknowledged: checker.acknowledgedIndex(), index: undefined })

@@ -26,12 +26,14 @@ export function watchResponse(
   view: View,
   request: HttpRequest,
   place: Disposable,
+  /** Ends every watch: this peer stops. */
+  stopping: AbortSignal,
 ): HttpResponse {
   try {
     const plan = planOf(asked, query)
     // Also when the client goes before it has read the first frame.
     onAbort(request.signal, () => place[Symbol.dispose]())
-    const body = frames(context, kind, asked.namespace, plan, view, request.signal, place)
+    const body = frames(context, kind, asked.namespace, plan, view, request.signal, place, stopping)
     return {
       kind: 'stream',
       code: 200,
@@ -100,10 +102,14 @@ async function* frames(
   view: View,
   signal: AbortSignal,
   place: Disposable,
+  stopping: AbortSignal,
 ): AsyncGenerator<string> {
   const { clock } = context.world
   using _ = place
-  using deadline = clock.deadline(plan.timeoutMs, signal)
+  const ended = new AbortController()
+  using timeout = clock.deadline(plan.timeoutMs, signal)
+  using __ = onAbort(timeout.signal, () => ended.abort())
+  using ___ = onAbort(stopping, () => ended.abort())
   const shape = shaper(kind, view, () => clock.nowMs())
   const mark = (revision: Revision, initial: boolean) => {
     const object = bookmark(kind, revision, initial)
@@ -118,13 +124,13 @@ async function* frames(
         resourceVersion: plan.cached ? '0' : plan.atLeast,
         resourceVersionMatch: plan.atLeast === '' ? '' : 'NotOlderThan',
       }
-      const listed = await list(context, kind, namespace, plan.selectors, query, deadline.signal)
+      const listed = await list(context, kind, namespace, plan.selectors, query, ended.signal)
       for (const item of listed.items) yield shape.frame(added(item))
       seen = listed.revision
       if (plan.sayInitial && plan.bookmarks) yield mark(seen, true)
     }
     let marked = { revision: seen, atMs: clock.monotonicMs() }
-    for await (const batch of changes(context, kind, namespace, plan.selectors, seen, deadline.signal)) {
+    for await (const batch of changes(context, kind, namespace, plan.selectors, seen, ended.signal)) {
       let text = ''
       for (const change of batch.changes) text += shape.frame(change)
       if (text !== '') yield text
@@ -138,7 +144,7 @@ async function* frames(
     // The next watch can go on from here, without what it has seen.
     if (plan.bookmarks && !signal.aborted && seen > marked.revision) yield mark(seen, false)
   } catch (error) {
-    if (deadline.signal.aborted && !(error instanceof ApiError)) return
+    if (ended.signal.aborted && !(error instanceof ApiError)) return
     if (!(error instanceof ApiError)) throw error
     yield frame('ERROR', statusOf(error))
   }

@@ -8,7 +8,7 @@ import { namespace as namespaceKind } from '../api/kinds/namespace.ts'
 import { serviceAccount as serviceAccountKind } from '../api/kinds/serviceaccount.ts'
 import type { Json, JsonObject } from '../api/schema.ts'
 import { compileSelector } from '../api/select.ts'
-import { type KeyValue, prefixEnd, type Store } from '../kv/store.ts'
+import { type KeyValue, prefixEnd, type Store, StoreError } from '../kv/store.ts'
 import type { World } from '../world/world.ts'
 import { kindAt } from './catalog.ts'
 import type { Answer, Operation } from './operation.ts'
@@ -44,7 +44,7 @@ async function one(context: WriteContext, kind: Kind, op: Operation, signal: Abo
     const again = async () => {
       if (sure) return false
       sure = true
-      await store.newest(signal)
+      await confirm(store, signal)
       return true
     }
     let plan: Plan
@@ -80,6 +80,17 @@ async function one(context: WriteContext, kind: Kind, op: Operation, signal: Abo
     }
   }
   throw conflict(kind, op.name ?? '', 'it is changed by others too often; please try again')
+}
+
+/** That this is still the leader, and sees all that was committed. Nothing has been written yet when it is not. */
+async function confirm(store: Store, signal: AbortSignal): Promise<void> {
+  try {
+    await store.newest(signal)
+  } catch (error) {
+    if (!(error instanceof StoreError) || error.reason === 'not-leader') throw error
+    const message = 'the cluster has no leader at this moment'
+    throw new ApiError('ServiceUnavailable', message, { retryAfterSeconds: 1 }, { cause: error })
+  }
 }
 
 function nameIn(key: string): string {

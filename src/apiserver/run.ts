@@ -8,7 +8,7 @@ import type { Pod } from '../api/kinds/pod.ts'
 import { pod as podKind } from '../api/kinds/pod.ts'
 import type { Json } from '../api/schema.ts'
 import type { Client } from '../client/client.ts'
-import { type Store, StoreError } from '../kv/store.ts'
+import { prefixEnd, type Store, StoreError } from '../kv/store.ts'
 import { onAbort } from '../lib/abort.ts'
 import type { HttpRequest, HttpResponse, Identity } from '../world/http.ts'
 import type { MeshStream, PeerId } from '../world/network.ts'
@@ -93,7 +93,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     if (decision.kind === 'yes') return { allowed: true, why: decision.why }
     if (decision.kind === 'no' || asked.kind === 'path') return { allowed: false, why: '' }
     const prefix = prefixOf(podKind, asked.namespace)
-    const { items } = await store.range({ from: prefix, to: `${prefix}\uffff` })
+    const { items } = await store.range({ from: prefix, to: prefixEnd(prefix) })
     const pods = items.map(item => objectOf<Pod>(item)).filter(({ spec }) => spec.nodeName === decision.node)
     const allowed =
       decision.kind === 'ifPodOn'
@@ -215,6 +215,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
         viewOf(request.headers['accept'], query, world.clock.nowMs()),
         request,
         place,
+        signal,
       )
     }
     const reads = asked.verb === 'get' || asked.verb === 'list'

@@ -419,3 +419,19 @@ test('frames come out as they went in, however they are cut', () => {
   expect({ ...readHeaders(writeHeaders({ streamType: 'data', Port: '1' })) }).toEqual({ streamtype: 'data', port: '1' })
   expect(() => readHeaders(Uint8Array.of(0, 0, 0, 9))).toThrow(SpdyError)
 })
+
+test('when the server ends, requests under way are ended and it is done soon', async () => {
+  const controller = new AbortController()
+  const own = await serveHttps(
+    { port: 0, hosts: ['127.0.0.1'], ...certs.server, ca: certs.ca, handle, log: keepingLog(lines) },
+    controller.signal,
+  )
+  const session = http2Connect(`https://127.0.0.1:${own.port}`, { ca: certs.ca })
+  session.on('error', () => {})
+  const stream = session.request({ ':path': '/endless' })
+  stream.on('error', () => {})
+  await new Promise(resolve => stream.once('data', resolve))
+  controller.abort()
+  await own.done
+  await expect(get('/who', { port: own.port })).rejects.toThrow()
+})

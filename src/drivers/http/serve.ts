@@ -9,6 +9,7 @@ import {
   type Http2SecureServer,
   type Http2ServerRequest,
   type Http2ServerResponse,
+  type ServerHttp2Session,
 } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
@@ -48,10 +49,11 @@ export async function serveHttps(options: ServeOptions, signal: AbortSignal): Pr
   const servers: Http2SecureServer[] = []
   const sockets = new Set<Socket>()
   const perAddress = new Map<string, number>()
+  const sessions = new Set<ServerHttp2Session>()
   let port = options.port
   try {
     for (const host of options.hosts) {
-      const server = makeServer(options, sockets, perAddress)
+      const server = makeServer(options, sockets, perAddress, sessions)
       await listen(server, port, host)
       servers.push(server)
       const address = server.address()
@@ -76,7 +78,7 @@ export async function serveHttps(options: ServeOptions, signal: AbortSignal): Pr
       setTimeout(() => {
         for (const socket of sockets) socket.destroy()
       }, graceMs).unref()
-      for (const socket of sockets) if (idle.has(socket)) socket.destroy()
+      for (const session of sessions) session.close()
     })
   })
   return {
@@ -97,9 +99,6 @@ const http1: Partial<ServerOptions> & { readonly headersTimeout: number } = {
   maxHeaderSize: 64 * 1024,
 }
 
-/** Sockets without a request under way. */
-const idle = new WeakSet<Socket>()
-
 function listen(server: Http2SecureServer, port: number, host: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject)
@@ -110,7 +109,12 @@ function listen(server: Http2SecureServer, port: number, host: string): Promise<
   })
 }
 
-function makeServer(options: ServeOptions, sockets: Set<Socket>, perAddress: Map<string, number>): Http2SecureServer {
+function makeServer(
+  options: ServeOptions,
+  sockets: Set<Socket>,
+  perAddress: Map<string, number>,
+  sessions: Set<ServerHttp2Session>,
+): Http2SecureServer {
   const { log } = options
   const server = createSecureServer({
     key: options.key,
@@ -153,6 +157,8 @@ function makeServer(options: ServeOptions, sockets: Set<Socket>, perAddress: Map
   })
   server.on('session', session => {
     let streams = 0
+    sessions.add(session)
+    session.on('close', () => sessions.delete(session))
     session.on('stream', stream => {
       streams += 1
       stream.on('close', () => {
@@ -202,14 +208,12 @@ async function serveOne(options: ServeOptions, request: IncomingMessage, respons
   const controller = new AbortController()
   response.on('close', () => controller.abort())
   response.on('error', () => controller.abort())
-  const { socket } = request
   const asked: HttpRequest = {
     ...headOf(request, tlsSocketOf(request)),
     upgrade: undefined,
     body: bytesMax => readBody(request, response, bytesMax),
     signal: controller.signal,
   }
-  if (socket) idle.delete(socket)
   const answer = await options.handle(asked)
   await respond(answer, request.method ?? 'GET', asked.headers['accept-encoding'] ?? '', response, controller.signal)
 }

@@ -9,6 +9,7 @@ import { eventExpiryController, tokenExpiryController } from './expiry.ts'
 import { garbageController } from './garbage.ts'
 import { jobController } from './job.ts'
 import { membershipController } from './membership.ts'
+import { mirrorController } from './mirror.ts'
 import { namespaceController } from './namespace.ts'
 import { nodeHealthController } from './nodehealth.ts'
 import { podCidrController } from './podcidr.ts'
@@ -23,6 +24,7 @@ export const controllers: readonly Controller[] = [
   jobController,
   endpointSliceController,
   endpointsController,
+  mirrorController,
   apiServiceController,
   nodeHealthController,
   podCidrController,

@@ -143,6 +143,9 @@ function failureCondition(
       : (known ?? [])
   }
   const reason = failure.change === 'create' ? 'FailedCreate' : 'FailedDelete'
+  // The message may differ each time (it names the pod): it alone is no news.
+  const old = findCondition(known, 'ReplicaFailure')
+  if (old?.status === 'True' && old.reason === reason) return known ?? []
   return setCondition<ReplicaSetCondition>(
     known,
     { type: 'ReplicaFailure', status: 'True', reason, message: failure.message },

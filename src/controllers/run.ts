@@ -20,6 +20,8 @@ import type { Inputs } from './inputs.ts'
 const retry = { firstMs: 50, mostMs: 60_000 }
 /** An own write that the view does not show for so long is no longer waited for. */
 export const settleTimeoutMs = 60_000
+/** While a key fails, a change hastens its next try no more than this: what it wrote itself must not drive it in circles. */
+const wakeWhileFailingMs = 5_000
 const parallelDeletes = 16
 const parallelCreatesMax = 32
 
@@ -73,7 +75,7 @@ async function runOne(running: Running, controller: Controller, signal: AbortSig
   const { world, inputs, followed } = running
   const log = world.log.with({ controller: controller.name })
   const queue = keyedQueue()
-  const failures = new Map<string, { readonly count: number; readonly failure: Failure }>()
+  const failures = new Map<string, { readonly count: number; readonly failure: Failure; readonly retryMs: number }>()
   const working = new Set<Promise<void>>()
   let planning = 0
   let alarm = new AbortController()
@@ -86,7 +88,10 @@ async function runOne(running: Running, controller: Controller, signal: AbortSig
   const views: Views = Object.fromEntries(reads.map(({ name, source }) => [name, source.view]))
 
   function add(keys: readonly string[], delayMs = 0): void {
-    for (const key of keys) queue.add(key, nowMs() + delayMs)
+    for (const key of keys) {
+      const retryMs = failures.get(key)?.retryMs ?? 0
+      queue.add(key, Math.max(nowMs() + delayMs, Math.min(retryMs, nowMs() + wakeWhileFailingMs)))
+    }
     if (keys.length > 0) alarm.abort()
   }
 
@@ -113,12 +118,13 @@ async function runOne(running: Running, controller: Controller, signal: AbortSig
       failures.delete(key)
       if (plan.againAtMs !== undefined) queue.add(key, nowMs() + Math.max(0, plan.againAtMs - wallMs))
     } catch (error) {
-      if (!signal.aborted) {
+      if (isTerminating(error)) failures.delete(key)
+      else if (!signal.aborted) {
         const count = (failures.get(key)?.count ?? 0) + 1
-        failures.set(key, { count, failure: failureOf(error) })
         const waitMs = backoffMs(count, retry, world.random.float())
+        failures.set(key, { count, failure: failureOf(error), retryMs: nowMs() + waitMs })
         // A conflict means that the view was behind: no news. The first time may be chance; a power of two is a trend.
-        const quiet = isReason(error, 'Conflict') && count < 8
+        const quiet = failureOf(error).reason === 'Conflict' && count < 8
         if (!quiet && (count & (count - 1)) === 0)
           log.warn('a plan failed', { key, count, waitMs, error: String(error) })
         queue.add(key, nowMs() + waitMs)
@@ -171,8 +177,8 @@ function nameOf({ metadata }: KubeObject): string {
 
 async function sleep(world: Part, ms: number, alarm: AbortSignal, signal: AbortSignal): Promise<void> {
   if (alarm.aborted || ms <= 0) {
-    // A turn of the event loop passes even so: other tasks run.
-    await Promise.resolve()
+    // A turn of the event loop passes even so, or plans that wake one another would keep everything else from running.
+    await world.clock.sleep(0, signal)
     return
   }
   const either = new AbortController()
@@ -188,6 +194,14 @@ async function listen({ gossip }: Inputs, changed: () => void, signal: AbortSign
 
 function isReason(error: unknown, reason: ApiError['reason']): boolean {
   return error instanceof ApiError && error.reason === reason
+}
+
+/** Nothing can be made in a namespace that is going: there is nothing to try again. */
+function isTerminating(error: unknown): boolean {
+  const cause = error instanceof ChangeError ? error.cause : error
+  return (
+    cause instanceof ApiError && cause.details?.causes?.some(({ reason }) => reason === 'NamespaceTerminating') === true
+  )
 }
 
 /** Which change of a plan was refused; `run` keeps it for the next plan of the key. */
@@ -231,7 +245,7 @@ async function carryOut(
     const outcome = outcomes[failed]
     if (outcome?.status === 'rejected') {
       const refused = batch[failed]
-      if (refused !== undefined) tellFailure(running, refused, outcome.reason)
+      if (refused !== undefined && !isTerminating(outcome.reason)) tellFailure(running, refused, outcome.reason)
       throw new ChangeError(refused?.kind ?? first.kind, outcome.reason)
     }
   }

@@ -5,6 +5,7 @@ import { type Pod, pod } from '../../src/api/kinds/pod.ts'
 import { type Service, service } from '../../src/api/kinds/service.ts'
 import { endpointsController } from '../../src/controllers/endpoints.ts'
 import { endpointSliceController } from '../../src/controllers/endpointslice.ts'
+import { mirrorController } from '../../src/controllers/mirror.ts'
 import { asReady, type Cluster, cluster } from './cluster.ts'
 
 const both = [endpointSliceController, endpointsController]
@@ -157,4 +158,30 @@ test('Endpoints go with their service, and a service without selector is left al
   expect(c.client.all(endpointSlice).filter(x => x.metadata.labels?.['kubernetes.io/service-name'] === 'ext')).toEqual(
     [],
   )
+})
+
+test('Endpoints written by hand for a service without selector are mirrored, changed and removed with them', async () => {
+  await using c = cluster([...both, mirrorController])
+  const metadata = { name: 'nas', namespace: 'default' }
+  await c.client.create(service, { metadata, spec: { ports: [{ port: 80 }] } }, c.signal)
+  const subsets = [
+    { addresses: [{ ip: '192.0.2.7' }, { ip: '2001:db8::7' }], ports: [{ port: 8080, protocol: 'TCP' }] },
+  ]
+  const made = await c.client.create(endpoints, { metadata, subsets }, c.signal)
+  await c.world.pass(100)
+  expect(slices(c).map(one => [one.addressType, one.endpoints.map(x => x.addresses[0]), one.ports?.[0]?.port])).toEqual(
+    expect.arrayContaining([
+      ['IPv4', ['192.0.2.7'], 8080],
+      ['IPv6', ['2001:db8::7'], 8080],
+    ]),
+  )
+  c.client.change(endpoints, made, old => ({
+    ...old,
+    subsets: [{ addresses: [{ ip: '192.0.2.8' }], ports: [{ port: 1 }] }],
+  }))
+  await c.world.pass(100)
+  expect(slices(c).map(one => one.endpoints[0]?.addresses[0])).toEqual(['192.0.2.8'])
+  await c.client.delete(endpoints, metadata, {}, c.signal)
+  await c.world.pass(100)
+  expect(slices(c)).toEqual([])
 })

@@ -152,6 +152,30 @@ test('the root certificate is put right when somebody changes or removes it', as
   expect(map()).toBeDefined()
 })
 
+test('what fails for good is tried ever more rarely, and does not drive itself', async () => {
+  await using c = cluster(workloads)
+  let attempts = 0
+  c.client.refuse = (verb, kind) => {
+    if (verb !== 'create' || kind !== pod) return undefined
+    attempts += 1
+    return new ApiError('Forbidden', `exceeded quota: attempt ${attempts}`)
+  }
+  const template = { metadata: { labels: { app: 'web' } }, spec: { containers: [{ name: 'c', image: 'i' }] } }
+  await c.client.create(
+    deployment,
+    { metadata: web, spec: { replicas: 3, selector: { matchLabels: { app: 'web' } }, template } },
+    c.signal,
+  )
+  await c.world.pass(600_000)
+  expect(attempts).toBeLessThan(40)
+  expect(c.client.writes.filter(line => line.startsWith('status')).length).toBeLessThan(10)
+  expect(c.client.all(replicaSet)[0]?.status.conditions).toMatchObject([
+    { type: 'ReplicaFailure', reason: 'FailedCreate' },
+  ])
+  const types = c.client.find(deployment, 'web')?.status.conditions?.map(({ type }) => type)
+  expect(types).toContain('ReplicaFailure')
+})
+
 test('an API that refuses for a while only delays', async () => {
   await using c = cluster(workloads)
   let failures = 12

@@ -49,7 +49,7 @@ spec:
   template: {spec: {restartPolicy: Never, containers: [{name: a, image: once}]}}
 `
 
-describe.each(installed(['1.33']))('kubectl %s', version => {
+describe.each(installed(['1.33']))('kubectl %s', { timeout: 300_000 }, version => {
   let api: Awaited<ReturnType<typeof servedApiserver>>
   let kubectl: Kubectl
   const stop = new AbortController()
@@ -208,7 +208,7 @@ describe.each(installed(['1.33']))('kubectl %s', version => {
     await kubectl.ok('-n team rollout status deploy/web --timeout=60s')
     await kubectl.ok('delete namespace team --timeout=60s')
     expect((await kubectl.run('get namespace team')).err).toContain('not found')
-    expect(await kubectl.ok('get pods,deploy,svc -A -o name')).toBe('service/kubernetes')
+    expect(await kubectl.ok('-n team get pods,deploy,rs,svc,cm,sa,endpointslices -o name')).toBe('')
   })
 
   test('nothing was complained about', () => {

@@ -13,8 +13,12 @@ import { isTrue } from './route.ts'
 
 /** What etcd-backed servers take too. */
 export const bodyBytesMax = 3 * 1024 * 1024
-/** YAML is read by a slower parser; what is larger must come as JSON. */
-const yamlBytesMax = 1024 * 1024
+/**
+ * The parser of YAML takes a time that grows with the square of the text's nesting and of a mapping's length, and nothing
+ * else runs meanwhile. Clients send JSON also under the name of YAML; what is large must be that.
+ */
+const yamlBytesMax = 128 * 1024
+const yamlDepthMax = 100
 
 export type Body = { readonly value: Json; readonly duplicates: Duplicates; readonly patch?: PatchKind }
 
@@ -32,11 +36,25 @@ export function decode(bytes: Bytes, contentType: string | undefined, mode: Fiel
     throw new ApiError('BadRequest', 'the body is not well-formed UTF-8', undefined, { cause: error })
   }
   if (text.trim() === '') throw new ApiError('BadRequest', 'the body is empty')
-  if (form.form === 'yaml' && bytes.length > yamlBytesMax && !text.trimStart().startsWith('{')) {
-    throw new ApiError('RequestEntityTooLarge', `a body in YAML may have ${yamlBytesMax} bytes`)
-  }
-  const read = form.form === 'yaml' ? readYaml(text, mode) : readJson(text, mode)
+  const read = form.form === 'yaml' ? yamlOf(text, bytes.length, mode) : readJson(text, mode)
   return { ...read, ...('patch' in form && { patch: form.patch }) }
+}
+
+function yamlOf(text: string, byteCount: number, mode: FieldValidation) {
+  if (byteCount > yamlBytesMax) {
+    if (text.trimStart().startsWith('{')) return readJson(text, mode)
+    throw new ApiError(
+      'RequestEntityTooLarge',
+      `a body in YAML may have ${yamlBytesMax} bytes; send a larger one as JSON`,
+    )
+  }
+  let depth = 0
+  for (const char of text) {
+    if (char === '[' || char === '{') depth += 1
+    else if (char === ']' || char === '}') depth = Math.max(0, depth - 1)
+    if (depth > yamlDepthMax) throw new ApiError('BadRequest', 'error converting YAML to JSON: exceeded max depth')
+  }
+  return readYaml(text, mode)
 }
 
 export function unsupported(contentType: string | undefined): ApiError {

@@ -440,3 +440,24 @@ test('what one client writes the other reads: the typed client and HTTP are one 
   expect(object).toEqual((await ask(api, `${maps}/m0`)).body)
   api.stop()
 })
+
+test('no YAML holds up the others: bombs are refused at once, and what is large must be JSON', async () => {
+  const api = await testApiserver()
+  const type = 'application/yaml'
+  const aliases = [
+    'a0: &a0 [x,x,x,x,x,x,x,x,x]',
+    ...Array.from({ length: 9 }, (_, i) => `a${i + 1}: &a${i + 1} [${Array(9).fill(`*a${i}`)}]`),
+  ]
+  const bombs = ['['.repeat(100_000), '{a: '.repeat(20_000), aliases.join('\n'), `{a: ${'['.repeat(1_000_000)}`]
+  for (const body of bombs) {
+    const startMs = performance.now()
+    expect((await ask(api, maps, { type, body })).code).toBe(400)
+    expect(performance.now() - startMs).toBeLessThan(1_000)
+  }
+  const data = Array.from({ length: 10_000 }, (_, i) => `  k${i}: vvvvvvvvvvvv`).join('\n')
+  expect((await ask(api, maps, { type, body: `metadata: {name: m}\ndata:\n${data}` })).code).toBe(413)
+  const object = { metadata: { name: 'm' }, data: { a: 'x'.repeat(200_000) } }
+  expect((await ask(api, maps, { type, body: object })).code).toBe(201)
+  expect((await ask(api, maps, { type, body: 'metadata: {name: small}\ndata: {a: "[[["}' })).code).toBe(201)
+  api.stop()
+})

@@ -92,6 +92,8 @@ function drawSwarm(random: Prng) {
     pipelined: random.chance(0.6),
     snapshotFails: some(0.5, 0.5),
     noticesCuts: random.chance(0.6),
+    /** Every cut takes away a leader that has followers enough to replace it while it still believes. */
+    cutsLeaders: random.chance(0.25),
   }
 }
 
@@ -463,9 +465,9 @@ export function runCore(
   function cut(): void {
     counts.cuts++
     const ids = [...nodes.keys()]
-    const mode = random.below(4)
+    const mode = swarm.cutsLeaders ? 0 : random.below(4)
     const leaders = alive().filter(node => node.raft.lead !== undefined)
-    const one = random.chance(0.4) ? (pick(leaders)?.id ?? pick(ids)) : pick(ids)
+    const one = random.chance(swarm.cutsLeaders ? 1 : 0.4) ? (pick(leaders)?.id ?? pick(ids)) : pick(ids)
     const side = new Set(ids.filter(() => random.chance(0.5)))
     for (const a of ids) {
       for (const b of ids) {
@@ -479,7 +481,11 @@ export function runCore(
     }
     trace.note(`cut mode ${mode} ${cuts.size}`)
     const victim = one === undefined ? undefined : nodes.get(one)
-    if (mode === 0 && victim !== undefined) notice(victim)
+    if (mode === 0 && victim !== undefined) {
+      notice(victim)
+      // One that leads without knowing that another does must not answer reads.
+      for (let ms = 0; ms < 800; ms += 25) agenda.after(ms, () => readAt(victim))
+    }
     agenda.after(between(100, 5_000), () => cuts.clear())
   }
 
@@ -523,7 +529,10 @@ export function runCore(
   function readSomewhere(): void {
     const leaders = alive().filter(one => one.raft.lead !== undefined)
     const node = random.chance(0.5) ? (pick(leaders) ?? pick(alive())) : pick(alive())
-    if (node === undefined) return
+    if (node !== undefined) readAt(node)
+  }
+
+  function readAt(node: Node): void {
     const id = nextId++
     node.reads.set(id, { acknowledged: checker.acknowledgedIndex(), index: undefined })
     put(node, { kind: 'read', id })

@@ -31,8 +31,9 @@ const votesTwice: typeof step = (raft, events) => {
   return step(raft, events)
 }
 
-/** A leader answers reads from what it has, without a round. */
+/** A leader answers reads from what it has, and does not notice that no majority hears it. Either alone hides well. */
 const readsWithoutRound: typeof step = (raft, events) => {
+  for (const progress of raft.lead?.progress.values() ?? []) progress.heardAt = raft.nowTicks
   const effects: Effects = step(raft, events)
   const { lead } = raft
   if (lead === undefined) return effects
@@ -53,7 +54,7 @@ export const coreMutations: Readonly<Record<string, CoreFaults>> = {
   'two votes in one term': { step: votesTwice },
   'answers before the save': { sendBeforeSave: true },
   'a leader that counts what it has not saved': { step: countsUnsaved },
-  'a newest read without a round': { step: readsWithoutRound },
+  'newest reads of a leader that is alone': { step: readsWithoutRound },
 }
 
 /** In the whole store: every request for a vote that comes in claims the newest log of all. */

@@ -3,7 +3,7 @@
 import type { Pod } from '../api/kinds/pod.ts'
 import { isTolerated, repellingTaint, wantsNode } from '../client/nodefit.ts'
 import { affinityFilter } from './podaffinity.ts'
-import { type HostPort, hostPortsOf, requestsOf } from './requests.ts'
+import { type Amounts, type HostPort, hostPortsOf, requestsOf } from './requests.ts'
 import { spreadFilter } from './spread.ts'
 import type { ClusterView, NodeInfo } from './state.ts'
 
@@ -17,6 +17,7 @@ const unschedulableTaint = { key: 'node.kubernetes.io/unschedulable', effect: 'N
 /** What depends on the pod alone is worked out here, once. */
 export function filterFor(pod: Pod, view: ClusterView): Filter {
   const ports = hostPortsOf(pod)
+  const requests = requestsOf(pod)
   const spread = spreadFilter(pod, view)
   const affinity = affinityFilter(pod, view)
   const { nodeName, tolerations = [] } = pod.spec
@@ -33,7 +34,7 @@ export function filterFor(pod: Pod, view: ClusterView): Filter {
     if (ports.some(port => info.hostPorts.some(taken => clashes(port, taken)))) {
       return maybe("node(s) didn't have free ports for the requested pod ports")
     }
-    const missing = insufficient(pod, info)
+    const missing = insufficient(requests, info)
     if (missing !== undefined) return missing
     const skewed = spread(info)
     if (skewed !== undefined) return skewed.includes('missing') ? never(skewed) : maybe(skewed)
@@ -49,16 +50,17 @@ function clashes(a: HostPort, b: HostPort): boolean {
 
 const podsMaxDefault = 110
 
-function insufficient(pod: Pod, info: NodeInfo): Refusal | undefined {
-  const reasons: string[] = []
+function insufficient(requests: Amounts, info: NodeInfo): Refusal | undefined {
+  let reasons: string[] | undefined
   let hopeless = false
-  if (info.pods.size + 1 > (info.allocatable.get('pods') ?? podsMaxDefault)) reasons.push('Too many pods')
-  for (const [resource, wanted] of requestsOf(pod)) {
+  if (info.pods.size + 1 > (info.allocatable.get('pods') ?? podsMaxDefault)) reasons = ['Too many pods']
+  for (const [resource, wanted] of requests) {
     if (wanted === 0) continue
     const all = info.allocatable.get(resource) ?? 0
     if (wanted <= all - (info.requested.get(resource) ?? 0)) continue
+    reasons ??= []
     reasons.push(`Insufficient ${resource}`)
     if (wanted > all) hopeless = true
   }
-  return reasons.length === 0 ? undefined : { reasons, hopeless }
+  return reasons && { reasons, hopeless }
 }

@@ -39,9 +39,11 @@ function mindful(pod: Pod, view: ClusterView, filter: Filter): Filter {
   return info => {
     const refusal = filter(info)
     if (refusal !== undefined) return refusal
-    const waiting = view
-      .nominated(info.name)
-      .filter(other => other.metadata.uid !== pod.metadata.uid && priorityOf(other) >= priorityOf(pod))
+    const nominated = view.nominated(info.name)
+    if (nominated.length === 0) return undefined
+    const waiting = nominated.filter(
+      other => other.metadata.uid !== pod.metadata.uid && priorityOf(other) >= priorityOf(pod),
+    )
     if (waiting.length === 0) return undefined
     return filter(nodeInfo(info.node, [...info.pods.values(), ...waiting]))
   }

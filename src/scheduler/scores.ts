@@ -105,8 +105,8 @@ function normalImage(name: string): string {
 }
 
 function softTaints({ spec }: Pod, { node }: NodeInfo): number {
+  if (!node.spec.taints?.some(({ effect }) => effect === 'PreferNoSchedule')) return 0
   const tolerations = (spec.tolerations ?? []).filter(({ effect }) => !effect || effect === 'PreferNoSchedule')
-  return (node.spec.taints ?? []).filter(
-    taint => taint.effect === 'PreferNoSchedule' && !isTolerated(taint, tolerations),
-  ).length
+  return node.spec.taints.filter(taint => taint.effect === 'PreferNoSchedule' && !isTolerated(taint, tolerations))
+    .length
 }

@@ -128,6 +128,8 @@ function put(info: Mutable, pod: Pod, sign: 1 | -1): void {
   if (hostPortsOf(pod).length > 0) info.hostPorts = [...info.pods.values()].flatMap(hostPortsOf)
 }
 
+const nobody: readonly Pod[] = []
+
 export function clusterState(): ClusterState {
   const infos = new Map<string, Mutable>()
   /** Where each counted pod is; nodes may come after their pods. */
@@ -166,7 +168,11 @@ export function clusterState(): ClusterState {
     namespaces: { labels: name => namespaces.get(name) ?? {} },
     services: namespace => services(namespace),
     imageNodes: image => images.get(image) ?? 0,
-    nominated: node => [...nominations.values()].filter(one => one.node === node).map(({ pod }) => pod),
+    nominated(node) {
+      // Asked for every node of every decision, and nearly always there is none.
+      if (nominations.size === 0) return nobody
+      return [...nominations.values()].filter(one => one.node === node).map(({ pod }) => pod)
+    },
     setNode(node) {
       const { name } = node.metadata
       const known = infos.get(name)

@@ -23,7 +23,7 @@ export function compileSelector<T extends KubeObject>(kind: Kind<T>, selectors: 
     ...kind.fieldLabels,
   ])
   for (const { field } of terms) {
-    if (!known.has(field)) throw new ApiError('BadRequest', unknownField(kind, field))
+    if (!known.has(field)) throw new ApiError('BadRequest', `field label not supported: ${field}`)
   }
   if (requirements.length === 0 && terms.length === 0) return () => true
   // Terms on name and namespace are cheap and most selective: the kind's own fields are built only for what passes them.
@@ -45,13 +45,6 @@ function holds({ operator, value }: FieldTerm, found: string): boolean {
 
 function metaField(object: KubeObject, field: string): string {
   return field === 'metadata.name' ? object.metadata.name : (object.metadata.namespace ?? '')
-}
-
-function unknownField(kind: Kind, field: string): string {
-  // Kinds with field labels of their own word it one way, all others another; clients show either.
-  return kind.fieldLabels.length > 0
-    ? `Unable to find ${JSON.stringify(`${kind.group === '' ? '' : `${kind.group}/`}${kind.version}, Resource=${kind.plural}`)} that match label selector "", field selector ${JSON.stringify(field)}: field label not supported: ${field}`
-    : `field label not supported: ${field}`
 }
 
 /** The name, when the field selector asks for exactly one: then a read of one key will do. */

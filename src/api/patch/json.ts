@@ -80,9 +80,7 @@ function shown(path: readonly string[]): string {
 
 /** The server was understood, but the patch does not fit this object: 422, as upstream. */
 function unfit(message: string): ApiError {
-  return new ApiError('Invalid', `the server rejected our request due to an error in our request: ${message}`, {
-    causes: [{ reason: 'FieldValueInvalid', message }],
-  })
+  return new ApiError('Invalid', `the server rejected our request due to an error in our request: ${message}`)
 }
 
 function misfit(op: string, path: readonly string[], why: string): ApiError {

@@ -74,16 +74,32 @@ export async function oomKills(path: string): Promise<number> {
   return 0
 }
 
-/** Removes the pod's own group when it is empty. Only a group that is named after the pod: others may be shared. */
-export async function removePodGroup(path: string, uid: string): Promise<void> {
+/**
+ * Removes the pod's own group when it is empty. Only a group that is named after the pod: others may be shared. `deep` takes
+ * the groups of its containers along, which a runtime under load may have failed to remove: only when the pod is at its end,
+ * since a group that was just made for a container to come is empty too.
+ */
+export async function removePodGroup(path: string, uid: string, deep: boolean): Promise<void> {
   const last = path.split('/').at(-1) ?? ''
   if (!last.includes(uid) && !last.includes(uid.replaceAll('-', '_'))) return
   const controllers = await readdir(root).catch(() => [])
   for (const folder of [root, ...controllers.map(name => `${root}/${name}`)])
+    await removeGroup(`${folder}${path}`, deep)
+}
+
+async function removeGroup(folder: string, deep: boolean): Promise<void> {
+  if (deep) {
+    const entries = await readdir(folder, { withFileTypes: true }).catch(() => [])
+    for (const entry of entries) if (entry.isDirectory()) await removeGroup(`${folder}/${entry.name}`, true)
+  }
+  for (let round = 0; round < 10; round++)
     try {
-      await rmdir(`${folder}${path}`)
-    } catch {
-      // Not there, or another container of the pod is still in it: its removal comes here again.
+      return await rmdir(folder)
+    } catch (error) {
+      // Not there, or another container of the pod is still in it: its removal comes here again. Those that were killed
+      // are members until they are reaped.
+      if (!deep || (error as NodeJS.ErrnoException).code !== 'EBUSY') return
+      await new Promise(resolve => setTimeout(resolve, 20))
     }
 }
 

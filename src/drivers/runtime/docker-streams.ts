@@ -96,15 +96,10 @@ export async function dockerExec(
     new AbortController().signal,
   )
   const never = new AbortController().signal
-  const state = () =>
-    api.json<{ Running: boolean; ExitCode: number | null; Pid: number }>(
-      { method: 'GET', path: `/exec/${exec}/json` },
-      never,
-    )
+  const state = () => api.json<ExecState>({ method: 'GET', path: `/exec/${exec}/json` }, never)
   using _ = onAbort(signal, () => {
     // Closing the connection does not end the process.
-    state()
-      .then(({ Pid, Running }) => (Running ? killWithin(id, Pid) : undefined))
+    killExec(world, id, state)
       .catch(error => world.log.warn('cannot kill an exec', { container: id, error: (error as Error).message }))
       .finally(() => connection.destroy())
   })
@@ -200,9 +195,22 @@ async function follow(
   }
 }
 
+type ExecState = { readonly Running: boolean; readonly ExitCode: number | null; readonly Pid: number }
+
+/** The daemon may take a moment to know the process that it has just started. */
+async function killExec(world: RuntimeWorld, containerId: string, state: () => Promise<ExecState>): Promise<void> {
+  const { signal } = new AbortController()
+  for (let round = 0; round < 100; round++) {
+    const { Pid, Running } = await state()
+    if (!Running) return
+    if (Pid > 0) return await killWithin(containerId, Pid)
+    await world.clock.sleep(50, signal)
+  }
+  throw new Error('the daemon knows no process')
+}
+
 /** Kills `pid`, and its group if it leads one, after a look that it really is a process of this container. */
 async function killWithin(containerId: string, pid: number): Promise<void> {
-  if (pid <= 0) throw new Error('the daemon knows no process')
   const cgroups = await readFile(`/proc/${pid}/cgroup`, 'utf8')
   if (!cgroups.includes(containerId)) throw new Error(`process ${pid} is not in the container, or not on this machine`)
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8')

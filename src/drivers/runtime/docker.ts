@@ -335,7 +335,7 @@ function dockerRuntime(
     if (traits.podNetwork && identity.type === 'sandbox' && identity.ip !== undefined)
       if (!rest.some(other => other?.type === 'sandbox')) await detachPod(interfaceName(uid))
     await rm(dirname(resolverPath(uid)), { recursive: true, force: true })
-    await removePodGroup(identity.cgroupParent, uid)
+    await removePodGroup(identity.cgroupParent, uid, !rest.some(other => other !== undefined))
   }
 
   async function startContainer(spec: ContainerSpec, sandboxId: string, signal: AbortSignal): Promise<void> {
@@ -420,7 +420,7 @@ function dockerRuntime(
   async function removeContainer(id: string, signal: AbortSignal): Promise<void> {
     const identity = identityOf((await inspect(id, signal))?.Config.Labels ?? {})
     await remove(id, signal)
-    if (identity !== undefined) await removePodGroup(identity.cgroupParent, identity.uid)
+    if (identity !== undefined) await removePodGroup(identity.cgroupParent, identity.uid, false)
   }
 
   async function perform(action: Action, signal: AbortSignal): Promise<void> {

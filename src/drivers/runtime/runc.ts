@@ -140,6 +140,7 @@ function runcBackend(
         await openPause(spec, id, `/flotilla-${id}`, folder, signal)
       } finally {
         await remove(id, signal).catch(() => {})
+        await removePodGroup(`/flotilla-${id}`, id, true)
         await rm(folder, { recursive: true, force: true })
       }
     },
@@ -172,7 +173,7 @@ function runcBackend(
       await remove(id, signal)
       if (spec.ip !== undefined && !spec.hostNetwork) await detachPod(interfaceName(spec.uid))
       await unmountBelow(folder, signal)
-      await removePodGroup(spec.cgroupParent, spec.uid)
+      await removePodGroup(spec.cgroupParent, spec.uid, false)
     },
 
     async prepare(spec, sandbox, { id, folder }, signal) {
@@ -225,7 +226,7 @@ function runcBackend(
       await remove(id, signal)
       await unmountBelow(folder, signal)
       const uid = labels['io.kubernetes.pod.uid']
-      if (uid !== undefined) await removePodGroup(state.cgroup.slice(0, state.cgroup.lastIndexOf('/')), uid)
+      if (uid !== undefined) await removePodGroup(state.cgroup.slice(0, state.cgroup.lastIndexOf('/')), uid, false)
     },
 
     async kill({ id, state }, started) {

@@ -1,11 +1,11 @@
 // Equality of JSON values as Kubernetes sees it (apimachinery equality.Semantic): the order of keys does not count, and an
-// absent field equals an empty list or map.
+// absent list equals an empty one. An absent object is not an empty one: a selector {} selects everything, none nothing.
 import type { Json } from './schema.ts'
 
 export function equalJson(a: unknown, b: unknown): boolean {
   if (a === b) return true
-  if (a === undefined || a === null) return isEmpty(b)
-  if (b === undefined || b === null) return isEmpty(a)
+  if (a === undefined || a === null) return isNothing(b)
+  if (b === undefined || b === null) return isNothing(a)
   if (typeof a !== 'object' || typeof b !== 'object') return false
   if (Array.isArray(a) || Array.isArray(b)) {
     return Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((item, i) => equalJson(item, b[i]))
@@ -13,11 +13,10 @@ export function equalJson(a: unknown, b: unknown): boolean {
   const [left, right] = [a as Record<string, Json>, b as Record<string, Json>]
   return (
     Object.keys(left).every(key => equalJson(left[key], Object.hasOwn(right, key) ? right[key] : undefined)) &&
-    Object.keys(right).every(key => Object.hasOwn(left, key) || isEmpty(right[key]))
+    Object.keys(right).every(key => Object.hasOwn(left, key) || isNothing(right[key]))
   )
 }
 
-function isEmpty(value: unknown): boolean {
-  if (value === undefined || value === null) return true
-  return typeof value === 'object' && Object.keys(value).length === 0
+function isNothing(value: unknown): boolean {
+  return value === undefined || value === null || (Array.isArray(value) && value.length === 0)
 }

@@ -5,6 +5,8 @@ import { type Stamp, suffixAlphabet } from '../api/admit.ts'
 import { ApiError, alreadyExists, conflict, notFound } from '../api/error.ts'
 import { type Kind, type KubeObject, resourceOf } from '../api/kind.ts'
 import { namespace as namespaceKind } from '../api/kinds/namespace.ts'
+import { podDisruptionBudget } from '../api/kinds/poddisruptionbudget.ts'
+import { priorityClass } from '../api/kinds/priorityclass.ts'
 import { serviceAccount as serviceAccountKind } from '../api/kinds/serviceaccount.ts'
 import type { Json, JsonObject } from '../api/schema.ts'
 import { compileSelector } from '../api/select.ts'
@@ -122,15 +124,22 @@ async function dryRun(
 async function look(context: WriteContext, kind: Kind, op: Operation): Promise<Seen> {
   const { store } = context
   const makesPod = resourceOf(kind) === 'pods' && op.subresource === undefined && op.verb !== 'update'
-  const [current, namespace, taken, account] = await Promise.all([
+  const evicts = resourceOf(kind) === 'pods' && op.subresource === 'eviction'
+  const [current, namespace, taken, account, classes, budgets] = await Promise.all([
     op.name === undefined ? undefined : store.get(keyOf(kind, op.namespace, op.name)),
     kind.scope === 'Namespaced' && (op.verb === 'create' || op.verb === 'patch')
       ? store.get(keyOf(namespaceKind, undefined, op.namespace ?? ''))
       : undefined,
     resourceOf(kind) === 'services' ? takenNow(store) : nothingTaken,
     makesPod ? store.get(keyOf(serviceAccountKind, op.namespace, accountNameOf(op.body))) : undefined,
+    makesPod ? itemsOf(store, prefixOf(priorityClass)) : [],
+    evicts ? itemsOf(store, prefixOf(podDisruptionBudget, op.namespace)) : [],
   ])
-  return { current, namespace, taken, account }
+  return { current, namespace, taken, account, classes, budgets }
+}
+
+async function itemsOf(store: Store, prefix: string): Promise<readonly KeyValue[]> {
+  return (await store.range({ from: prefix, to: prefixEnd(prefix) })).items
 }
 
 const nothingTaken: Taken = { ips: new Map(), ports: new Map() }

@@ -6,16 +6,20 @@ import { type Kind, type KubeObject, resourceOf } from '../api/kind.ts'
 import { binding as bindingKind } from '../api/kinds/binding.ts'
 import { eviction as evictionKind } from '../api/kinds/eviction.ts'
 import { type Pod, pod as podKind } from '../api/kinds/pod.ts'
+import type { PodDisruptionBudget } from '../api/kinds/poddisruptionbudget.ts'
 import { type Scale, scale as scaleKind } from '../api/kinds/scale.ts'
 import { parseObject, parseValue } from '../api/parse.ts'
 import { applyPatch } from '../api/patch/apply.ts'
 import { patchObject } from '../api/patch/patch.ts'
 import type { Json } from '../api/schema.ts'
 import { deleteOptions, type LabelSelector } from '../api/types/meta.ts'
+import type { Write } from '../kv/store.ts'
 import { rfc3339 } from '../lib/duration.ts'
 import { formatLabelSelector, requirementsOf } from '../lib/selector.ts'
+import { spend } from './budget.ts'
 import { checkDeleteOptions, checkPreconditions, planDeletion } from './delete.ts'
 import type { Operation } from './operation.ts'
+import { encodeStored, objectOf } from './stored.ts'
 import { asJson, existing, modified, type Plan, planWrite, type Rules, type Seen, success, updated } from './write.ts'
 
 /** Kinds whose status subresource takes updates, and the others that write.ts carries out with admit's own rules. */
@@ -173,7 +177,7 @@ function statusAnswer(code: number) {
   return { code, object: object as { readonly [key: string]: Json } }
 }
 
-/** A deletion that a PodDisruptionBudget may refuse. Budgets are not among the kinds yet, so none refuses. */
+/** A deletion that a PodDisruptionBudget may refuse. What it takes from the budget is one write with it. */
 function planEviction(op: Operation, seen: Seen, rules: Rules): Plan {
   const { object: eviction } = parseObject(evictionKind, op.body, op.fieldValidation, op.duplicates)
   if (seen.current === undefined) throw notFound(podKind, op.name ?? '')
@@ -191,21 +195,29 @@ function planEviction(op: Operation, seen: Seen, rules: Rules): Plan {
   checkDeleteOptions(options)
   checkPreconditions(podKind, old, options)
   const deletion = planDeletion(podKind, old, options, rules.stamp.nowMs)
+  const next = deletion.kind === 'keep' ? disrupted(deletion.object as Pod, rules) : undefined
+  const spent = budgetSpent(old as Pod, seen, rules)
   const done = statusAnswer(201).object
-  if (deletion.kind === 'remove') {
-    return {
-      kind: 'write',
-      key: stored.key,
-      compare: [{ key: stored.key, modRevision: stored.modRevision }],
-      operations: [{ key: stored.key, value: undefined }],
-      code: 201,
-      warnings: [],
-      answer: () => done,
-    }
+  return {
+    kind: 'write',
+    key: stored.key,
+    compare: [{ key: stored.key, modRevision: stored.modRevision }, ...spent.compare],
+    operations: [{ key: stored.key, value: next && encodeStored(next) }, ...spent.operations],
+    code: 201,
+    warnings: [],
+    answer: () => done,
   }
-  const plan = updated(podKind, stored, old, disrupted(deletion.object as Pod, rules), seen, rules)
-  if (plan.kind === 'answer') return { kind: 'answer', code: 201, object: done, warnings: [] }
-  return { ...plan, code: 201, answer: () => done }
+}
+
+function budgetSpent(pod: Pod, seen: Seen, rules: Rules): Pick<Write, 'compare' | 'operations'> {
+  const budgets = seen.budgets.map(item => objectOf<PodDisruptionBudget>(item))
+  const left = spend(pod, budgets, rules.stamp.nowMs)
+  const from = seen.budgets.find(item => objectOf(item).metadata.uid === left?.metadata.uid)
+  if (left === undefined || from === undefined) return { compare: [], operations: [] }
+  return {
+    compare: [{ key: from.key, modRevision: from.modRevision }],
+    operations: [{ key: from.key, value: encodeStored(left) }],
+  }
 }
 
 function disrupted(pod: Pod, rules: Rules): Pod {

@@ -6,6 +6,7 @@ import { ApiError, conflict, notFound } from '../api/error.ts'
 import { type Kind, type KubeObject, resourceOf } from '../api/kind.ts'
 import { type Namespace, namespace as namespaceKind } from '../api/kinds/namespace.ts'
 import type { Pod } from '../api/kinds/pod.ts'
+import type { PriorityClass } from '../api/kinds/priorityclass.ts'
 import type { Service } from '../api/kinds/service.ts'
 import type { ServiceAccount } from '../api/kinds/serviceaccount.ts'
 import { parseObject, parseValue } from '../api/parse.ts'
@@ -16,6 +17,7 @@ import { deleteOptions } from '../api/types/meta.ts'
 import type { Compare, KeyValue, Operation as StoreOperation } from '../kv/store.ts'
 import { checkDeleteOptions, checkPreconditions, deletedAnswer, isFinished, planDeletion } from './delete.ts'
 import type { Operation } from './operation.ts'
+import { withPriority } from './priority.ts'
 import { withAccount } from './serviceaccount.ts'
 import { allocate, keepAllocated, release, type ServiceConfig, type Taken } from './services.ts'
 import { encodeStored, keyOf, objectOf, withRevision } from './stored.ts'
@@ -27,6 +29,10 @@ export type Seen = {
   readonly namespace: KeyValue | undefined
   /** The service account that a pod to be created names. */
   readonly account: KeyValue | undefined
+  /** All priority classes; read for a pod to be created. */
+  readonly classes: readonly KeyValue[]
+  /** The disruption budgets of the namespace; read for an eviction. */
+  readonly budgets: readonly KeyValue[]
   /** Read for Services. */
   readonly taken: Taken
 }
@@ -115,8 +121,11 @@ function equipped(kind: Kind, seen: Seen, rules: Rules, object: KubeObject): Kub
   switch (resourceOf(kind)) {
     case 'namespaces':
       return heldNamespace(object as Namespace)
-    case 'pods':
-      return withAccount(object as Pod, seen.account && objectOf<ServiceAccount>(seen.account), rules.stamp.suffix)
+    case 'pods': {
+      const account = seen.account && objectOf<ServiceAccount>(seen.account)
+      const classes = seen.classes.map(item => objectOf<PriorityClass>(item))
+      return withPriority(withAccount(object as Pod, account, rules.stamp.suffix), classes)
+    }
     default:
       return object
   }

@@ -391,6 +391,52 @@ test('an eviction deletes the pod', async () => {
   api.stop()
 })
 
+test('a disruption budget is spent with the eviction, in one write, and refuses when nothing is left', async () => {
+  const api = await testApiserver()
+  const pods = '/api/v1/namespaces/default/pods'
+  const budgets = '/apis/policy/v1/namespaces/default/poddisruptionbudgets'
+  const labels = { app: 'x' }
+  const ready = { phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] }
+  const patch = { method: 'PATCH', type: 'application/merge-patch+json' }
+  for (const name of ['p', 'q']) {
+    await ask(api, pods, {
+      body: { ...named(name, { labels }), spec: { nodeName: 'n', containers: [{ name: 'a', image: 'x' }] } },
+    })
+    await ask(api, `${pods}/${name}/status`, { ...patch, body: { status: ready } })
+  }
+  await ask(api, budgets, { body: { ...named('b'), spec: { minAvailable: 1, selector: { matchLabels: labels } } } })
+  const evict = (name: string) =>
+    ask(api, `${pods}/${name}/eviction`, { body: { apiVersion: 'policy/v1', kind: 'Eviction', ...named(name) } })
+  const unseen = await evict('p')
+  expect([unseen.code, unseen.headers['retry-after']]).toEqual([429, '10'])
+  const status = { observedGeneration: 1, disruptionsAllowed: 1, currentHealthy: 2, desiredHealthy: 1, expectedPods: 2 }
+  await ask(api, `${budgets}/b/status`, { ...patch, body: { status } })
+  const both = await Promise.all([evict('p'), evict('q')])
+  expect(both.map(({ code }) => code).toSorted()).toEqual([201, 429])
+  const left = (await ask(api, `${budgets}/b`)).body['status']
+  expect(left).toMatchObject({ disruptionsAllowed: 0, disruptedPods: { p: expect.any(String) } })
+  api.stop()
+})
+
+test('a pod gets the priority of its class', async () => {
+  const api = await testApiserver()
+  const classes = '/apis/scheduling.k8s.io/v1/priorityclasses'
+  const pods = '/api/v1/namespaces/default/pods'
+  const make = async (name: string, priorityClassName?: string) => {
+    const spec = { ...(priorityClassName && { priorityClassName }), containers: [{ name: 'a', image: 'x' }] }
+    const { code, body } = await ask(api, pods, { body: { ...named(name), spec } })
+    return [code, (body['spec'] as { priority?: number } | undefined)?.priority]
+  }
+  expect(await make('a')).toEqual([201, 0])
+  await ask(api, classes, { body: { ...named('high'), value: 1000, preemptionPolicy: 'Never' } })
+  await ask(api, classes, { body: { ...named('usual'), value: 10, globalDefault: true } })
+  expect(await make('b', 'high')).toEqual([201, 1000])
+  expect(await make('c')).toEqual([201, 10])
+  expect(await make('d', 'none')).toEqual([403, undefined])
+  expect(await make('e', 'system-node-critical')).toEqual([201, 2_000_001_000])
+  api.stop()
+})
+
 test('without a leader, reads of the newest state and writes are refused for a while, cached reads go on', async () => {
   const api = await testApiserver()
   await fill(api, 1)

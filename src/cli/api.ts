@@ -8,13 +8,14 @@ export class ApiRequestError extends Error {
   override readonly name = 'ApiRequestError'
   readonly code: number
   constructor(code: number, message: string) {
-    super(message)
+    super(message === '' ? `the API answered with code ${code}` : message)
     this.code = code
   }
 }
 
 /** The answer's JSON. Rejects with ApiRequestError for a code of 400 or more. */
 export function requestApi<T>(api: Api, method: string, path: string, body?: unknown): Promise<T> {
+  const bytes = body === undefined ? undefined : Buffer.from(JSON.stringify(body))
   return new Promise((resolve, reject) => {
     const request = https.request(
       `${api.server}${path}`,
@@ -24,7 +25,11 @@ export function requestApi<T>(api: Api, method: string, path: string, body?: unk
         cert: api.admin.certificatePem,
         key: api.admin.keyPem,
         timeout: 15_000,
-        headers: { accept: 'application/json', 'content-type': 'application/json' },
+        // Node sends the body of a DELETE without saying that there is one, unless its length is given.
+        headers: {
+          accept: 'application/json',
+          ...(bytes && { 'content-type': 'application/json', 'content-length': bytes.length }),
+        },
       },
       response => {
         const parts: Buffer[] = []
@@ -40,7 +45,7 @@ export function requestApi<T>(api: Api, method: string, path: string, body?: unk
     )
     request.once('timeout', () => request.destroy(new Error(`${api.server} did not answer within 15 s`)))
     request.once('error', reject)
-    request.end(body === undefined ? undefined : JSON.stringify(body))
+    request.end(bytes)
   })
 }
 

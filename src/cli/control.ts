@@ -21,7 +21,11 @@ export function ask<T>(dataDir: string, method: string, at: string, body?: unkno
     request.once('error', error => {
       const { code } = error as NodeJS.ErrnoException
       if (code === 'ENOENT' || code === 'ECONNREFUSED') {
-        reject(new Error(`no agent runs with the data directory ${dataDir}: start it with \`flotilla up\`, or name another --data-dir`))
+        reject(
+          new Error(
+            `no agent runs with the data directory ${dataDir}: start it with \`flotilla up\`, or name another --data-dir`,
+          ),
+        )
       } else if (code === 'EACCES') reject(new Error(`${socketPath} belongs to another user: try with sudo`))
       else reject(error)
     })

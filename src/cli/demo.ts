@@ -30,7 +30,9 @@ export function addDemoCommand(program: Command): void {
   program
     .command('demo')
     .description('three peers on this machine with a sample application and a live view; Ctrl-C ends all')
-    .addOption(new Option('--runtime <runtime>', 'what runs containers').choices(['auto', 'docker', 'process']).default('auto'))
+    .addOption(
+      new Option('--runtime <runtime>', 'what runs containers').choices(['auto', 'docker', 'process']).default('auto'),
+    )
     .option('--docker-socket <path>', "Docker's socket", '/var/run/docker.sock')
     .addHelpText('after', '\nExample:\n  npm start\n  flotilla demo --runtime process')
     .action(async (options: { runtime: string; dockerSocket: string }) => {
@@ -62,7 +64,10 @@ async function demo(runtime: string, dockerSocket: string): Promise<number> {
     })
     console.log('all nodes are Ready; starting the sample application')
     created = true
-    for (const { path: at, body } of demoObjects(docker ? demoImage : 'host', docker ? '/usr/bin/node' : process.execPath)) {
+    for (const { path: at, body } of demoObjects(
+      docker ? demoImage : 'host',
+      docker ? '/usr/bin/node' : process.execPath,
+    )) {
       await requestApi(api, 'POST', at, body)
     }
     const url = await appUrl(api, stop.signal, peers)
@@ -188,7 +193,8 @@ async function untilReady(
     }
     await new Promise(resolve => setTimeout(resolve, 50))
   }
-  if (!signal.aborted) throw new Error(`not within ${readyMs / 1_000} s: ${what}${last === undefined ? '' : ` (${String(last)})`}`)
+  if (!signal.aborted)
+    throw new Error(`not within ${readyMs / 1_000} s: ${what}${last === undefined ? '' : ` (${String(last)})`}`)
 }
 
 async function lastLine(file: string): Promise<string> {

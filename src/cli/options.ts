@@ -57,7 +57,9 @@ export function addNodeOptions(command: Command): Command {
     .option('--api-port <port>', 'the port of the API server; 0: a free one', integer, defaultApiPort)
     .option('--api-name <name...>', 'more names and addresses for the API server’s certificate')
     .addOption(
-      new Option('--runtime <runtime>', 'what runs containers').choices(['auto', 'docker', 'runc', 'process']).default('auto'),
+      new Option('--runtime <runtime>', 'what runs containers')
+        .choices(['auto', 'docker', 'runc', 'process'])
+        .default('auto'),
     )
     .option('--docker-socket <path>', "Docker's socket", '/var/run/docker.sock')
     .addOption(
@@ -69,7 +71,11 @@ export function addNodeOptions(command: Command): Command {
     .option('--node-grace <seconds>', 'silence after which a node counts as lost', seconds, 5_000)
     .option('--cluster-cidr <cidr>', 'addresses of pods, when a cluster is founded', defaultClusterCidr)
     .option('--service-cidr <cidr>', 'addresses of services, when a cluster is founded', defaultServiceCidr)
-    .option('--dns-address <address>', 'where pods reach the cluster DNS on every node; none: serve no DNS', defaultDnsAddress)
+    .option(
+      '--dns-address <address>',
+      'where pods reach the cluster DNS on every node; none: serve no DNS',
+      defaultDnsAddress,
+    )
     .option('--cgroup-root <path>', "above the pods' cgroups", '')
     .addOption(new Option('--end-with-stdin', 'end when standard input does').hideHelp())
 }

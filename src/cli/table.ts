@@ -3,6 +3,11 @@ export function table(headers: readonly string[], rows: readonly (readonly strin
   const all = [headers, ...rows]
   const widths = headers.map((_, column) => Math.max(...all.map(row => (row[column] ?? '').length)))
   return all
-    .map(row => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('   ').trimEnd())
+    .map(row =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('   ')
+        .trimEnd(),
+    )
     .join('\n')
 }

@@ -32,7 +32,12 @@ export function addTokenCommand(program: Command): void {
     .addHelpText('after', '\nExample:\n  flotilla token list')
     .action(async (options: { dataDir: string }) => {
       const tokens = await ask<readonly TokenInfo[]>(options.dataDir, 'GET', '/tokens')
-      console.log(table(['ID', 'EXPIRES', 'USED'], tokens.map(one => [one.id, one.expires, String(one.uses)])))
+      console.log(
+        table(
+          ['ID', 'EXPIRES', 'USED'],
+          tokens.map(one => [one.id, one.expires, String(one.uses)]),
+        ),
+      )
     })
   token
     .command('revoke <id>')

@@ -16,7 +16,8 @@ export function insideNamespaces(file: string, prefix: string, missing: string |
     return false
   }
   test('holds in namespaces of its own', { timeout: 600_000 }, () => {
-    const script = 'mount --make-rshared / && ip link set lo up && sysctl -qw net.ipv4.ip_forward=1 && { "$@" & wait $!; }'
+    const script =
+      'mount --make-rshared / && ip link set lo up && sysctl -qw net.ipv4.ip_forward=1 && { "$@" & wait $!; }'
     const vitest = join(import.meta.dirname, '../node_modules/vitest/vitest.mjs')
     // `-t` picks among the tests outside; inside it is this variable.
     const wanted = process.env['FLOTILLA_TEST_FILTER']

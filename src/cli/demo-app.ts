@@ -86,7 +86,7 @@ export async function demoArchive(): Promise<Bytes> {
   const folders = new Set<string>(['tmp', 'usr', 'usr/bin'])
   for (const library of libraries) {
     const steps = library.split('/').slice(1, -1)
-    steps.forEach((_, i) => folders.add(steps.slice(0, i + 1).join('/')))
+    for (let i = 1; i <= steps.length; i++) folders.add(steps.slice(0, i).join('/'))
   }
   const files = await Promise.all(
     [['usr/bin/node', node] as const, ...libraries.map(path => [path.slice(1), path] as const)].map(

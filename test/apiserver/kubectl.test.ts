@@ -183,4 +183,40 @@ describe.each(installed(['1.27', '1.30', '1.33']))('kubectl %s', version => {
     forward.kill()
     server.close()
   })
+
+  test('pods and services are reached through the API', async () => {
+    const server = createServer((asked, answer) => {
+      asked.setEncoding('utf8')
+      let body = ''
+      asked.on('data', text => (body += text)).on('end', () => answer.end(`${asked.method} ${asked.url} ${body}`))
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    const at = '/api/v1/namespaces/default'
+    expect(await kubectl.ok(`get --raw ${at}/pods/box:${port}/proxy/a/b?c=d`)).toBe('GET /a/b?c=d')
+    expect(await kubectl.ok(`create --raw ${at}/pods/box:${port}/proxy/x -f -`, 'hello')).toBe('POST /x hello')
+    await kubectl.ok(
+      'create -f -',
+      JSON.stringify({
+        apiVersion: 'v1',
+        kind: 'List',
+        items: [
+          { apiVersion: 'v1', kind: 'Service', metadata: { name: 's' }, spec: { ports: [{ name: 'w', port: 80 }] } },
+          {
+            apiVersion: 'discovery.k8s.io/v1',
+            kind: 'EndpointSlice',
+            metadata: { name: 's-1', labels: { 'kubernetes.io/service-name': 's' } },
+            addressType: 'IPv4',
+            ports: [{ name: 'w', port, protocol: 'TCP' }],
+            endpoints: [{ addresses: ['10.1.2.3'], targetRef: { kind: 'Pod', name: 'box', namespace: 'default' } }],
+          },
+        ],
+      }),
+    )
+    expect(await kubectl.ok(`get --raw ${at}/services/s:w/proxy/y`)).toBe('GET /y')
+    const none = await kubectl.run(`get --raw ${at}/services/s:99/proxy/`)
+    expect(none.err).toContain('no service port "99" found')
+    await kubectl.ok('delete svc/s endpointslice/s-1')
+    server.close()
+  })
 })

@@ -25,6 +25,8 @@ export type Machine = {
   life: Life | undefined
   store: RunningStore | undefined
   lives: number
+  /** How wrong its wall clock is. */
+  wallSkewMs: number
 }
 
 export type ClusterFaults = { readonly disk: DiskFaults; readonly network: NetworkFaults }
@@ -85,6 +87,7 @@ export function createCluster(
       life: undefined,
       store: undefined,
       lives: 0,
+      wallSkewMs: 0,
     }
     return machine
   })
@@ -103,7 +106,7 @@ export function createCluster(
     const life = createLife(`${peer}.${++machine.lives}`, agenda)
     machine.life = life
     trace.note(`${life.name} starts as ${member}`)
-    const outside = { network, disk: machine.disk, random, wallSkewMs: () => 0, note }
+    const outside = { network, disk: machine.disk, random, wallSkewMs: () => machine.wallSkewMs, note }
     const world = wrap(simWorld(peer, life, outside), machine)
     const whole = { clusterId: 'sim', member, bootstrap: machine.isFounder && !machine.hasRun, ...config }
     openStore(world, machine.hasRun ? { ...whole, expectExisting: true } : whole, never).then(

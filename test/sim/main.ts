@@ -1,6 +1,7 @@
 // `npm run sim`: runs seeds of the whole store in the simulator, or replays one and says what happened in it.
 import { parseArgs } from 'node:util'
-import { type Outcome, simulate } from './simulate.ts'
+import { runCore } from './core.ts'
+import { type Outcome, type SimulateOptions, simulate } from './simulate.ts'
 
 const help = `Simulates whole clusters with every fault there is, each from a seed.
 
@@ -10,6 +11,7 @@ const help = `Simulates whole clusters with every fault there is, each from a se
   npm run sim -- --seed 27 --trace       prints every event of it
 
 Options:
+  --core          the consensus core alone, on a model of disk and network: harsher, and ten times as many seeds in a time
   --safety-ms N   virtual milliseconds in which things break (default 25000)
   --lines N       lines of trace to print after a failure or a replay (default 40)
 
@@ -23,6 +25,7 @@ const { values } = parseArgs({
     'safety-ms': { type: 'string', default: '25000' },
     lines: { type: 'string', default: '40' },
     trace: { type: 'boolean', default: false },
+    core: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 })
@@ -32,6 +35,10 @@ function natural(text: string, name: string): number {
   if (Number.isSafeInteger(number) && number >= 0) return number
   console.error(`--${name} must be a whole number, not ${text}`)
   process.exit(2)
+}
+
+async function runSeed(seed: number, options: SimulateOptions): Promise<Outcome> {
+  return values.core ? { ...runCore(seed, options), simulatedMs: options.safetyMs ?? 0 } : await simulate(seed, options)
 }
 
 const line = (outcome: Outcome) =>
@@ -47,7 +54,7 @@ function show(outcome: Outcome, lineCount: number): void {
 }
 
 async function replayOne(seed: number, safetyMs: number, lineCount: number, isTraced: boolean): Promise<number> {
-  const outcome = await simulate(seed, isTraced ? { safetyMs, print: console.log } : { safetyMs })
+  const outcome = await runSeed(seed, isTraced ? { safetyMs, print: console.log } : { safetyMs })
   console.log(line(outcome))
   show(outcome, isTraced ? 0 : lineCount)
   return outcome.failure === undefined ? 0 : 1
@@ -60,11 +67,12 @@ async function runMany(from: number, count: number, safetyMs: number, lineCount:
   let simulatedMs = 0
   let withChange = 0
   for (let seed = from; seed < from + count; seed++) {
-    const outcome = await simulate(seed, { safetyMs })
+    const outcome = await runSeed(seed, { safetyMs })
     console.log(line(outcome))
     simulatedMs += outcome.simulatedMs
     for (const [name, more] of Object.entries(outcome.counts)) total[name] = (total[name] ?? 0) + more
-    if ((outcome.counts['promoted'] ?? 0) + (outcome.counts['removed'] ?? 0) > 0) withChange++
+    if ((outcome.counts['promoted'] ?? 0) + (outcome.counts['removed'] ?? 0) + (outcome.counts['memberships'] ?? 0) > 0)
+      withChange++
     if (outcome.failure === undefined) continue
     failed.push(seed)
     show(outcome, lineCount)

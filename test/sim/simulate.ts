@@ -59,6 +59,7 @@ function drawSwarm(random: Prng) {
     cutEveryMs: every(0.8, 1_000, 6_000),
     pauseEveryMs: every(0.4, 2_000, 8_000),
     changeEveryMs: every(0.8, 700, 4_000),
+    jumpEveryMs: every(0.3, 500, 3_000),
     transferEveryMs: every(0.4, 2_000, 8_000),
     writeGapMsMax: 30 + random.below(200),
     config: {
@@ -380,6 +381,10 @@ function createNemesis(
       })
       every(swarm.cutEveryMs, cut)
       every(swarm.pauseEveryMs, pause)
+      every(swarm.jumpEveryMs, () => {
+        const machine = pick(cluster.machines)
+        if (machine !== undefined) machine.wallSkewMs = (random.float() - 0.5) * 7_200_000
+      })
       every(swarm.changeEveryMs, changeMembership)
       every(swarm.transferEveryMs, () => {
         counts.transfers++

@@ -74,6 +74,8 @@ export type Views<R extends Reads> = { readonly [K in keyof R]: View<ObjectIn<R[
 /** The type-free form that run.ts drives. */
 export interface Controller {
   readonly name: string
+  /** Whose Events they are: 'deployment-controller'. */
+  readonly component: string
   readonly reads: Reads
   /** Looks again after each change of what gossip, the store's members or the other inputs say. */
   readonly listens: boolean
@@ -100,6 +102,7 @@ type Wakes<T extends KubeObject, R extends Reads> = {
 
 export type Definition<T extends KubeObject, R extends Reads> = {
   readonly name: string
+  readonly component?: string
   readonly of: Kind<T>
   readonly reads: R
   /** Which keys (namespace/name) of `of` a change of what is read concerns; a read without an entry wakes nothing. */
@@ -117,6 +120,7 @@ export function defineController<T extends KubeObject, const R extends Reads>(d:
   type All = Views<R & { readonly [itself]: Kind<T> }>
   return {
     name: d.name,
+    component: d.component ?? `${d.name}-controller`,
     reads: { [itself]: d.of, ...d.reads },
     listens: d.listens ?? false,
     delayMs: 0,
@@ -148,6 +152,7 @@ export type SweepDefinition<R extends Reads> = {
 export function defineSweep<const R extends Reads>(d: SweepDefinition<R>): Controller {
   return {
     name: d.name,
+    component: `${d.name}-controller`,
     reads: d.reads,
     listens: d.listens ?? false,
     delayMs: d.delayMs ?? 0,

@@ -16,6 +16,7 @@ type Found = { readonly kind: Kind; readonly object: KubeObject }
 
 export const garbageController: Controller = {
   name: 'garbage',
+  component: 'garbage-controller',
   reads: storedReads,
   listens: false,
   delayMs: 0,

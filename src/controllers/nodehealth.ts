@@ -43,6 +43,7 @@ const managed: ReadonlySet<string> = new Set([
 
 export const nodeHealthController = defineController({
   name: 'nodehealth',
+  component: 'node-controller',
   of: nodeKind,
   listens: true,
   reads: { pods: podKind, nodes: nodeKind },
@@ -89,6 +90,8 @@ function lifeOf(node: Node, { nowMs, monotonicMs, inputs }: Context): Life {
   const peer = inputs.peerOf(node)
   if (inputs.gossip === undefined || peer === undefined) return { kind: 'unsure' }
   const { nodeGraceMs, nodeUnknownGraceMs, nodeReturnMs } = inputs.config
+  // Who leads is alive: it is who asks.
+  if (inputs.store?.status().leader === peer) return { kind: 'back' }
   const member = inputs.gossip.view().members.get(peer)
   if (member?.state === 'alive') {
     const backMs = member.sinceMs + nodeReturnMs

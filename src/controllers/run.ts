@@ -28,13 +28,13 @@ const parallelCreatesMax = 32
 type Part = Pick<World, 'clock' | 'random' | 'log'>
 type Views = Readonly<Record<string, View<KubeObject>>>
 type Wait = (signal: AbortSignal) => Promise<void>
-type Running = {
+type Shared = {
   readonly world: Part
   readonly client: Client
   readonly inputs: Inputs
   readonly followed: ReadonlyMap<string, Followed<KubeObject>>
-  readonly events: Recorder
 }
+type Running = Shared & { readonly events: Recorder }
 
 /** All controllers, until the signal aborts; then returns when everything has stopped. Never throws for what one key does. */
 export async function runControllers(world: Part, client: Client, inputs: Inputs, signal: AbortSignal): Promise<void> {
@@ -55,24 +55,24 @@ export async function drive(
     if (followed.has(name)) continue
     followed.set(name, follow(world, client, kind, {}, indexesOf(kind), signal))
   }
-  const events = recorder(world, client, 'controller-manager', signal)
-  const running: Running = { world, client, inputs, followed, events }
+  const shared: Shared = { world, client, inputs, followed }
   // Rejects only when the signal aborts before the first lists have come.
   const ready = await Promise.all([...followed.values()].map(({ synced }) => synced)).then(
     () => true,
     () => false,
   )
-  if (ready) await Promise.all(controllers.map(controller => runOne(running, controller, signal)))
+  if (ready) await Promise.all(controllers.map(controller => runOne(shared, controller, signal)))
   await Promise.all([...followed.values()].map(({ done }) => done))
-  await events.idle()
 }
 
 function indexesOf(kind: Kind): Indexes<KubeObject> {
   return resourceOf(kind) === resourceOf(pod) ? (podIndexes as Indexes<KubeObject>) : ownerIndexes
 }
 
-async function runOne(running: Running, controller: Controller, signal: AbortSignal): Promise<void> {
-  const { world, inputs, followed } = running
+async function runOne(shared: Shared, controller: Controller, signal: AbortSignal): Promise<void> {
+  const { world, client, inputs, followed } = shared
+  const events = recorder(world, client, controller.component, signal)
+  const running: Running = { ...shared, events }
   const log = world.log.with({ controller: controller.name })
   const queue = keyedQueue()
   const failures = new Map<string, { readonly count: number; readonly failure: Failure; readonly retryMs: number }>()
@@ -169,6 +169,7 @@ async function runOne(running: Running, controller: Controller, signal: AbortSig
   for (const listener of listeners) listener[Symbol.dispose]()
   await Promise.all(working)
   await listening
+  await events.idle()
 }
 
 function nameOf({ metadata }: KubeObject): string {

@@ -239,6 +239,16 @@ describe('choosing', () => {
     })
   })
 
+  test('a Docker that was here the last time is waited for before another runtime is chosen', async () => {
+    mkdirSync(join(folder, 'choice'))
+    writeFileSync(join(folder, 'choice/chosen'), 'docker')
+    const from = Date.now()
+    const opened = await openRuntime('auto', world, { ...options(), patienceMs: 1_200 }, signal)
+    expect(Date.now() - from).toBeGreaterThanOrEqual(1_200)
+    expect(opened.why).toContain('no Docker daemon answers')
+    expect(readFileSync(join(folder, 'choice/chosen'), 'utf8')).toBe(opened.runtime.capabilities.name)
+  })
+
   test('a socket that never answers is no Docker, after two seconds', async () => {
     const server = createServer(() => {})
     await new Promise<void>(resolve => server.listen(join(folder, 'docker.sock'), resolve))

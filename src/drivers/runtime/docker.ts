@@ -51,6 +51,7 @@ export type DockerOptions = {
 }
 
 const answerTimeoutMs = 2_000
+const infoTimeoutMs = 30_000
 const reconnectMs = 250
 const reconnectMsMax = 5_000
 
@@ -63,7 +64,9 @@ export async function openDocker(
   using deadline = world.clock.deadline(answerTimeoutMs, signal)
   try {
     const api = await connectDocker(options.socketPath, deadline.signal)
-    const info = await api.json<Info>({ method: 'GET', path: '/info' }, deadline.signal)
+    // One that answers at all gets the time that it needs: /info takes seconds on a busy small machine.
+    using patience = world.clock.deadline(infoTimeoutMs, signal)
+    const info = await api.json<Info>({ method: 'GET', path: '/info' }, patience.signal)
     const helper = await helperProgram(options.stateDir)
     return dockerRuntime(world, options, api, info, await traitsOf(info), helper)
   } catch (error) {

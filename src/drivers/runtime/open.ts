@@ -1,5 +1,6 @@
 // Chooses the container runtime of this machine: Docker where a daemon answers, else runc where root and runc really work, else
 // plain processes. Called by node/run-components.ts.
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type ContainerRuntime, RuntimeError } from '../../world/runtime.ts'
 import type { RuntimeWorld } from './common.ts'
@@ -17,6 +18,8 @@ export type RuntimeOptions = {
   readonly owner: string
   readonly mtu: number
   readonly nodePodIp: () => string | undefined
+  /** With `auto`: how long a Docker that was here the last time is waited for. */
+  readonly patienceMs?: number
 }
 
 export type OpenedRuntime = {
@@ -25,8 +28,28 @@ export type OpenedRuntime = {
   readonly why: string
 }
 
+const retryMs = 500
+
 /** Rejects with RuntimeError Unavailable when the one that was asked for does not work here. */
 export async function openRuntime(
+  choice: RuntimeChoice,
+  world: RuntimeWorld,
+  options: RuntimeOptions,
+  signal: AbortSignal,
+): Promise<OpenedRuntime> {
+  const opened = await choose(choice, world, options, signal)
+  await mkdir(options.stateDir, { recursive: true })
+  await writeFile(join(options.stateDir, chosenFile), opened.runtime.capabilities.name)
+  return opened
+}
+
+const chosenFile = 'chosen'
+
+async function remembered(stateDir: string): Promise<string | undefined> {
+  return await readFile(join(stateDir, chosenFile), 'utf8').catch(() => undefined)
+}
+
+async function choose(
   choice: RuntimeChoice,
   world: RuntimeWorld,
   options: RuntimeOptions,
@@ -39,7 +62,14 @@ export async function openRuntime(
 
   if (choice === 'docker' || choice === 'auto') {
     const docker = { socketPath: dockerSocket, stateDir: stateOf('docker'), owner, mtu, nodePodIp }
-    const runtime = await openDocker(world, docker, signal)
+    // At boot the daemon may come up after us; to choose another runtime then would leave its pods to nobody.
+    const patienceMs = !asked && (await remembered(options.stateDir)) === 'docker' ? (options.patienceMs ?? 60_000) : 0
+    const untilMs = world.clock.monotonicMs() + patienceMs
+    let runtime = await openDocker(world, docker, signal)
+    while (runtime === undefined && world.clock.monotonicMs() < untilMs && !signal.aborted) {
+      await world.clock.sleep(retryMs, signal)
+      runtime = await openDocker(world, docker, signal)
+    }
     if (runtime !== undefined) return { runtime, why: asked ? 'as asked' : `a daemon answers at ${dockerSocket}` }
     refusals.push(`no Docker daemon answers at ${dockerSocket}`)
   }

@@ -44,6 +44,9 @@ export function addDemoCommand(program: Command): void {
 async function demo(runtime: string, dockerSocket: string): Promise<number> {
   const stop = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop.abort())
+  // npm does not pass every signal on: when it is gone, so are we.
+  const parent = process.ppid
+  const orphaned = setInterval(() => process.ppid !== parent && stop.abort(), 1_000)
   const dir = await fs.mkdtemp(path.join(os.tmpdir(), 'flotilla-demo-'))
   const peers: Peer[] = []
   let created = false
@@ -80,6 +83,7 @@ async function demo(runtime: string, dockerSocket: string): Promise<number> {
     for (const { name, dataDir } of peers) console.error(`${name}: ${await lastLine(`${dataDir}.log`)}`)
     return 1
   } finally {
+    clearInterval(orphaned)
     console.log('ending everything')
     if (created && api !== undefined) await removeApp(api)
     await Promise.all(peers.map(endPeer))

@@ -14,7 +14,8 @@ let tookMs = Number.NaN
 
 beforeAll(async () => {
   const startedMs = performance.now()
-  child = spawn('npm', ['start'], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+  // A group of its own, as a shell gives it: Ctrl-C reaches all of it.
+  child = spawn('npm', ['start'], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
   child.stdout?.on('data', part => {
     said += String(part)
   })
@@ -29,7 +30,7 @@ beforeAll(async () => {
 }, 150_000)
 
 afterAll(() => {
-  child.kill('SIGKILL')
+  if (child.exitCode === null) process.kill(-(child.pid ?? 0), 'SIGKILL')
 })
 
 const ready = () => /^ready: kubeconfig=(\S+) app=(\S+)$/m.exec(said)
@@ -47,7 +48,8 @@ test('the sample application answers from pods on all three peers', async () => 
   const url = ready()?.[2] ?? ''
   const seen = new Set<string>()
   for (let i = 0; i < 200 && seen.size < 3; i++) {
-    const body = await (await fetch(url)).text()
+    // A new connection each time: one connection stays with its pod.
+    const body = await (await fetch(url, { headers: { connection: 'close' } })).text()
     seen.add(/ on (peer-\d)/.exec(body)?.[1] ?? body)
     await new Promise(resolve => setTimeout(resolve, 50))
   }
@@ -85,7 +87,7 @@ test('the kubeconfig has one context per peer, and each reaches its own peer', a
 test('a signal ends everything: processes, pods and files', async () => {
   const dir = path.dirname(ready()?.[1] ?? '')
   const ended = new Promise(resolve => child.once('exit', resolve))
-  child.kill('SIGINT')
+  process.kill(-(child.pid ?? 0), 'SIGINT')
   await ended
   expect(said).not.toMatch(/was not removed|did not end/)
   expect(existsSync(dir)).toBe(false)

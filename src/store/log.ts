@@ -231,6 +231,8 @@ export type Replay = {
 export function replay(identity: Identity): Replay {
   let hard: HardState = { term: 0, vote: undefined }
   let base: { index: number; term: number } | undefined
+  /** The base is where the oldest segment that is left begins, not one that a snapshot made. */
+  let isHead = false
   let generation: Generation = 0
   let entries: Entry[] = []
   const last = () => entries.at(-1) ?? base ?? { index: 0, term: 0 }
@@ -243,7 +245,10 @@ export function replay(identity: Identity): Replay {
           if (base !== undefined && (last().index !== record.last.index || last().term !== record.last.term)) {
             throw damage(`segment ${record.segment} follows index ${record.last.index}, found ${last().index}`)
           }
-          base ??= record.last
+          if (base === undefined) {
+            base = record.last
+            isHead = true
+          }
           hard = record.hard
           generation = record.generation
           return
@@ -254,6 +259,12 @@ export function replay(identity: Identity): Replay {
           return
         case 'entry': {
           const { index, term } = record.entry
+          // A conflict may reach back before the oldest segment that is left. What is gone of the log is applied, and so is
+          // what replaced its end, or the segments before this would still be there; that term is not asked for again.
+          if (isHead && base !== undefined && index > 0 && index <= base.index) {
+            base = { index: index - 1, term: 0 }
+            entries = []
+          }
           const start = base?.index ?? 0
           if (index <= start || index > last().index + 1) throw damage(`index ${index} follows ${last().index}`)
           if (index <= last().index) entries.length = index - start - 1
@@ -264,6 +275,7 @@ export function replay(identity: Identity): Replay {
         case 'base': {
           entries = record.keep ? entries.filter(entry => entry.index > record.index) : []
           base = { index: record.index, term: record.term }
+          isHead = false
           generation = record.generation
           return
         }

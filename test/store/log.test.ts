@@ -275,3 +275,18 @@ test('a watermark slot survives a round trip and refuses names that do not fit',
   expect(decodeSlot(encodeSlot(mark))).toEqual(mark)
   expect(() => encodeSlot({ ...mark, identity: { ...identity, cluster: 'x'.repeat(2_000) } })).toThrow('too long')
 })
+
+test('a conflict may reach back before the oldest segment that is left', async () => {
+  const disk = memoryDisk()
+  const { log } = await openLog(disk, identity, silent, 0, 1)
+  await log.append({ hard: { term: 1, vote: undefined }, entries: [entry(1, 1), entry(2, 1)] })
+  await log.append({ entries: [entry(3, 1), entry(4, 1), entry(5, 1)] })
+  await log.append({ hard: { term: 2, vote: undefined }, entries: [entry(4, 2), entry(5, 2), entry(6, 2)] })
+  // All up to 5 is applied: the segments that end there may go, also the one whose end was replaced.
+  await log.drop(5)
+  await log.mark()
+  const { state, found } = await openLog(disk.copy(), identity, silent, 0, 1)
+  expect(found).toBe('clean')
+  expect(state.base.index).toBe(3)
+  expect(state.entries.map(({ index, term }) => `${index}/${term}`)).toEqual(['4/2', '5/2', '6/2'])
+})

@@ -30,7 +30,7 @@ beforeAll(async () => {
 }, 150_000)
 
 afterAll(() => {
-  if (child.exitCode === null) process.kill(-(child.pid ?? 0), 'SIGKILL')
+  if (child.exitCode === null && child.signalCode === null) process.kill(-(child.pid ?? 0), 'SIGKILL')
 })
 
 const ready = () => /^ready: kubeconfig=(\S+) app=(\S+)$/m.exec(said)

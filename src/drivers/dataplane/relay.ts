@@ -4,6 +4,12 @@ import { connect, createServer, type Socket } from 'node:net'
 import type { Backend } from '../../world/dataplane.ts'
 import type { Balance } from './balance.ts'
 
+/**
+ * Several peers of one machine serve the same node port: the kernel deals the clients out among them, and one that closes its
+ * socket leaves the others in place. Other systems than Linux deal badly or not at all.
+ */
+const shared = (port: number): boolean => port !== 0 && process.platform === 'linux'
+
 export type Relay = {
   /** The port it listens on. */
   readonly port: number
@@ -67,7 +73,7 @@ export async function relayTcp(
 
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
-    server.listen({ host, port, exclusive: true }, () => {
+    server.listen({ host, port, exclusive: true, reusePort: shared(port) }, () => {
       server.off('error', reject)
       resolve()
     })
@@ -103,7 +109,7 @@ type Session = { readonly socket: UdpSocket; readonly backend: Backend; timer: N
 
 /** A client is an address and port; each has a socket of its own towards its endpoint, so that answers find back. */
 export async function relayUdp(host: string, port: number, balance: Balance, now: Now): Promise<Relay> {
-  const server = createSocket('udp4')
+  const server = createSocket({ type: 'udp4', reusePort: shared(port) })
   const sessions = new Map<string, Session>()
 
   function end(key: string): void {

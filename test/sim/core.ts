@@ -5,6 +5,7 @@ import { text, utf8 } from '../../src/lib/bytes.ts'
 import { type Prng, prng } from '../../src/lib/prng.ts'
 import { describeMessage } from '../../src/raft/describe.ts'
 import { termAt } from '../../src/raft/log.ts'
+import { majority } from '../../src/raft/quorum.ts'
 import { createRaft, type Raft, snapshotMeta, status, step, wantsSnapshot } from '../../src/raft/raft.ts'
 import {
   type Effects,
@@ -66,7 +67,6 @@ type Node = {
   saves: Save[]
   proposals: Map<string, { id: number; isWrite: boolean }>
   reads: Map<number, { acknowledged: Index; index: Index | undefined }>
-  gone: boolean
 }
 
 /** How bad this seed is: drawn once, so that some runs are calm in one way and wild in another (swarm testing). */
@@ -118,6 +118,8 @@ export function runCore(
   const cuts = new Set<string>()
   const theStep = faults.step ?? step
   let isHealed = false
+  /** Kept away while the others must serve. */
+  let absent: Node | undefined
   let memberCount = 0
   let nextId = 1
 
@@ -155,7 +157,6 @@ export function runCore(
       saves: [],
       proposals: new Map(),
       reads: new Map(),
-      gone: false,
     }
     nodes.set(id, node)
     start(node)
@@ -429,7 +430,9 @@ export function runCore(
     const isAppend = message.kind === 'appendAnswer' && message.accepted
     if ((!isVote && !isAppend) || options.withoutPromises === true) return
     const hasTerm = disk.hard.term >= message.term
-    const hasEntries = !isAppend || message.index <= disk.base.index + disk.entries.length
+    // A later leader may have replaced them within the same step: it won without this answer, which comes too late to count.
+    const isPast = disk.hard.term > message.term
+    const hasEntries = !isAppend || isPast || message.index <= disk.base.index + disk.entries.length
     if (hasTerm && hasEntries) return
     throw new SafetyError(`${id} says ${describeMessage(message)}, but its disk is at term ${disk.hard.term}`)
   }
@@ -447,7 +450,7 @@ export function runCore(
     trace.note(`${node.id} crashes`)
     notice(node)
     agenda.after(between(50, 4_000), () => {
-      if (!node.up && !node.gone) start(node)
+      if (!node.up && node !== absent) start(node)
     })
   }
 
@@ -576,9 +579,14 @@ export function runCore(
     isHealed = true
     cuts.clear()
     trace.note('healed')
+    absent = spareable()
+    if (absent !== undefined) {
+      trace.note(`${absent.id} stays away`)
+      if (absent.up) crash(absent)
+    }
     for (const node of nodes.values()) {
       node.pausedUntilMs = 0
-      if (!node.up && !node.gone) start(node)
+      if (!node.up && node !== absent) start(node)
       pump(node)
     }
     const before = checker.acknowledgedIndex()
@@ -593,6 +601,8 @@ export function runCore(
     const startMs = agenda.nowMs()
     const wrote = drive(startMs + 10 * electionTimeoutMs, () => checker.acknowledgedIndex() > before)
     if (!wrote) throw new SafetyError(`no write in 10 election time-outs after healing; ${describeNodes()}`)
+    if (absent !== undefined && !absent.up) start(absent)
+    absent = undefined
     const done = () => {
       const leader = alive().find(node => node.raft.lead !== undefined && status(node.raft).role.serving)
       if (leader === undefined) return false
@@ -603,6 +613,19 @@ export function runCore(
       )
     }
     if (!drive(agenda.nowMs() + 60_000, done)) throw new SafetyError(`no agreement in 60 s; ${describeNodes()}`)
+  }
+
+  /** Half of the time one that no membership in any log needs for its majority: the others must do without it. */
+  function spareable(): Node | undefined {
+    if (random.chance(0.5)) return undefined
+    const histories = [...nodes.values()].flatMap(({ disk, raft }) => [
+      disk.base.membership,
+      ...disk.entries.flatMap(entry => (entry.kind === 'membership' ? [entry.membership] : [])),
+      ...raft.history.map(at => at.membership),
+    ])
+    const isSpare = (id: MemberId) =>
+      histories.every(({ voters }) => !voters.includes(id) || voters.length - 1 >= majority(voters.length))
+    return pick([...nodes.values()].filter(node => isSpare(node.id)))
   }
 
   const describeNodes = () =>

@@ -1,5 +1,7 @@
-// Consensus over opaque bytes: events in, effects out; no clock, no disk, no network. The caller (store/run.ts, and the
-// simulator in test/sim) carries out the effects of one step in full before it makes the next.
+// Consensus over opaque bytes: events in, effects out; no clock, no disk, no network. Called by store/run.ts and by the
+// simulator in test/sim. The caller may step on while saves are under way, if it keeps three rules: saves reach the disk
+// in order; a step's `send` waits for its save and for all before it; while a save with a new term or vote is not done,
+// `sendEarly` waits like `send`. What is committed may be applied at once: it is on the disks of a majority.
 // After Ongaro and Ousterhout 2014 ("Raft paper") and Ongaro's dissertation of 2014, with pre-vote, check-quorum and
 // leader stickiness always on.
 import { unreachable } from '../lib/assert.ts'

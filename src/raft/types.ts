@@ -151,7 +151,10 @@ export type Effects = {
   readonly reads: readonly { readonly id: number; readonly index: Index | undefined }[]
   /** Stream a snapshot at least this new to the member, then say `snapshotSent`. */
   readonly sendSnapshot: readonly { readonly to: MemberId; readonly atLeast: Index }[]
-  /** A snapshot that the leader announced: fetch, install, then say `installed`. */
+  /**
+   * A snapshot that the leader announced: fetch it (or a newer one), install it if `wantsSnapshot` still says so, then
+   * say `installed`. Announced again and again while it is needed: ignore it while one is being fetched.
+   */
   readonly fetchSnapshot: { readonly from: MemberId; readonly snapshot: SnapshotMeta } | undefined
   /** Present when it changed. `serving`: this leader has committed an entry of its own term. */
   readonly role: Role | undefined

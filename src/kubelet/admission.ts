@@ -1,6 +1,6 @@
 // Whether this node takes a pod that was bound to it: the scheduler may have looked at an older world, or been bypassed.
 import { milliOf, numberOf } from '../lib/quantity.ts'
-import type { Pod } from './plan.ts'
+import { isSidecar, type Pod } from './plan.ts'
 
 export type Refusal = { readonly reason: string; readonly message: string }
 
@@ -26,19 +26,28 @@ export function refusalOf(pod: Pod, others: readonly Pod[], allocatable: Allocat
     const message = `Node didn't have enough resource: memory, requested: ${memory}, used: ${memoryUsed}, capacity: ${allocatable.memoryBytes}`
     return { reason: 'OutOfmemory', message }
   }
-  const taken = new Set(others.flatMap(hostPortsOf))
-  const clash = hostPortsOf(pod).find(port => taken.has(port))
+  const taken = others.flatMap(hostPortsOf)
+  const clash = hostPortsOf(pod).find(port => taken.some(other => clashes(port, other)))
   if (clash !== undefined) {
-    return { reason: 'NodePorts', message: `Node didn't have free ports for the requested pod ports: ${clash}` }
+    const text = `${clash.ip}:${clash.port}/${clash.protocol}`
+    return { reason: 'NodePorts', message: `Node didn't have free ports for the requested pod ports: ${text}` }
   }
   return undefined
 }
 
-function hostPortsOf(pod: Pod): readonly string[] {
+type HostPort = { readonly ip: string; readonly port: number; readonly protocol: string }
+
+const anyIp = '0.0.0.0'
+
+function clashes(a: HostPort, b: HostPort): boolean {
+  return a.port === b.port && a.protocol === b.protocol && (a.ip === b.ip || a.ip === anyIp || b.ip === anyIp)
+}
+
+function hostPortsOf(pod: Pod): readonly HostPort[] {
   return pod.spec.containers.flatMap(container =>
-    (container.ports ?? [])
-      .filter(port => (port.hostPort ?? 0) > 0)
-      .map(port => `${port.hostIP ?? '0.0.0.0'}:${port.hostPort}/${port.protocol}`),
+    (container.ports ?? []).flatMap(({ hostPort = 0, hostIP, protocol }) =>
+      hostPort > 0 ? [{ ip: hostIP === undefined || hostIP === '' ? anyIp : hostIP, port: hostPort, protocol }] : [],
+    ),
   )
 }
 
@@ -46,14 +55,22 @@ function sum(pods: readonly Pod[], name: string, amount: (quantity: string) => n
   return pods.reduce((total, pod) => total + requestOf(pod, name, amount), 0)
 }
 
-/** The larger of what the app containers ask together and what any one init container asks. */
+/**
+ * The larger of what the app containers ask together and what any one init container asks, each with the sidecars that run
+ * beside it; and the overhead of the sandbox.
+ */
 function requestOf(pod: Pod, name: string, amount: (quantity: string) => number): number {
-  const of = (container: Pod['spec']['containers'][number]) => {
-    const request = container.resources.requests?.[name]
+  const of = (list: Readonly<Record<string, string>> | undefined) => {
+    const request = list?.[name]
     return request === undefined ? 0 : amount(request)
   }
-  const inits = (pod.spec.initContainers ?? []).filter(one => one.restartPolicy !== 'Always').map(of)
-  const sidecars = (pod.spec.initContainers ?? []).filter(one => one.restartPolicy === 'Always').map(of)
-  const apps = [...pod.spec.containers.map(of), ...sidecars].reduce((total, one) => total + one, 0)
-  return Math.max(apps, ...inits)
+  let sidecars = 0
+  let most = 0
+  for (const init of pod.spec.initContainers ?? []) {
+    const own = of(init.resources.requests)
+    if (isSidecar(init)) sidecars += own
+    most = Math.max(most, isSidecar(init) ? sidecars : sidecars + own)
+  }
+  const apps = pod.spec.containers.reduce((total, one) => total + of(one.resources.requests), sidecars)
+  return Math.max(apps, most) + of(pod.spec.overhead)
 }

@@ -35,7 +35,7 @@ export class ConfigError extends Error {
 
 /** Replaces $(NAME) by its value; $$ is a dollar; an unknown name stays as it is written. */
 export function expand(text: string, values: ReadonlyMap<string, string>): string {
-  return text.replace(/\$(\$|\(([^()]*)\))/g, (whole, inner: string, name: string | undefined) => {
+  return text.replace(/\$(\$|\(([^)]*)\))/g, (whole, inner: string, name: string | undefined) => {
     if (inner === '$') return '$'
     return name === undefined ? whole : (values.get(name) ?? whole)
   })

@@ -4,6 +4,7 @@
 import type { ObjectOf } from '../api/kind.ts'
 import type { pod as podKind } from '../api/kinds/pod.ts'
 import type { Container, EphemeralContainer, LifecycleHandler } from '../api/types/container.ts'
+import type { ContainerStatus } from '../api/types/podstatus.ts'
 import { timeMs } from '../client/objects.ts'
 import type { Observed, ObservedContainer } from '../world/runtime.ts'
 import { containerHash } from './hash.ts'
@@ -18,7 +19,8 @@ export type Step =
       readonly container: Container | EphemeralContainer
       readonly type: 'init' | 'app' | 'ephemeral'
       readonly attempt: number
-      readonly backoffMs: number
+      /** What was waited for it; undefined: it follows no failure, so the next one comes at once. */
+      readonly backoffMs: number | undefined
       readonly specHash: string
       readonly sandboxId: string
     }
@@ -58,6 +60,8 @@ export type Verdicts = {
 
 /** How long an orphan may take to end: its object is gone, so nothing says more. */
 export const orphanGraceMs = 2_000
+/** Nobody is killed without a moment to end by itself, however late the agent comes. */
+export const graceMsMin = 2_000
 
 const nothing: Plan = { steps: [], againAtMs: undefined, ended: undefined }
 
@@ -65,8 +69,7 @@ const nothing: Plan = { steps: [], againAtMs: undefined, ended: undefined }
 export function plan(pod: Pod | undefined, observed: Observed | undefined, verdicts: Verdicts, nowMs: number): Plan {
   if (pod === undefined) return takeAway(observed, undefined, orphanGraceMs)
   if (pod.metadata.deletionTimestamp !== undefined) {
-    const deadlineMs = timeMs(pod.metadata.deletionTimestamp)
-    return takeAway(observed, pod, Math.max(deadlineMs - nowMs, 0))
+    return takeAway(observed, pod, deletionGraceMs(pod, nowMs))
   }
   const ended = endOf(pod, observed, verdicts, nowMs)
   if (ended !== undefined) return { ...wind(pod, observed), ended }
@@ -74,25 +77,56 @@ export function plan(pod: Pod | undefined, observed: Observed | undefined, verdi
   return advance(pod, observed, verdicts, nowMs)
 }
 
+/** What is left of the time that the deletion gave. This clock may stand far from that of the peer which set it. */
+function deletionGraceMs(pod: Pod, nowMs: number): number {
+  const { deletionTimestamp, deletionGracePeriodSeconds } = pod.metadata
+  const wholeMs = (deletionGracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds) * 1_000
+  return Math.max(Math.min(timeMs(deletionTimestamp) - nowMs, wholeMs), graceMsMin)
+}
+
 /** Stop everything, then remove everything, then forget. */
 function takeAway(observed: Observed | undefined, pod: Pod | undefined, graceMs: number): Plan {
   if (observed === undefined) return { ...nothing, steps: [{ kind: 'forget' }] }
   const live = observed.containers.filter(isLive)
-  if (live.length > 0) return { ...nothing, steps: live.map(one => stop(one, pod, graceMs, 'the pod is deleted')) }
-  // With an object left, dead containers stay until it is gone, so that its last status and logs can be read.
+  if (live.length > 0) {
+    // When time is up, nobody waits for anybody any more.
+    const first = pod === undefined || graceMs <= graceMsMin ? live : firstToStop(pod, live)
+    return { ...nothing, steps: first.map(one => stop(one, pod, graceMs, 'the pod is deleted')) }
+  }
   if (observed.sandbox !== undefined) return { ...nothing, steps: [{ kind: 'removeSandbox', id: observed.sandbox.id }] }
   if (observed.containers.length > 0) {
-    return { ...nothing, steps: observed.containers.map(({ id }) => ({ kind: 'remove', id })) }
+    // With an object left, a dead container stays until its end stands there: a Job counts by it.
+    const removable = observed.containers.filter(one => pod === undefined || isTold(pod, one, observed))
+    return { ...nothing, steps: removable.map(({ id }) => ({ kind: 'remove', id })) }
   }
   return { ...nothing, steps: [{ kind: 'forget' }] }
+}
+
+/** Sidecars outlive what they serve, and go one after the other, the last one first. */
+function firstToStop(pod: Pod, live: readonly ObservedContainer[]): readonly ObservedContainer[] {
+  const sidecars = (pod.spec.initContainers ?? []).filter(isSidecar).map(({ name }) => name)
+  const others = live.filter(one => !sidecars.includes(one.name))
+  if (others.length > 0) return others
+  const last = sidecars.findLast(name => live.some(one => one.name === name))
+  return live.filter(one => one.name === last)
+}
+
+/** The status in the API shows how this container ended, or has no place for it. */
+function isTold(pod: Pod, one: ObservedContainer, observed: Observed): boolean {
+  if (one.state.kind !== 'exited' || historyOf(observed, one.name).newest?.id !== one.id) return true
+  if (!containersOf(pod).some(({ name }) => name === one.name)) return true
+  return statusesOf(pod).some(
+    ({ state, lastState }) =>
+      state?.terminated?.containerID === one.statusId || lastState?.terminated?.containerID === one.statusId,
+  )
 }
 
 /** The end of a pod that runs no more: stop what still lives, give the sandbox back, keep the dead for their logs. */
 function wind(pod: Pod, observed: Observed | undefined): Plan {
   const live = observed?.containers.filter(isLive) ?? []
   if (live.length > 0) {
-    const graceMs = pod.spec.terminationGracePeriodSeconds * 1_000
-    return { ...nothing, steps: live.map(one => stop(one, pod, graceMs, 'the pod has ended')) }
+    const first = firstToStop(pod, live)
+    return { ...nothing, steps: first.map(one => stop(one, pod, graceOf(pod), 'the pod has ended')) }
   }
   const sandbox = observed?.sandbox
   return sandbox?.running === true ? { ...nothing, steps: [{ kind: 'removeSandbox', id: sandbox.id }] } : nothing
@@ -120,7 +154,7 @@ function endByContainers(pod: Pod, observed: Observed | undefined): Ended | unde
   const { restartPolicy } = pod.spec
   if (restartPolicy === 'Always') return undefined
   for (const init of pod.spec.initContainers ?? []) {
-    if (init.restartPolicy === 'Always') continue
+    if (isSidecar(init)) continue
     const last = historyOf(observed, init.name).newest
     if (restartPolicy === 'Never' && last?.state.kind === 'exited' && last.state.exitCode !== 0)
       return { phase: 'Failed' }
@@ -151,9 +185,11 @@ function advance(pod: Pod, observed: Observed | undefined, verdicts: Verdicts, n
   }
 
   function begin(container: Container | EphemeralContainer, type: 'init' | 'app' | 'ephemeral'): void {
-    const last = historyOf(observed, container.name).newest
-    const stale = last !== undefined && !inSandbox(last, observed)
-    const atMs = last === undefined || stale ? nowMs : restartAtMs(last)
+    const { newest: last, attempts } = historyOf(observed, container.name)
+    // An earlier attempt that runs after all (its start was still under way when an agent was killed): see `sweep`.
+    if (attempts.some(isLive)) return
+    const fresh = last === undefined || !inSandbox(last, observed)
+    const atMs = fresh ? nowMs : restartAtMs(last)
     if (atMs > nowMs) {
       later(atMs)
       return
@@ -162,22 +198,29 @@ function advance(pod: Pod, observed: Observed | undefined, verdicts: Verdicts, n
       kind: 'start',
       container,
       type,
-      attempt: last === undefined ? 0 : last.attempt + 1,
-      backoffMs: last === undefined || stale ? 0 : backoffAfter(last),
+      attempt: attemptAfter(pod, container.name, last),
+      backoffMs: fresh ? undefined : backoffAfter(last),
       specHash: containerHash(container),
       sandboxId: sandbox?.id ?? '',
     })
   }
 
-  const initDone = runInit(pod, observed, verdicts, begin, steps)
-  if (initDone) {
+  // For looking into a pod that does not get past its init containers, too.
+  for (const container of pod.spec.ephemeralContainers ?? []) {
+    if (historyOf(observed, container.name).newest === undefined) begin(container, 'ephemeral')
+  }
+  if (runInit(pod, observed, verdicts, begin, steps)) {
     for (const container of pod.spec.containers) runApp(container, pod, observed, verdicts, begin, steps)
-    for (const container of pod.spec.ephemeralContainers ?? []) {
-      if (historyOf(observed, container.name).newest === undefined) begin(container, 'ephemeral')
-    }
   }
   steps.push(...sweep(pod, observed))
   return { steps, againAtMs, ended: undefined }
+}
+
+/** Counts on from what the API knows where the runtime has lost the earlier containers: restarts never go backwards. */
+function attemptAfter(pod: Pod, name: string, last: ObservedContainer | undefined): number {
+  const known = statusesOf(pod).find(one => one.name === name)
+  const told = known === undefined ? -1 : known.containerID ? known.restartCount : known.restartCount - 1
+  return Math.max(last?.attempt ?? -1, told) + 1
 }
 
 type Begin = (container: Container | EphemeralContainer, type: 'init' | 'app' | 'ephemeral') => void
@@ -191,13 +234,12 @@ function runInit(pod: Pod, observed: Observed | undefined, verdicts: Verdicts, b
   for (const container of pod.spec.initContainers ?? []) {
     const last = historyOf(observed, container.name).newest
     const current = last !== undefined && inSandbox(last, observed) ? last : undefined
-    if (container.restartPolicy === 'Always') {
+    if (isSidecar(container)) {
       if (current === undefined || current.state.kind !== 'running') {
         begin(container, 'init')
         if (!appsSeen) return false
-      } else if (verdicts.unhealthy.has(current.id)) {
-        steps.push(stop(current, pod, graceOf(pod), 'its probe failed'))
-      } else if (!appsSeen && !verdicts.started.has(current.id)) return false
+      } else if (tend(container, current, pod, verdicts, steps) && !appsSeen) return false
+      else if (!appsSeen && !verdicts.started.has(current.id)) return false
       continue
     }
     if (appsSeen) continue
@@ -224,11 +266,7 @@ function runApp(
   }
   switch (last.state.kind) {
     case 'running':
-      if (last.specHash !== containerHash(container)) {
-        steps.push(stop(last, pod, graceOf(pod), 'its definition changed'))
-      } else if (verdicts.unhealthy.has(last.id)) {
-        steps.push(stop(last, pod, graceOf(pod, container), 'its liveness or startup probe failed'))
-      }
+      tend(container, last, pod, verdicts, steps)
       return
     case 'created':
       // Its start failed; the next attempt is a new container.
@@ -237,29 +275,62 @@ function runApp(
     case 'exited': {
       const { restartPolicy } = pod.spec
       const again = restartPolicy === 'Always' || (restartPolicy === 'OnFailure' && last.state.exitCode !== 0)
-      if (again || (!inSandbox(last, observed) && restartPolicy !== 'Never')) begin(container, 'app')
+      if (again) begin(container, 'app')
     }
   }
 }
 
-/** Of each container the newest attempt and the one before stay, the latter for `logs --previous`. */
+/** Stops a running container that must be another one, or that its probes have given up; true when it does. */
+function tend(container: Container, current: ObservedContainer, pod: Pod, verdicts: Verdicts, steps: Step[]): boolean {
+  if (current.specHash !== containerHash(container)) {
+    steps.push(stop(current, pod, graceOf(pod), 'its definition changed'))
+    return true
+  }
+  if (!verdicts.unhealthy.has(current.id)) return false
+  const probe = verdicts.started.has(current.id) ? container.livenessProbe : container.startupProbe
+  const graceMs = graceOf(pod, probe?.terminationGracePeriodSeconds)
+  steps.push(stop(current, pod, graceMs, 'its liveness or startup probe failed'))
+  return true
+}
+
+/**
+ * Of each container the newest attempt and the one before stay, the latter for `logs --previous`. Never may two run:
+ * an earlier one that does is ended.
+ */
 function sweep(pod: Pod, observed: Observed | undefined): Step[] {
-  const known = [...(pod.spec.initContainers ?? []), ...pod.spec.containers, ...(pod.spec.ephemeralContainers ?? [])]
-  return known.flatMap(({ name }) =>
-    historyOf(observed, name)
-      .attempts.slice(2)
-      .filter(one => !isLive(one))
-      .map((one): Step => ({ kind: 'remove', id: one.id })),
-  )
+  return containersOf(pod).flatMap(({ name }) => {
+    const { attempts } = historyOf(observed, name)
+    const doubled = attempts.slice(1).filter(isLive)
+    return [
+      ...doubled.map(one => stop(one, pod, graceOf(pod), 'a later attempt has taken its place')),
+      ...attempts
+        .slice(2)
+        .filter(one => !isLive(one))
+        .map((one): Step => ({ kind: 'remove', id: one.id })),
+    ]
+  })
 }
 
 export function isLive(container: ObservedContainer): boolean {
   return container.state.kind === 'running'
 }
 
-function graceOf(pod: Pod, container?: Container): number {
-  const own = container?.livenessProbe?.terminationGracePeriodSeconds
-  return (own ?? pod.spec.terminationGracePeriodSeconds) * 1_000
+export function isSidecar(container: Container | EphemeralContainer): boolean {
+  return container.restartPolicy === 'Always'
+}
+
+/** All that a pod's spec names: init, app, ephemeral. */
+export function containersOf(pod: Pod): readonly (Container | EphemeralContainer)[] {
+  return [...(pod.spec.initContainers ?? []), ...pod.spec.containers, ...(pod.spec.ephemeralContainers ?? [])]
+}
+
+function statusesOf({ status }: Pod): readonly ContainerStatus[] {
+  const { initContainerStatuses = [], containerStatuses = [], ephemeralContainerStatuses = [] } = status
+  return [...initContainerStatuses, ...containerStatuses, ...ephemeralContainerStatuses]
+}
+
+function graceOf(pod: Pod, seconds = pod.spec.terminationGracePeriodSeconds): number {
+  return seconds * 1_000
 }
 
 function stop(one: ObservedContainer, pod: Pod | undefined, graceMs: number, why: string): Step {

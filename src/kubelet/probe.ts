@@ -11,8 +11,9 @@ export type ProbeState = {
   readonly failures: number
 }
 
-export function initialProbe(kind: ProbeKind): ProbeState {
-  return { holds: kind === 'liveness', successes: 0, failures: 0 }
+/** `held`: the API says that it held before this agent was started, and nothing has said otherwise since. */
+export function initialProbe(kind: ProbeKind, held: boolean): ProbeState {
+  return { holds: held || kind === 'liveness', successes: 0, failures: 0 }
 }
 
 export function foldProbe(state: ProbeState, probe: Probe, success: boolean): ProbeState {

@@ -1,6 +1,6 @@
 // Which probes a pod's containers need right now. Pure: run.ts starts and stops the askers by it.
 import type { Container, Probe } from '../api/types/container.ts'
-import type { Observed } from '../world/runtime.ts'
+import type { Observed, ObservedContainer } from '../world/runtime.ts'
 import { historyOf } from './history.ts'
 import type { Pod } from './plan.ts'
 import type { ProbeKind } from './probe.ts'
@@ -12,6 +12,10 @@ export type WantedProbe = {
   readonly container: Container
   readonly kind: ProbeKind
   readonly probe: Probe
+  /** When the container was started: the initial delay counts from there. */
+  readonly startedMs: number
+  /** The pod's status says that it holds for this very container: an agent before this one has asked. */
+  readonly held: boolean
 }
 
 export type ProbeVerdicts = {
@@ -31,14 +35,30 @@ export function probesOf(pod: Pod, observed: Observed | undefined, answers: Prob
     const { newest } = historyOf(observed, container.name)
     if (newest?.state.kind !== 'running') return []
     const { id } = newest
-    const one = (kind: ProbeKind, probe: Probe | undefined): WantedProbe[] =>
-      probe === undefined ? [] : [{ key: `${id}/${kind}`, containerId: id, container, kind, probe }]
-    // Until the startup probe has passed, the others wait.
-    if (container.startupProbe !== undefined && answers(id, 'startup')?.holds !== true) {
+    const { startedMs } = newest.state
+    const one = (kind: ProbeKind, probe: Probe | undefined): WantedProbe[] => {
+      const held = heldBefore(pod, newest, kind)
+      const key = `${id}/${kind}`
+      return probe === undefined ? [] : [{ key, containerId: id, container, kind, probe, startedMs, held }]
+    }
+    // Until the startup probe has passed, the others wait. Once passed it is not asked again.
+    if (container.startupProbe !== undefined && !holds(pod, newest, 'startup', answers)) {
       return one('startup', container.startupProbe)
     }
     return [...one('liveness', container.livenessProbe), ...one('readiness', container.readinessProbe)]
   })
+}
+
+/** What the API says of this very container; a restarted agent goes on from there instead of taking it out of service. */
+function heldBefore(pod: Pod, container: ObservedContainer, kind: ProbeKind): boolean {
+  const all = [...(pod.status.containerStatuses ?? []), ...(pod.status.initContainerStatuses ?? [])]
+  const told = all.find(one => one.name === container.name && one.containerID === container.statusId)
+  if (kind === 'readiness') return told?.ready === true
+  return kind === 'startup' && told?.started === true
+}
+
+function holds(pod: Pod, container: ObservedContainer, kind: ProbeKind, answers: ProbeAnswers): boolean {
+  return answers(container.id, kind)?.holds ?? heldBefore(pod, container, kind)
 }
 
 export function verdictsOf(pod: Pod, observed: Observed | undefined, answers: ProbeAnswers): ProbeVerdicts {
@@ -49,8 +69,8 @@ export function verdictsOf(pod: Pod, observed: Observed | undefined, answers: Pr
     const { newest } = historyOf(observed, container.name)
     if (newest?.state.kind !== 'running') continue
     const { id } = newest
-    if (container.startupProbe === undefined || answers(id, 'startup')?.holds === true) started.add(id)
-    if (container.readinessProbe === undefined || answers(id, 'readiness')?.holds === true) ready.add(id)
+    if (container.startupProbe === undefined || holds(pod, newest, 'startup', answers)) started.add(id)
+    if (container.readinessProbe === undefined || holds(pod, newest, 'readiness', answers)) ready.add(id)
     if (answers(id, 'startup')?.failed === true || answers(id, 'liveness')?.failed === true) unhealthy.add(id)
   }
   return { ready, started, unhealthy }

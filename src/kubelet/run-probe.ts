@@ -11,6 +11,7 @@ import type { World } from '../world/world.ts'
 import type { Pod } from './plan.ts'
 import { foldProbe, hasFailed, initialProbe, type ProbeState } from './probe.ts'
 import { type ProbeAnswers, probesOf, type WantedProbe } from './probes.ts'
+import { askGrpc } from './run-probe-grpc.ts'
 
 export type Answer = { readonly success: boolean; readonly output: string }
 
@@ -33,7 +34,7 @@ export async function ask(
       return await askTcp(host === '' ? target.host : host, portOf(port, target.ports), signal)
     }
     if ('grpc' in action && action.grpc !== undefined) {
-      return { success: false, output: 'gRPC probes are not supported on this node' }
+      return await askGrpc(action.grpc, target.host, signal)
     }
     return { success: true, output: '' }
   } catch (error) {
@@ -77,31 +78,45 @@ async function askExec(
 
 async function* nothing<T>(): AsyncGenerator<T> {}
 
-function askHttp(get: HTTPGetAction, target: Target, signal: AbortSignal): Promise<Answer> {
+const redirectsMax = 10
+
+async function askHttp(get: HTTPGetAction, target: Target, signal: AbortSignal): Promise<Answer> {
+  const host = get.host === undefined || get.host === '' ? target.host : get.host
+  const scheme = get.scheme === 'HTTPS' ? 'https' : 'http'
+  const start = `${scheme}://${host}:${portOf(get.port, target.ports)}`
+  let url = new URL(get.path.startsWith('/') ? get.path : `/${get.path}`, start)
   const headers: Record<string, string> = { 'User-Agent': 'kube-probe/1.33', Accept: '*/*', Connection: 'close' }
   for (const { name, value } of get.httpHeaders ?? []) headers[name] = value
-  const options = {
-    host: get.host === undefined || get.host === '' ? target.host : get.host,
-    port: portOf(get.port, target.ports),
-    path: get.path.startsWith('/') ? get.path : `/${get.path}`,
-    headers,
-    agent: false as const,
-    signal,
+  for (let redirects = 0; ; redirects++) {
+    const { code, location } = await fetchHead(url, headers, signal)
+    const next = location !== undefined && code >= 300 && code < 400 ? new URL(location, url) : undefined
+    // As upstream: within the host it is followed; one that leads elsewhere says that this host is well.
+    if (next === undefined || next.hostname !== url.hostname) {
+      const success = code >= 200 && code < 400
+      return { success, output: success ? '' : `HTTP probe failed with statuscode: ${code}` }
+    }
+    if (redirects >= redirectsMax) return { success: false, output: `stopped after ${redirectsMax} redirects` }
+    url = next
   }
+}
+
+function fetchHead(
+  url: URL,
+  headers: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<{ readonly code: number; readonly location: string | undefined }> {
+  const options = { headers, agent: false as const, signal }
   return new Promise((resolve, reject) => {
     const answered = (response: http.IncomingMessage) => {
-      const code = response.statusCode ?? 0
-      response.resume()
-      const success = code >= 200 && code < 400
-      resolve({ success, output: success ? '' : `HTTP probe failed with statuscode: ${code}` })
+      resolve({ code: response.statusCode ?? 0, location: response.headers.location })
       response.destroy()
     }
     // As upstream: a probe does not check certificates.
     const request =
-      get.scheme === 'HTTPS'
-        ? https.get({ ...options, rejectUnauthorized: false }, answered)
-        : http.get(options, answered)
-    request.once('error', reject)
+      url.protocol === 'https:'
+        ? https.get(url, { ...options, rejectUnauthorized: false }, answered)
+        : http.get(url, options, answered)
+    request.on('error', reject)
   })
 }
 
@@ -117,7 +132,7 @@ function askTcp(host: string, port: number, signal: AbortSignal): Promise<Answer
       socket.destroy()
       resolve({ success: true, output: '' })
     })
-    socket.once('error', error => {
+    socket.on('error', error => {
       off[Symbol.dispose]()
       reject(error)
     })
@@ -143,24 +158,29 @@ export function openProber(
   const asking = new Map<string, AbortController>()
 
   async function keepAsking(pod: Pod, one: WantedProbe, until: AbortSignal): Promise<void> {
-    const { probe, kind, container, containerId, key } = one
-    await world.clock.sleep((probe.initialDelaySeconds ?? 0) * 1_000, until)
+    const { probe, kind, key } = one
+    const firstAtMs = one.startedMs + (probe.initialDelaySeconds ?? 0) * 1_000
+    await world.clock.sleep(Math.max(firstAtMs - world.clock.nowMs(), 0), until)
     while (!until.aborted) {
-      using deadline = world.clock.deadline(probe.timeoutSeconds * 1_000, until)
-      const answer = await ask(
-        runtime,
-        probe,
-        { containerId, host: hostOf(pod), ports: container.ports },
-        deadline.signal,
-      )
+      const answer = await askOnce(pod, one, until)
       if (until.aborted) return
-      const before = states.get(key) ?? initialProbe(kind)
+      const before = states.get(key) ?? initialProbe(kind, one.held)
       const after = foldProbe(before, probe, answer.success)
       states.set(key, after)
       if (!answer.success) on.failed(pod, one, answer.output)
       if (after.holds !== before.holds || hasFailed(kind, after, probe)) on.changed()
       await world.clock.sleep(probe.periodSeconds * 1_000, until)
     }
+  }
+
+  async function askOnce(
+    pod: Pod,
+    { probe, container, containerId }: WantedProbe,
+    until: AbortSignal,
+  ): Promise<Answer> {
+    using deadline = world.clock.deadline(probe.timeoutSeconds * 1_000, until)
+    const target = { containerId, host: hostOf(pod), ports: container.ports }
+    return await ask(runtime, probe, target, deadline.signal)
   }
 
   const answers: ProbeAnswers = (id, kind) => {
@@ -191,7 +211,7 @@ export function openProber(
         const controller = new AbortController()
         asking.set(one.key, controller)
         wanted.set(one.key, one)
-        if (!states.has(one.key)) states.set(one.key, initialProbe(one.kind))
+        if (!states.has(one.key)) states.set(one.key, initialProbe(one.kind, one.held))
         keepAsking(pod, one, AbortSignal.any([signal, controller.signal])).catch(error => {
           world.log.error('a probe ended by an error', { probe: one.key, error: String(error) })
         })

@@ -1,74 +1,49 @@
-// One pod's worker: carries out its plan, asks its probes and writes its status. plan.ts and status.ts decide.
-import { randomBytes } from 'node:crypto'
-import * as fs from 'node:fs/promises'
-import * as path from 'node:path'
+// One pod's worker: carries out its plan, asks its probes and writes its status. plan.ts and status.ts decide. Nothing that
+// waits for the API stands between the runtime and the plan: a peer that hears nobody goes on running its pods.
 import { ApiError } from '../api/error.ts'
-import type { ObjectOf } from '../api/kind.ts'
-import type { node as nodeKind } from '../api/kinds/node.ts'
 import { pod as podKind } from '../api/kinds/pod.ts'
-import { serviceAccount as serviceAccountKind } from '../api/kinds/serviceaccount.ts'
 import type { LifecycleHandler } from '../api/types/container.ts'
-import type { Client } from '../client/client.ts'
-import { text } from '../lib/bytes.ts'
 import { sameJson } from '../lib/canonical.ts'
-import { parseRfc3339 } from '../lib/duration.ts'
-import { type ContainerRuntime, type Observed, RuntimeError } from '../world/runtime.ts'
-import type { World } from '../world/world.ts'
-import { nextAddress } from './address.ts'
-import type { Refusal } from './admission.ts'
-import { ConfigError, type ConfigMap, type References, type Secret, type Service } from './env.ts'
+import { type Observed, RuntimeError } from '../world/runtime.ts'
+import { type Context, MountError } from './context.ts'
+import { ConfigError, environmentOf, type References } from './env.ts'
 import { historyOf } from './history.ts'
-import { type Pod, plan, type Step } from './plan.ts'
+import { isLive, type Plan, type Pod, plan, type Step } from './plan.ts'
 import { verdictsOf } from './probes.ts'
-import type { KubeletConfig } from './run.ts'
+import { ensureImage } from './run-images.ts'
+import { openMessages } from './run-messages.ts'
+import { openMounts } from './run-mounts.ts'
 import { ask, openProber } from './run-probe.ts'
-import { podFolder, resolveSubPath, writeVolume } from './run-volume.ts'
-import { containerSpecOf, hostsFileOf, sandboxOf } from './spec.ts'
-import { statusOf } from './status.ts'
-import { volumesOf } from './volume.ts'
-
-export type Node = ObjectOf<typeof nodeKind>
+import { podFolder } from './run-volume.ts'
+import { containerSpecOf, sandboxOf, subPathOf } from './spec.ts'
+import { isReadyNow, statusOf } from './status.ts'
 
 export const pullBackoffMs = 10_000
 export const pullBackoffMsMax = 300_000
 export const configRetryMs = 5_000
-export const messageBytesMax = 4_096
-
-export type Context = {
-  readonly world: World
-  readonly config: KubeletConfig
-  readonly client: Client
-  readonly runtime: ContainerRuntime
-  readonly signal: AbortSignal
-  record(pod: Pod, type: 'Normal' | 'Warning', reason: string, message: string, container?: string): void
-  refresh(): Promise<void>
-  announce(): void
-  podOf(uid: string): Pod | undefined
-  observedOf(uid: string): Observed | undefined
-  refusalOf(uid: string): Refusal | undefined
-  node(): Node | undefined
-  usedIps(): ReadonlySet<string>
-  reserve(uid: string, ip: string): void
-  reached(revision: number, until: AbortSignal): Promise<void>
-  configMap(namespace: string, name: string): ConfigMap | undefined
-  secret(namespace: string, name: string): Secret | undefined
-  services(namespace: string): readonly Service[]
-  apiService(): Service | undefined
-  forget(uid: string): Promise<void>
-}
+const apiTimeoutMs = 10_000
+const tellRetryMs = 2_000
+const staleRetryMs = 1_000
 
 export interface Worker {
   wake(): void
+  /** Something that pods refer to has changed: what `isMine` pods waited for is tried again at once. */
+  retry(isMine: (pod: Pod) => boolean): void
   /** All of the pod's containers are ready. */
   ready(): boolean
+  /** Resolves when the worker and all that it began have ended. */
   readonly done: Promise<void>
 }
 
 type Waiting = { readonly reason: string; readonly message: string }
-type Token = { readonly text: string; readonly renewAtMs: number }
-
-// Addresses are handed out in a circle over all pods of this process.
-let lastAddress: string | undefined
+/** `specHash`: of what failed; another is tried at once. `onReference`: a changed reference may help, so it is worth trying before `atMs`. */
+type Retry = { readonly atMs: number; readonly specHash: string; readonly onReference: boolean }
+type Flight = {
+  readonly step: Step
+  readonly endsByMs: number
+  readonly controller: AbortController
+  readonly done: Promise<void>
+}
 
 export function openWorker(context: Context, uid: string): Worker {
   const { world, config, client, runtime, signal } = context
@@ -76,12 +51,16 @@ export function openWorker(context: Context, uid: string): Worker {
   const ended = new AbortController()
   const stopping = AbortSignal.any([signal, ended.signal])
   const waiting = new Map<string, Waiting>()
-  const retryAtMs = new Map<string, number>()
+  const retries = new Map<string, Retry>()
   const pullBackoff = new Map<string, number>()
-  const messages = new Map<string, string>()
-  const inFlight = new Map<string, { readonly endsByMs: number }>()
-  const tokens = new Map<string, Token>()
+  const inFlight = new Map<string, Flight>()
+  const messages = openMessages(runtime, folder)
+  const mounts = openMounts(context, uid, stopping)
+  const fails = (error: unknown) => world.log.error('a pod could not be told of', { uid, error: String(error) })
+  const telling = oneAtATime(tell, fails)
+  const refreshing = oneAtATime(refreshVolumes, fails)
   let lastPod: Pod | undefined
+  let orphaned = false
   let dirty = true
   let bell: (() => void) | undefined
 
@@ -124,6 +103,7 @@ export function openWorker(context: Context, uid: string): Worker {
       if (dirty || stopping.aborted) continue
       await rest(againAtMs)
     }
+    await Promise.all([...[...inFlight.values()].map(one => one.done), telling.idle(), refreshing.idle()])
   }
 
   async function rest(againAtMs: number | undefined): Promise<void> {
@@ -137,26 +117,51 @@ export function openWorker(context: Context, uid: string): Worker {
     bell = undefined
   }
 
+  function planOf(pod: Pod | undefined, observed: Observed | undefined): Plan {
+    const verdicts = pod === undefined ? emptyVerdicts : verdictsOf(pod, observed, prober.answers)
+    return plan(pod, observed, { ...verdicts, refused: context.refusalOf(uid) }, world.clock.nowMs())
+  }
+
   /** One look, plan, act. Gives when to come again. */
   async function turn(): Promise<number | undefined> {
     const pod = context.podOf(uid)
     const observed = context.observedOf(uid)
     lastPod = pod ?? lastPod
-    const nowMs = world.clock.nowMs()
-    const verdicts = pod === undefined ? emptyVerdicts : verdictsOf(pod, observed, prober.answers)
-    const planned = plan(pod, observed, { ...verdicts, refused: context.refusalOf(uid) }, nowMs)
-    if (pod !== undefined) {
-      prober.tend(pod, observed)
-      await readMessages(pod, observed)
-      if (pod.metadata.deletionTimestamp === undefined && observed?.sandbox?.running === true) {
-        await refreshVolumes(pod)
-      }
-    }
+    if (pod !== undefined) orphaned = false
+    else if (observed !== undefined) orphaned ||= await isOrphan(observed)
+    if (pod === undefined && observed !== undefined && !orphaned) throw new Error('its object is not in view yet')
+    const planned = planOf(pod, observed)
+    if (pod !== undefined) prober.tend(pod, observed)
+    const leaving = pod?.metadata.deletionTimestamp !== undefined || planned.ended !== undefined
+    if (pod === undefined || leaving) abandon()
     for (const step of planned.steps) begin(step, pod)
-    if (pod !== undefined) await tell(pod, planned.ended)
-    const times = [planned.againAtMs, ...retryAtMs.values(), ...[...tokens.values()].map(token => token.renewAtMs)]
-    const future = times.filter(at => at !== undefined && at > nowMs)
-    return future.length === 0 ? undefined : Math.min(...future.filter(at => at !== undefined))
+    const unheard = retries.get('tell')
+    const waits = unheard !== undefined && unheard.atMs > world.clock.nowMs()
+    // A conflict is over as soon as a newer pod is in view.
+    const sameView = unheard?.specHash === '' || unheard?.specHash === pod?.metadata.resourceVersion
+    if (pod !== undefined && !(waits && sameView)) telling.ask()
+    if (pod !== undefined && !leaving && observed?.sandbox?.running === true) refreshing.ask()
+    const nowMs = world.clock.nowMs()
+    const times = [planned.againAtMs, mounts.dueAtMs(), ...[...retries.values()].map(({ atMs }) => atMs)]
+    const future = times.filter(at => at !== undefined).filter(at => at > nowMs)
+    return future.length === 0 ? undefined : Math.min(...future)
+  }
+
+  /** The API's own word, before anything is taken away: this peer's view may be older than what runs here. */
+  async function isOrphan({ namespace, name }: Observed): Promise<boolean> {
+    using deadline = world.clock.deadline(apiTimeoutMs, stopping)
+    try {
+      const found = await client.get(podKind, { namespace, name }, deadline.signal)
+      return found.metadata.uid !== uid || found.spec.nodeName !== config.node.name
+    } catch (error) {
+      if (error instanceof ApiError && error.reason === 'NotFound') return true
+      throw error
+    }
+  }
+
+  /** What makes something of a pod that is to end is broken off: a pull may take minutes. */
+  function abandon(): void {
+    for (const { step, controller } of inFlight.values()) if (isMaking(step)) controller.abort()
   }
 
   /** Steps run side by side, each once; a stop may be hurried by a later one with an earlier end. */
@@ -165,63 +170,73 @@ export function openWorker(context: Context, uid: string): Worker {
     const nowMs = world.clock.nowMs()
     const running = inFlight.get(key)
     const endsByMs = step.kind === 'stop' ? nowMs + step.graceMs : Number.POSITIVE_INFINITY
-    if (running !== undefined && (step.kind !== 'stop' || endsByMs > running.endsByMs - 500)) return
-    const retryAt = retryAtMs.get(key)
-    if (retryAt !== undefined && retryAt > nowMs) return
-    const mark = { endsByMs }
-    inFlight.set(key, mark)
-    perform(step, pod)
-      .then(() => void retryAtMs.delete(key))
+    if (running !== undefined) {
+      // An image that was mended need not wait for the pull of the broken one.
+      if (specHashOf(running.step) !== specHashOf(step)) running.controller.abort()
+      if (step.kind !== 'stop' || endsByMs > running.endsByMs - 500) return
+      running.controller.abort()
+    }
+    const clears = step.kind === 'removeSandbox' || step.kind === 'forget'
+    if (clears && [...inFlight.values()].some(one => isMaking(one.step))) return
+    const retry = retries.get(step.kind === 'forget' && pod !== undefined ? 'finalizers' : key) ?? retries.get(key)
+    if (retry !== undefined && retry.atMs > nowMs && retry.specHash === specHashOf(step)) return
+    const controller = new AbortController()
+    // A hook that has begun is not begun again.
+    const once = step.kind === 'stop' && running !== undefined ? { ...step, preStop: undefined } : step
+    const done = perform(once, pod, AbortSignal.any([signal, controller.signal]))
+      .then(() => {
+        retries.delete(key)
+        pullBackoff.delete(key)
+      })
       .catch(error => {
-        if (!signal.aborted) failed(step, key, pod, error)
+        if (!signal.aborted && !controller.signal.aborted) failed(step, key, pod, error)
       })
       .then(() => context.refresh())
       .catch(error => {
         if (!signal.aborted) world.log.warn('the container runtime cannot be read', { error: String(error) })
       })
       .finally(() => {
-        if (inFlight.get(key) === mark) inFlight.delete(key)
+        if (inFlight.get(key)?.controller === controller) inFlight.delete(key)
         wake()
       })
+    inFlight.set(key, { step, endsByMs, controller, done })
   }
 
   function failed(step: Step, key: string, pod: Pod | undefined, error: unknown): void {
     const nowMs = world.clock.nowMs()
     const message = error instanceof Error ? error.message : String(error)
     const name = step.kind === 'start' ? step.container.name : undefined
-    const reason =
-      error instanceof RuntimeError
-        ? error.reason
-        : error instanceof ConfigError
-          ? 'CreateContainerConfigError'
-          : 'RunContainerError'
+    const reason = reasonOf(error)
+    let forMs = configRetryMs
+    let shown = reason
     if (reason === 'ErrImagePull') {
       const before = pullBackoff.get(key)
-      const waitMs = before === undefined ? pullBackoffMs : Math.min(before * 2, pullBackoffMsMax)
-      pullBackoff.set(key, waitMs)
-      retryAtMs.set(key, nowMs + waitMs)
-      if (name !== undefined) waiting.set(name, { reason: before === undefined ? reason : 'ImagePullBackOff', message })
-    } else {
-      retryAtMs.set(key, nowMs + configRetryMs)
-      if (name !== undefined) waiting.set(name, { reason, message })
+      forMs = before === undefined ? pullBackoffMs : Math.min(before * 2, pullBackoffMsMax)
+      pullBackoff.set(key, forMs)
+      if (before !== undefined) shown = 'ImagePullBackOff'
     }
+    const onReference = ['ErrImagePull', 'CreateContainerConfigError', 'FailedMount'].includes(reason)
+    retries.set(key, { atMs: nowMs + forMs, specHash: specHashOf(step), onReference })
+    // As upstream, a container whose volumes are not there yet is simply being created.
+    if (name !== undefined && reason !== 'FailedMount') waiting.set(name, { reason: shown, message })
     world.log.info('a step for a pod failed', { uid, pod: pod?.metadata.name, step: key, reason, message })
     if (pod === undefined) return
-    const eventReason =
-      reason === 'FailedCreatePodSandBox' ? reason : step.kind === 'createSandbox' ? 'FailedCreatePodSandBox' : 'Failed'
-    context.record(pod, 'Warning', eventReason, step.kind === 'start' ? `Error: ${message}` : message, name)
+    const sandbox = step.kind === 'createSandbox'
+    const eventReason = reason === 'FailedMount' ? reason : sandbox ? 'FailedCreatePodSandBox' : 'Failed'
+    const starts = step.kind === 'start' && reason !== 'FailedMount'
+    context.record(pod, 'Warning', eventReason, starts ? `Error: ${message}` : message, name)
   }
 
-  async function perform(step: Step, pod: Pod | undefined): Promise<void> {
+  async function perform(step: Step, pod: Pod | undefined, until: AbortSignal): Promise<void> {
     switch (step.kind) {
       case 'createSandbox':
-        if (pod !== undefined) await createSandbox(pod, step.attempt)
+        if (pod !== undefined) await createSandbox(pod, step.attempt, until)
         return
       case 'start':
-        if (pod !== undefined) await start(pod, step)
+        if (pod !== undefined) await start(pod, step, until)
         return
       case 'stop':
-        return await stop(pod, step)
+        return await stop(pod, step, until)
       case 'remove':
         return await runtime.perform({ kind: 'removeContainer', id: step.id }, signal)
       case 'removeSandbox':
@@ -231,19 +246,17 @@ export function openWorker(context: Context, uid: string): Worker {
     }
   }
 
-  async function createSandbox(pod: Pod, attempt: number): Promise<void> {
-    await writeVolumes(pod, undefined)
+  async function createSandbox(pod: Pod, attempt: number, until: AbortSignal): Promise<void> {
+    await mounts.write(pod, referencesOf(pod))
     let ip: string | undefined
     const podCidr = context.node()?.spec.podCIDR
     if (givesAddresses(podCidr) && pod.spec.hostNetwork !== true) {
       if (podCidr === undefined) throw new RuntimeError('FailedCreatePodSandBox', 'this node has no pod CIDR yet')
-      ip = nextAddress(podCidr, context.usedIps(), lastAddress)
+      ip = context.takeAddress(uid, podCidr)
       if (ip === undefined) throw new RuntimeError('FailedCreatePodSandBox', `no address is free in ${podCidr}`)
-      lastAddress = ip
-      context.reserve(uid, ip)
     }
-    const sandbox = sandboxOf(pod, config.node, attempt, ip)
-    await runtime.perform({ kind: 'createSandbox', sandbox }, signal)
+    until.throwIfAborted()
+    await runtime.perform({ kind: 'createSandbox', sandbox: sandboxOf(pod, config.node, attempt, ip) }, until)
   }
 
   function referencesOf(pod: Pod): References {
@@ -273,165 +286,58 @@ export function openWorker(context: Context, uid: string): Worker {
     return givesAddresses(context.node()?.spec.podCIDR) ? undefined : config.node.ip
   }
 
-  /** Makes every volume there; gives where each lies. `only` limits it to those that may have changed. */
-  async function writeVolumes(pod: Pod, only: 'files' | undefined): Promise<Map<string, string>> {
-    await fetchTokens(pod)
-    const planned = volumesOf(pod, referencesOf(pod), (audience, seconds) => tokens.get(`${audience}/${seconds}`)?.text)
-    const at = new Map<string, string>()
-    for (const volume of planned) {
-      if (only !== undefined && volume.kind !== only) continue
-      at.set(volume.name, await writeVolume(folder, volume, pod.spec.securityContext.fsGroup))
-    }
-    return at
+  async function refreshVolumes(): Promise<void> {
+    const pod = context.podOf(uid)
+    if (pod !== undefined && !stopping.aborted) await mounts.refresh(pod, referencesOf(pod))
   }
 
-  async function refreshVolumes(pod: Pod): Promise<void> {
-    try {
-      await writeVolumes(pod, 'files')
-    } catch (error) {
-      // What is mounted stays as it is; the pod runs on with the last good files.
-      if (!(error instanceof ConfigError || error instanceof ApiError)) throw error
-      context.record(pod, 'Warning', 'FailedMount', error.message)
-    }
-  }
-
-  async function fetchTokens(pod: Pod): Promise<void> {
-    const nowMs = world.clock.nowMs()
-    for (const source of (pod.spec.volumes ?? []).flatMap(volume => volume.projected?.sources ?? [])) {
-      const wish = source.serviceAccountToken
-      if (wish === undefined) continue
-      const key = `${wish.audience ?? ''}/${wish.expirationSeconds}`
-      const held = tokens.get(key)
-      if (held !== undefined && held.renewAtMs > nowMs) continue
-      const request = {
-        apiVersion: 'authentication.k8s.io/v1',
-        kind: 'TokenRequest',
-        spec: {
-          audiences: wish.audience === undefined || wish.audience === '' ? [] : [wish.audience],
-          expirationSeconds: wish.expirationSeconds,
-          boundObjectRef: { kind: 'Pod', apiVersion: 'v1', name: pod.metadata.name, uid },
-        },
-      }
-      const account = { namespace: pod.metadata.namespace ?? 'default', name: pod.spec.serviceAccountName ?? 'default' }
-      using deadline = world.clock.deadline(10_000, stopping)
-      const issued = await client.post(serviceAccountKind, account, 'token', request, deadline.signal)
-      const { status } = issued as { status?: { token?: string; expirationTimestamp?: string } }
-      if (status?.token === undefined) throw new ConfigError('the API issued no service account token')
-      const expiresMs = parseRfc3339(status.expirationTimestamp ?? '')
-      const lifeMs = expiresMs === undefined ? wish.expirationSeconds * 1_000 : expiresMs - nowMs
-      tokens.set(key, { text: status.token, renewAtMs: nowMs + lifeMs * 0.8 })
-    }
-  }
-
-  async function start(pod: Pod, step: Extract<Step, { kind: 'start' }>): Promise<void> {
+  async function start(pod: Pod, step: Extract<Step, { kind: 'start' }>, until: AbortSignal): Promise<void> {
     const { container } = step
-    const at = await writeVolumes(pod, undefined)
-    const image = await pull(pod, container.name, container.image ?? '', container.imagePullPolicy)
-    const place = path.join(folder, 'containers', container.name)
-    await fs.mkdir(place, { recursive: true })
+    const { name, image = '', imagePullPolicy } = container
+    const at = await mounts.write(pod, referencesOf(pod))
+    const { user } = await ensureImage(context, pod, name, image, imagePullPolicy, until)
     const references = referencesOf(pod)
+    const environment = environmentOf(pod, container, references)
     const subPaths = new Map<string, string>()
     for (const mount of container.volumeMounts ?? []) {
       const whole = at.get(mount.name)
-      const sub = mount.subPath ?? ''
-      if (whole !== undefined && sub !== '') subPaths.set(`${whole}\n${sub}`, await resolveSubPath(whole, sub))
+      const sub = subPathOf(mount, environment)
+      if (whole !== undefined && sub !== '') subPaths.set(`${whole}\n${sub}`, await mounts.subPath(whole, sub))
     }
-    const observed = context.observedOf(uid)
     const spec = containerSpecOf(pod, container, config.node, {
       type: step.type,
       attempt: step.attempt,
       backoffMs: step.backoffMs,
       specHash: step.specHash,
       sandboxId: step.sandboxId,
-      sandboxAttempt: observed?.sandbox?.attempt ?? 0,
+      sandboxAttempt: context.observedOf(uid)?.sandbox?.attempt ?? 0,
       references,
       source: volume => at.get(volume),
-      subPath: (source, sub) => {
-        const resolved = subPaths.get(`${source}\n${sub}`)
-        if (resolved === undefined) throw new ConfigError(`subPathExpr is not supported with variables in "${sub}"`)
-        return resolved
-      },
-      hostsFile: await hostsFile(pod, references.podIp),
-      terminationFile: await terminationFile(place, step.attempt),
-      imageUser: image.user,
+      subPath: (source, sub) => subPaths.get(`${source}\n${sub}`) ?? source,
+      hostsFile: await mounts.hostsFile(pod, references.podIp),
+      terminationFile: await messages.file(name, step.attempt),
+      imageUser: user,
     })
-    await runtime.perform({ kind: 'startContainer', container: spec, sandboxId: step.sandboxId }, signal)
-    waiting.delete(container.name)
-    context.record(pod, 'Normal', 'Started', `Started container ${container.name}`, container.name)
+    until.throwIfAborted()
+    await runtime.perform({ kind: 'startContainer', container: spec, sandboxId: step.sandboxId }, until)
+    waiting.delete(name)
+    context.record(pod, 'Normal', 'Started', `Started container ${name}`, name)
     const postStart = container.lifecycle?.postStart
-    if (postStart !== undefined) await runPostStart(pod, container.name, postStart)
+    if (postStart !== undefined) await runPostStart(pod, name, step.attempt, postStart, until)
   }
 
-  async function hostsFile(pod: Pod, ip: string | undefined): Promise<string | undefined> {
-    if (!runtime.capabilities.mounts || pod.spec.hostNetwork === true || ip === undefined) return undefined
-    const file = path.join(folder, 'etc-hosts')
-    await fs.writeFile(file, hostsFileOf(pod, config.node, ip), { mode: 0o644 })
-    return file
-  }
-
-  async function terminationFile(place: string, attempt: number): Promise<string | undefined> {
-    if (!runtime.capabilities.mounts) return undefined
-    const file = path.join(place, `${attempt}-${randomBytes(4).toString('hex')}`)
-    await fs.writeFile(file, '')
-    // Any user of the container may write it.
-    await fs.chmod(file, 0o666)
-    messageFiles.set(`${path.basename(place)}/${attempt}`, file)
-    return file
-  }
-  const messageFiles = new Map<string, string>()
-
-  async function pull(
+  async function runPostStart(
     pod: Pod,
-    container: string,
-    image: string,
-    policy: 'Always' | 'IfNotPresent' | 'Never' | undefined,
-  ): Promise<{ readonly user: string }> {
-    const there = await runtime.image(image, signal)
-    if (there !== undefined && (policy !== 'Always' || !runtime.capabilities.images)) {
-      context.record(pod, 'Normal', 'Pulled', `Container image "${image}" already present on machine`, container)
-      return there
-    }
-    if (policy === 'Never') {
-      const message = `Container image "${image}" is not present with pull policy of Never`
-      throw new RuntimeError('ErrImageNeverPull', message)
-    }
-    context.record(pod, 'Normal', 'Pulling', `Pulling image "${image}"`, container)
-    const startedMs = world.clock.monotonicMs()
-    await runtime.perform({ kind: 'pull', image, auths: authsOf(pod) }, signal)
-    const tookMs = world.clock.monotonicMs() - startedMs
-    context.record(
-      pod,
-      'Normal',
-      'Pulled',
-      `Successfully pulled image "${image}" in ${Math.round(tookMs)}ms`,
-      container,
-    )
-    return (await runtime.image(image, signal)) ?? { user: '' }
-  }
-
-  function authsOf(pod: Pod): { server: string; username: string; password: string }[] {
-    const namespace = pod.metadata.namespace ?? 'default'
-    return (pod.spec.imagePullSecrets ?? []).flatMap(({ name = '' }) => {
-      const encoded = context.secret(namespace, name)?.data?.['.dockerconfigjson']
-      if (encoded === undefined) return []
-      const file = JSON.parse(Buffer.from(encoded, 'base64').toString('utf8')) as {
-        auths?: Record<string, { username?: string; password?: string; auth?: string }>
-      }
-      return Object.entries(file.auths ?? {}).map(([server, entry]) => {
-        const [user = '', ...rest] = Buffer.from(entry.auth ?? '', 'base64')
-          .toString('utf8')
-          .split(':')
-        return { server, username: entry.username ?? user, password: entry.password ?? rest.join(':') }
-      })
-    })
-  }
-
-  async function runPostStart(pod: Pod, name: string, handler: LifecycleHandler): Promise<void> {
+    name: string,
+    attempt: number,
+    handler: LifecycleHandler,
+    until: AbortSignal,
+  ): Promise<void> {
     await context.refresh()
     const { newest } = historyOf(context.observedOf(uid), name)
-    if (newest === undefined) return
-    const answer = await hook(pod, name, newest.id, handler, stopping)
-    if (answer.success) return
+    if (newest === undefined || newest.attempt !== attempt || !isLive(newest)) return
+    const answer = await hook(pod, name, newest.id, handler, until)
+    if (answer.success || until.aborted) return
     context.record(pod, 'Warning', 'FailedPostStartHook', `PostStartHook failed: ${answer.output}`, name)
     const graceMs = pod.spec.terminationGracePeriodSeconds * 1_000
     await runtime.perform({ kind: 'stopContainer', id: newest.id, graceMs }, signal)
@@ -448,7 +354,8 @@ export function openWorker(context: Context, uid: string): Worker {
       await world.clock.sleep(handler.sleep.seconds * 1_000, until)
       return { success: true, output: '' }
     }
-    const ports = pod.spec.containers.find(one => one.name === name)?.ports
+    const all = [...pod.spec.containers, ...(pod.spec.initContainers ?? [])]
+    const ports = all.find(one => one.name === name)?.ports
     return await ask(runtime, handler, { containerId: id, host: hostOf(pod), ports }, until)
   }
 
@@ -457,14 +364,23 @@ export function openWorker(context: Context, uid: string): Worker {
     return context.observedOf(uid)?.sandbox?.ip ?? '127.0.0.1'
   }
 
-  async function stop(pod: Pod | undefined, step: Extract<Step, { kind: 'stop' }>): Promise<void> {
+  /** `hurried` aborts when a later stop with an earlier end takes over. */
+  async function stop(
+    pod: Pod | undefined,
+    step: Extract<Step, { kind: 'stop' }>,
+    hurried: AbortSignal,
+  ): Promise<void> {
     const known = pod ?? lastPod
     const startedMs = world.clock.monotonicMs()
-    if (known !== undefined)
-      context.record(known, 'Normal', 'Killing', `Stopping container ${step.container}`, step.container)
+    if (known !== undefined) {
+      const why = known.metadata.deletionTimestamp === undefined ? `: ${step.why}` : ''
+      const text = `Stopping container ${step.container}${why}`
+      context.record(known, 'Normal', 'Killing', text, step.container)
+    }
     if (known !== undefined && step.preStop !== undefined) {
-      using deadline = world.clock.deadline(step.graceMs, signal)
+      using deadline = world.clock.deadline(step.graceMs, hurried)
       const answer = await hook(known, step.container, step.id, step.preStop, deadline.signal)
+      hurried.throwIfAborted()
       if (!answer.success) {
         context.record(known, 'Warning', 'FailedPreStopHook', `PreStopHook failed: ${answer.output}`, step.container)
       }
@@ -472,51 +388,30 @@ export function openWorker(context: Context, uid: string): Worker {
     // The hook's time comes off the grace; the container gets at least a moment to end by itself, as upstream.
     const spentMs = world.clock.monotonicMs() - startedMs
     const graceMs = step.graceMs === 0 ? 0 : Math.max(step.graceMs - spentMs, 2_000)
-    await runtime.perform({ kind: 'stopContainer', id: step.id, graceMs }, signal)
+    await runtime.perform({ kind: 'stopContainer', id: step.id, graceMs }, hurried)
   }
 
   async function forget(pod: Pod | undefined): Promise<void> {
     if (pod !== undefined) {
-      using deadline = world.clock.deadline(10_000, stopping)
+      using deadline = world.clock.deadline(apiTimeoutMs, stopping)
       const key = { namespace: pod.metadata.namespace ?? 'default', name: pod.metadata.name }
       await client.delete(podKind, key, { gracePeriodSeconds: 0, uid }, deadline.signal).catch(ignoreGone)
     }
     // With finalizers the object stays; the worker stays with it, quietly.
     if (context.podOf(uid) !== undefined && (context.podOf(uid)?.metadata.finalizers ?? []).length > 0) {
-      retryAtMs.set('forget', world.clock.nowMs() + 30_000)
+      retries.set('finalizers', { atMs: world.clock.nowMs() + 30_000, specHash: '', onReference: false })
       return
     }
+    await refreshing.idle()
     await context.forget(uid)
     ended.abort()
   }
 
-  /** The termination message of each container that has ended, read once. */
-  async function readMessages(pod: Pod, observed: Observed | undefined): Promise<void> {
-    for (const one of observed?.containers ?? []) {
-      if (one.state.kind !== 'exited' || messages.has(one.id)) continue
-      const spec = [...pod.spec.containers, ...(pod.spec.initContainers ?? [])].find(c => c.name === one.name)
-      let message = await messageFile(one.name, one.attempt)
-      if (message === '' && spec?.terminationMessagePolicy === 'FallbackToLogsOnError' && one.state.exitCode !== 0) {
-        const options = { follow: false, timestamps: false, tailLines: 80 }
-        let tail = ''
-        for await (const bytes of runtime.logs(one.id, options, stopping)) tail = (tail + text(bytes)).slice(-2_048)
-        message = tail
-      }
-      messages.set(one.id, message)
-    }
-  }
-
-  async function messageFile(name: string, attempt: number): Promise<string> {
-    const place = path.join(folder, 'containers', name)
-    const known = messageFiles.get(`${name}/${attempt}`)
-    const names = known !== undefined ? [path.basename(known)] : await fs.readdir(place).catch(() => [])
-    const file = names.find(one => one.startsWith(`${attempt}-`))
-    if (file === undefined) return ''
-    const bytes = await fs.readFile(path.join(place, file)).catch(() => Buffer.alloc(0))
-    return bytes.subarray(0, messageBytesMax).toString('utf8')
-  }
-
-  async function tell(pod: Pod, end: Parameters<typeof statusOf>[2]['ended']): Promise<void> {
+  /** Writes the status when it differs from the one that stands. */
+  async function tell(): Promise<void> {
+    const pod = context.podOf(uid)
+    if (pod === undefined || stopping.aborted) return
+    await messages.read(pod, context.observedOf(uid), stopping)
     const observed = context.observedOf(uid)
     const { ready, started } = verdictsOf(pod, observed, prober.answers)
     const status = statusOf(pod, observed, {
@@ -524,8 +419,8 @@ export function openWorker(context: Context, uid: string): Worker {
       ready,
       started,
       waiting,
-      messages,
-      ended: end,
+      messages: messages.texts,
+      ended: planOf(pod, observed).ended,
       nowMs: world.clock.nowMs(),
     })
     const withIp =
@@ -533,32 +428,86 @@ export function openWorker(context: Context, uid: string): Worker {
         ? { ...status, podIP: config.node.ip, podIPs: [{ ip: config.node.ip }] }
         : status
     if (sameJson(withIp, pod.status)) return
-    using deadline = world.clock.deadline(10_000, stopping)
+    using deadline = world.clock.deadline(apiTimeoutMs, stopping)
     try {
       const written = await client.updateStatus(podKind, { ...pod, status: withIp }, deadline.signal)
-      // Plan again only on a view that shows our own word.
+      // The next word is a change of one that shows this one.
       await context.reached(Number(written.metadata.resourceVersion), deadline.signal)
+      retries.delete('tell')
     } catch (error) {
-      // On a conflict a newer pod is on its way and wakes us.
-      if (!(error instanceof ApiError && (error.reason === 'Conflict' || error.reason === 'NotFound'))) throw error
+      if (stopping.aborted) return
+      // On a conflict a newer pod is on its way and wakes us; it may have come already.
+      const isStale = error instanceof ApiError && (error.reason === 'Conflict' || error.reason === 'NotFound')
+      if (!isStale) {
+        world.log.warn('the status of a pod could not be written', {
+          uid,
+          pod: pod.metadata.name,
+          error: String(error),
+        })
+      }
+      const forMs = isStale ? staleRetryMs : tellRetryMs
+      const specHash = isStale ? (pod.metadata.resourceVersion ?? '') : ''
+      retries.set('tell', { atMs: world.clock.nowMs() + forMs, specHash, onReference: false })
+      wake()
     }
   }
 
   function isReady(): boolean {
     const pod = context.podOf(uid)
     const observed = context.observedOf(uid)
-    if (pod === undefined || observed?.sandbox?.running !== true) return false
-    const { ready, started } = verdictsOf(pod, observed, prober.answers)
-    return pod.spec.containers.every(({ name }) => {
-      const id = historyOf(observed, name).newest?.id
-      return id !== undefined && ready.has(id) && started.has(id)
-    })
+    return pod !== undefined && isReadyNow(pod, observed, verdictsOf(pod, observed, prober.answers))
   }
 
-  return { wake, ready: isReady, done: run() }
+  return {
+    wake,
+    retry(isMine) {
+      if (lastPod === undefined || !isMine(lastPod)) return
+      for (const [key, one] of retries) if (one.onReference) retries.delete(key)
+      wake()
+    },
+    ready: isReady,
+    done: run(),
+  }
 }
 
 const emptyVerdicts = { ready: new Set<string>(), started: new Set<string>(), unhealthy: new Set<string>() }
+
+/** Runs `work` once at a time; asked meanwhile, once more. */
+function oneAtATime(
+  work: () => Promise<void>,
+  fails: (error: unknown) => void,
+): { ask(): void; idle(): Promise<void> } {
+  let running: Promise<void> | undefined
+  let again = false
+  async function go(): Promise<void> {
+    do {
+      again = false
+      await work().catch(fails)
+    } while (again)
+    running = undefined
+  }
+  return {
+    ask() {
+      again = true
+      running ??= go()
+    },
+    idle: () => running ?? Promise.resolve(),
+  }
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof RuntimeError) return error.reason
+  if (error instanceof MountError) return 'FailedMount'
+  return error instanceof ConfigError ? 'CreateContainerConfigError' : 'RunContainerError'
+}
+
+function isMaking(step: Step): boolean {
+  return step.kind === 'start' || step.kind === 'createSandbox'
+}
+
+function specHashOf(step: Step): string {
+  return step.kind === 'start' ? step.specHash : ''
+}
 
 function keyOf(step: Step): string {
   switch (step.kind) {

@@ -5,6 +5,7 @@ import { node as nodeKind } from '../api/kinds/node.ts'
 import { pod as podKind } from '../api/kinds/pod.ts'
 import { secret as secretKind } from '../api/kinds/secret.ts'
 import { service as serviceKind } from '../api/kinds/service.ts'
+import type { Change } from '../client/cache.ts'
 import type { Client } from '../client/client.ts'
 import { follow } from '../client/run-follow.ts'
 import { recorder } from '../client/run-record.ts'
@@ -13,21 +14,18 @@ import { aborted, onAbort } from '../lib/abort.ts'
 import type { MeshStream } from '../world/network.ts'
 import type { ContainerRuntime, Observed } from '../world/runtime.ts'
 import type { World } from '../world/world.ts'
-import { type Allocatable, refusalOf } from './admission.ts'
+import { nextAddress } from './address.ts'
+import { refusalOf } from './admission.ts'
+import type { Context, KubeletConfig, Node } from './context.ts'
+import type { ConfigMap, Secret } from './env.ts'
 import type { Pod } from './plan.ts'
+import { refersTo } from './references.ts'
 import { serveStream } from './run-serve.ts'
 import { podFolder, removePodFolder } from './run-volume.ts'
-import { type Context, type Node, openWorker, type Worker } from './run-worker.ts'
-import type { NodeFacts } from './spec.ts'
+import { openWorker, type Worker } from './run-worker.ts'
 
 /** Without any hint, look at the runtime again after this long: a missed event costs no more. */
 export const relistMs = 20_000
-
-export type KubeletConfig = {
-  readonly node: NodeFacts
-  readonly stateDir: string
-  readonly allocatable: Allocatable
-}
 
 export interface Kubelet {
   /** Serves logs, exec, attach and port-forward of another peer, or of this one by a local pipe. */
@@ -58,7 +56,9 @@ export function openKubelet(
   let observed: ReadonlyMap<string, Observed> = new Map()
   const workers = new Map<string, Worker>()
   const refused = new Map<string, ReturnType<typeof refusalOf>>()
+  /** Addresses that were given out and are not yet seen on a sandbox. */
   const reserved = new Map<string, string>()
+  let lastAddress: string | undefined
 
   // One look at the runtime serves all that asked before it began.
   let looking: Promise<void> | undefined
@@ -66,7 +66,7 @@ export function openKubelet(
   async function look(): Promise<void> {
     const all = await runtime.observe(signal)
     observed = new Map(all.map(one => [one.uid, one]))
-    for (const uid of observed.keys()) reserved.delete(uid)
+    for (const [uid, { sandbox }] of observed) if (sandbox?.ip === reserved.get(uid)) reserved.delete(uid)
     reconcile()
     announce()
   }
@@ -108,7 +108,9 @@ export function openKubelet(
   function admitFirst(uid: string): void {
     const pod = podOf(uid)
     if (pod === undefined || observed.has(uid) || pod.status.phase === 'Running') return
-    const others = pods.view.list().filter(one => one.metadata.uid !== uid && workers.has(one.metadata.uid))
+    const taken = (one: Pod) =>
+      workers.has(one.metadata.uid) || observed.has(one.metadata.uid) || one.status.phase === 'Running'
+    const others = pods.view.list().filter(one => one.metadata.uid !== uid && taken(one))
     const alive = others.filter(one => one.status.phase !== 'Succeeded' && one.status.phase !== 'Failed')
     refused.set(uid, refusalOf(pod, alive, config.allocatable))
   }
@@ -138,14 +140,21 @@ export function openKubelet(
         type,
         reason,
         message,
-        ...(container !== undefined && { fieldPath: `spec.containers{${container}}` }),
+        ...(container !== undefined && { fieldPath: fieldPathOf(about, container) }),
       }),
     podOf,
     observedOf: (uid: string) => observed.get(uid),
     refusalOf: (uid: string) => refused.get(uid),
     node: (): Node | undefined => nodes.view.get(undefined, config.node.name),
-    usedIps: () => new Set([...[...observed.values()].flatMap(one => one.sandbox?.ip ?? []), ...reserved.values()]),
-    reserve: (uid: string, ip: string) => void reserved.set(uid, ip),
+    takeAddress(uid: string, podCidr: string): string | undefined {
+      reserved.delete(uid)
+      const seen = [...observed.values()].flatMap(one => one.sandbox?.ip ?? [])
+      const address = nextAddress(podCidr, new Set([...seen, ...reserved.values()]), lastAddress)
+      if (address === undefined) return undefined
+      lastAddress = address
+      reserved.set(uid, address)
+      return address
+    },
     reached: (revision: number, until: AbortSignal) => pods.reached(revision, until),
     configMap: (namespace: string, name: string) => configMaps.view.get(namespace, name),
     secret: (namespace: string, name: string) => secrets.view.get(namespace, name),
@@ -193,12 +202,18 @@ export function openKubelet(
       announce()
     })
     // A changed reference may mean new files in a volume, or a container that can start at last.
-    const wakeAll = () => {
-      for (const worker of workers.values()) worker.wake()
+    const retry = (isMine: (pod: Pod) => boolean) => {
+      for (const worker of workers.values()) worker.retry(isMine)
     }
-    using _maps = configMaps.onChange(wakeAll)
-    using _secrets = secrets.onChange(wakeAll)
-    using _nodes = nodes.onChange(wakeAll)
+    const retryUsers = (kind: 'ConfigMap' | 'Secret') => (changes: readonly Change<ConfigMap | Secret>[]) => {
+      const changed = changes.flatMap(({ before, after }) => (after ?? before)?.metadata ?? [])
+      retry(pod =>
+        changed.some(({ namespace, name }) => namespace === pod.metadata.namespace && refersTo(pod, kind, name)),
+      )
+    }
+    using _maps = configMaps.onChange(retryUsers('ConfigMap'))
+    using _secrets = secrets.onChange(retryUsers('Secret'))
+    using _nodes = nodes.onChange(() => retry(() => true))
     await Promise.all([relist(), hints()])
     await Promise.all([...workers.values()].map(worker => worker.done))
     await events.idle()
@@ -219,4 +234,10 @@ export function openKubelet(
       await serveStream(runtime, find, stream, both)
     },
   }
+}
+
+function fieldPathOf({ spec }: Pod, container: string): string {
+  if (spec.initContainers?.some(one => one.name === container)) return `spec.initContainers{${container}}`
+  if (spec.ephemeralContainers?.some(one => one.name === container)) return `spec.ephemeralContainers{${container}}`
+  return `spec.containers{${container}}`
 }

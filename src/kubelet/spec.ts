@@ -1,5 +1,5 @@
 // From a pod's spec to what a runtime is asked for: the sandbox, and each container with everything resolved.
-import type { Container, EphemeralContainer } from '../api/types/container.ts'
+import type { Container, EphemeralContainer, VolumeMount } from '../api/types/container.ts'
 import type { ContainerSpec, DnsConfig, Mount, SandboxSpec, Security } from '../world/runtime.ts'
 import { ConfigError, environmentOf, expand, type References } from './env.ts'
 import { backoffAnnotation, sandboxAnnotation } from './history.ts'
@@ -22,7 +22,13 @@ export type NodeFacts = {
 export function hostnameOf(pod: Pod, node: NodeFacts): string {
   if (pod.spec.hostNetwork === true) return node.name
   // A host name has at most 63 characters; upstream cuts the pod's name there.
-  return (pod.spec.hostname ?? pod.metadata.name).slice(0, 63).replace(/[-.]+$/, '')
+  const name = (pod.spec.hostname ?? pod.metadata.name).slice(0, 63).replace(/[-.]+$/, '')
+  const { subdomain, setHostnameAsFQDN } = pod.spec
+  if (setHostnameAsFQDN !== true || subdomain === undefined || subdomain === '') return name
+  const whole = `${name}.${subdomain}.${pod.metadata.namespace ?? 'default'}.svc.${node.clusterDomain}`
+  // The kernel has no room for more than 64 characters.
+  if (whole.length > 64) throw new ConfigError(`the host name ${whole} is longer than 64 characters`)
+  return whole
 }
 
 /** https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/#pod-s-dns-policy */
@@ -78,7 +84,7 @@ export function sandboxOf(pod: Pod, node: NodeFacts, attempt: number, ip: string
 export type ContainerInput = {
   readonly type: ContainerSpec['kind']
   readonly attempt: number
-  readonly backoffMs: number
+  readonly backoffMs: number | undefined
   readonly specHash: string
   readonly sandboxId: string
   readonly sandboxAttempt: number
@@ -129,11 +135,20 @@ export function containerSpecOf(
     ...(stopSignal !== undefined && { stopSignal }),
     cgroupParent: cgroupParentOf(node.cgroupRoot, qos, pod.metadata.uid),
     annotations: {
-      [backoffAnnotation]: String(input.backoffMs),
+      ...(input.backoffMs !== undefined && { [backoffAnnotation]: String(input.backoffMs) }),
       [sandboxAnnotation]: input.sandboxId,
       [sandboxAttemptAnnotation]: String(input.sandboxAttempt),
     },
   }
+}
+
+/** The path below the volume that a mount shows, '' for all of it. Throws ConfigError for one that leaves the volume. */
+export function subPathOf(mount: VolumeMount, env: ReadonlyMap<string, string>): string {
+  const path = mount.subPathExpr ? expandStrict(mount.subPathExpr, env) : (mount.subPath ?? '')
+  if (path.startsWith('/') || path.includes('`') || path.split('/').includes('..')) {
+    throw new ConfigError(`subPath "${path}" is no path inside the volume`)
+  }
+  return path
 }
 
 function mountsOf(
@@ -144,7 +159,7 @@ function mountsOf(
   const mounts = (container.volumeMounts ?? []).map((mount): Mount => {
     const whole = input.source(mount.name)
     if (whole === undefined) throw new ConfigError(`volume mount ${mount.mountPath}: no volume "${mount.name}"`)
-    const sub = mount.subPathExpr !== undefined ? expandStrict(mount.subPathExpr, env) : (mount.subPath ?? '')
+    const sub = subPathOf(mount, env)
     const propagations = { None: 'private', HostToContainer: 'rslave', Bidirectional: 'rshared' } as const
     return {
       source: sub === '' ? whole : input.subPath(whole, sub),
@@ -159,14 +174,11 @@ function mountsOf(
 }
 
 function expandStrict(text: string, env: ReadonlyMap<string, string>): string {
-  for (const [, name = ''] of text.matchAll(/\$\(([^()]*)\)/g)) {
-    if (!env.has(name)) throw new ConfigError(`subPathExpr refers to the missing variable ${name}`)
+  // $$ is a dollar, so $$(NAME) names nothing.
+  for (const [whole, name] of text.matchAll(/\$(?:\$|\(([^)]*)\))/g)) {
+    if (name !== undefined && !env.has(name)) throw new ConfigError(`subPathExpr: ${whole} names no variable`)
   }
-  const path = expand(text, env)
-  if (path.startsWith('/') || path.includes('`') || path.split('/').includes('..')) {
-    throw new ConfigError(`subPathExpr gives "${path}", which is no path inside the volume`)
-  }
-  return path
+  return expand(text, env)
 }
 
 function securityOf(pod: Pod, container: Container | EphemeralContainer, imageUser: string): Security {
@@ -204,15 +216,22 @@ function securityOf(pod: Pod, container: Container | EphemeralContainer, imageUs
   }
 }
 
-/** The file that the kubelet writes for a pod's /etc/hosts. */
-export function hostsFileOf(pod: Pod, node: NodeFacts, ip: string): string {
-  const hostname = hostnameOf(pod, node)
+/**
+ * The file that the kubelet writes for a pod's /etc/hosts; `hostFile` is the node's own, which a pod with hostNetwork gets
+ * with its aliases. The first line is upstream's: programs look for it.
+ */
+export function hostsFileOf(pod: Pod, node: NodeFacts, ip: string, hostFile: string): string {
+  const hostname = hostnameOf(pod, node).split('.')[0] ?? ''
   const { subdomain } = pod.spec
   const domain = `${pod.metadata.namespace ?? 'default'}.svc.${node.clusterDomain}`
   const names = subdomain === undefined ? hostname : `${hostname}.${subdomain}.${domain}\t${hostname}`
-  const aliases = (pod.spec.hostAliases ?? []).map(alias => `${alias.ip}\t${(alias.hostnames ?? []).join('\t')}`)
+  const lines = (pod.spec.hostAliases ?? []).map(alias => `${alias.ip}\t${(alias.hostnames ?? []).join('\t')}`)
+  const aliases = lines.length > 0 ? ['', '# Entries added by HostAliases.', ...lines] : []
+  if (pod.spec.hostNetwork === true) {
+    return ['# Kubernetes-managed hosts file (host network).', hostFile.trimEnd(), ...aliases, ''].join('\n')
+  }
   return [
-    '# Written by Flotilla.',
+    '# Kubernetes-managed hosts file.',
     '127.0.0.1\tlocalhost',
     '::1\tlocalhost ip6-localhost ip6-loopback',
     'fe00::0\tip6-localnet',
@@ -220,7 +239,7 @@ export function hostsFileOf(pod: Pod, node: NodeFacts, ip: string): string {
     'fe00::1\tip6-allnodes',
     'fe00::2\tip6-allrouters',
     `${ip}\t${names}`,
-    ...(aliases.length > 0 ? ['', '# Entries added by HostAliases.', ...aliases] : []),
+    ...aliases,
     '',
   ].join('\n')
 }

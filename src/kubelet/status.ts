@@ -6,7 +6,8 @@ import type { ContainerState, ContainerStatus, PodCondition, PodStatus } from '.
 import { rfc3339 } from '../lib/duration.ts'
 import type { Observed, ObservedContainer } from '../world/runtime.ts'
 import { backoffAfter, historyOf, inSandbox, restartAtMs } from './history.ts'
-import type { Ended, Pod } from './plan.ts'
+import { type Ended, isSidecar, type Pod } from './plan.ts'
+import type { ProbeVerdicts } from './probes.ts'
 import { qosOf } from './qos.ts'
 
 type Phase = NonNullable<PodStatus['phase']>
@@ -28,7 +29,7 @@ export function statusOf(pod: Pod, observed: Observed | undefined, input: Status
   const init = (pod.spec.initContainers ?? []).map(one => containerStatus(pod, one, observed, input, true))
   const apps = pod.spec.containers.map(one => containerStatus(pod, one, observed, input, false))
   const ephemeral = (pod.spec.ephemeralContainers ?? []).map(one => containerStatus(pod, one, observed, input, false))
-  const phase: Phase = input.ended !== undefined && noneRuns(observed) ? input.ended.phase : phaseOf(pod, init, apps)
+  const phase = noneRuns(observed) ? (input.ended?.phase ?? phaseOf(pod, init, apps, true)) : phaseOf(pod, init, apps)
   const ip = pod.spec.hostNetwork === true ? input.nodeIp : (observed?.sandbox?.ip ?? pod.status.podIP)
   const { reason, message } = input.ended ?? {}
   const { reason: _r, message: _m, podIP: _ip, podIPs: _ips, ...kept } = pod.status
@@ -53,21 +54,36 @@ function noneRuns(observed: Observed | undefined): boolean {
   return !(observed?.containers ?? []).some(one => one.state.kind === 'running')
 }
 
-function phaseOf(pod: Pod, init: readonly ContainerStatus[], apps: readonly ContainerStatus[]): Phase {
-  const initPending = (pod.spec.initContainers ?? []).some((container, i) => {
-    const status = init[i]
-    if (container.restartPolicy === 'Always') return status?.started !== true
-    return status?.state?.terminated?.exitCode !== 0
+/** As upstream's getPhase (pkg/kubelet/kubelet_pods.go). `over`: of a deleted pod nothing runs any more. */
+function phaseOf(
+  pod: Pod,
+  init: readonly ContainerStatus[],
+  apps: readonly ContainerStatus[],
+  over: boolean = false,
+): Phase {
+  const neverRan = (one: ContainerStatus) =>
+    one.state?.running === undefined && one.state?.terminated === undefined && one.lastState?.terminated === undefined
+  const initPending = init.some((one, i) => {
+    const container = pod.spec.initContainers?.[i]
+    if (container !== undefined && isSidecar(container)) {
+      return neverRan(one) || (one.state?.running !== undefined && one.started !== true)
+    }
+    return neverRan(one) || one.state?.running !== undefined
   })
-  const anyApp = apps.some(one => one.state?.running !== undefined || one.lastState?.terminated !== undefined)
-  if (initPending && !anyApp && !apps.some(one => one.state?.terminated !== undefined)) return 'Pending'
-  if (apps.some(one => one.state?.running !== undefined)) return 'Running'
-  const done = apps.filter(one => one.state?.terminated !== undefined)
-  if (apps.some(one => one.state?.waiting !== undefined && one.lastState?.terminated === undefined)) return 'Pending'
-  if (pod.spec.restartPolicy === 'Always' || done.length < apps.length) return 'Running'
-  const failed = done.some(one => one.state?.terminated?.exitCode !== 0)
-  if (failed && pod.spec.restartPolicy === 'OnFailure') return 'Running'
-  return failed ? 'Failed' : 'Succeeded'
+  const initFailed = init.some((one, i) => {
+    const container = pod.spec.initContainers?.[i]
+    const code = (one.state?.terminated ?? one.lastState?.terminated)?.exitCode
+    return container !== undefined && !isSidecar(container) && code !== undefined && code !== 0
+  })
+  if (initFailed && pod.spec.restartPolicy === 'Never') return 'Failed'
+  const ends = apps.flatMap(one =>
+    one.state?.running ? [] : (one.state?.terminated ?? one.lastState?.terminated ?? []),
+  )
+  const terminal = ends.every(one => one.exitCode === 0) ? 'Succeeded' : 'Failed'
+  if (over && pod.metadata.deletionTimestamp !== undefined && ends.length > 0) return terminal
+  if ((initPending && apps.every(neverRan)) || apps.some(neverRan)) return 'Pending'
+  if (ends.length < apps.length || pod.spec.restartPolicy === 'Always') return 'Running'
+  return terminal === 'Failed' && pod.spec.restartPolicy === 'OnFailure' ? 'Running' : terminal
 }
 
 function containerStatus(
@@ -78,13 +94,14 @@ function containerStatus(
   isInit: boolean,
 ): ContainerStatus {
   const { newest, previous } = historyOf(observed, container.name)
-  const before = [...(pod.status.containerStatuses ?? []), ...(pod.status.initContainerStatuses ?? [])].find(
+  const { initContainerStatuses = [], containerStatuses = [], ephemeralContainerStatuses = [] } = pod.status
+  const before = [...initContainerStatuses, ...containerStatuses, ...ephemeralContainerStatuses].find(
     one => one.name === container.name,
   )
-  if (newest === undefined) return waitingStatus(container, before, observed, input, isInit)
+  if (newest === undefined) return waitingStatus(pod, container, before, observed, input, isInit)
   const running = newest.state.kind === 'running'
   const started = running && input.started.has(newest.id)
-  const sidecar = isInit && container.restartPolicy === 'Always'
+  const sidecar = isInit && isSidecar(container)
   const doneInit = isInit && newest.state.kind === 'exited' && newest.state.exitCode === 0
   const { state, lastState } = statesOf(pod, container, newest, previous, observed, input, isInit)
   return {
@@ -100,27 +117,44 @@ function containerStatus(
   }
 }
 
+/** Of a container that the runtime does not have: never made, or forgotten (removed by hand, or swept after the end). */
 function waitingStatus(
+  pod: Pod,
   container: Container | EphemeralContainer,
   before: ContainerStatus | undefined,
   observed: Observed | undefined,
   input: StatusInput,
   isInit: boolean,
 ): ContainerStatus {
-  // The runtime has forgotten it (removed by hand, or the pod has ended and was swept): what was last known stands.
-  if (before?.state?.terminated !== undefined && (observed === undefined || input.ended !== undefined)) {
-    return { ...before, ready: isInit && before.state.terminated.exitCode === 0 }
+  const over = input.ended !== undefined || pod.metadata.deletionTimestamp !== undefined
+  const last = before?.state?.terminated ?? (before?.state?.running && lost(before))
+  // What was last known stands.
+  if (before !== undefined && last !== undefined && (over || observed === undefined)) {
+    const state = { terminated: last }
+    return { ...before, state, ready: isInit && last.exitCode === 0, ...(before.started && { started: false }) }
   }
+  const initializes = (pod.spec.initContainers ?? []).length > 0
   const why = input.waiting.get(container.name)
   return {
     name: container.name,
-    state: { waiting: why ?? { reason: isInit ? 'PodInitializing' : 'ContainerCreating' } },
-    lastState: before?.state?.terminated !== undefined ? { terminated: before.state.terminated } : {},
+    state: { waiting: why ?? { reason: initializes ? 'PodInitializing' : 'ContainerCreating' } },
+    lastState: last !== undefined ? { terminated: last } : (before?.lastState ?? {}),
     ready: false,
     restartCount: before?.restartCount ?? 0,
     image: container.image ?? '',
     imageID: '',
+    // Says on the next look that it once ran, so that its restarts are counted on.
+    ...(before?.containerID !== undefined && { containerID: before.containerID }),
     started: false,
+  }
+}
+
+function lost(before: ContainerStatus): NonNullable<ContainerState['terminated']> {
+  return {
+    exitCode: 137,
+    reason: 'ContainerStatusUnknown',
+    message: 'The container could not be located. The container used to be Running',
+    ...(before.containerID !== undefined && { containerID: before.containerID }),
   }
 }
 
@@ -146,10 +180,8 @@ function statesOf(
   const gone = terminated(newest, input)
   const code = state.exitCode
   const policy =
-    isInit && container.restartPolicy !== 'Always' && pod.spec.restartPolicy === 'Always'
-      ? 'OnFailure'
-      : pod.spec.restartPolicy
-  const sidecar = isInit && container.restartPolicy === 'Always'
+    isInit && !isSidecar(container) && pod.spec.restartPolicy === 'Always' ? 'OnFailure' : pod.spec.restartPolicy
+  const sidecar = isInit && isSidecar(container)
   const again = sidecar || policy === 'Always' || (policy === 'OnFailure' && code !== 0)
   if (!again || input.ended !== undefined || pod.metadata.deletionTimestamp !== undefined) {
     return { state: gone, lastState: earlier }
@@ -171,7 +203,7 @@ function readable(seconds: number): string {
 function terminated(container: ObservedContainer, input: StatusInput): ContainerState {
   const { state } = container
   if (state.kind !== 'exited') return {}
-  const message = input.messages.get(container.id) ?? state.error
+  const message = input.messages.get(container.id) || state.error
   return {
     terminated: {
       exitCode: state.exitCode,
@@ -199,15 +231,14 @@ function conditionsOf(
     const sidecar = pod.spec.initContainers?.[i]?.restartPolicy === 'Always'
     return sidecar ? one.started !== true : !one.ready
   })
-  const initialized = uninitialized.length === 0 || apps.some(one => one.state?.running !== undefined)
+  const initialized =
+    uninitialized.length === 0 ||
+    apps.some(({ state, lastState }) => state?.running || (state?.terminated ?? lastState?.terminated))
   const sidecars = init.filter((_, i) => pod.spec.initContainers?.[i]?.restartPolicy === 'Always')
   const unready = [...sidecars, ...apps].filter(one => !one.ready)
   const containersReady = !over && unready.length === 0
-  const gates = pod.spec.readinessGates ?? []
-  const gated = gates.filter(gate => {
-    return !pod.status.conditions?.some(one => one.type === gate.conditionType && one.status === 'True')
-  })
-  const completed = { reason: 'PodCompleted' }
+  const gate = closedGate(pod)
+  const completed = { reason: phase === 'Failed' ? 'PodFailed' : 'PodCompleted' }
   const names = (list: readonly ContainerStatus[]) => `[${list.map(one => one.name).join(' ')}]`
   const notReady = over
     ? completed
@@ -216,24 +247,19 @@ function conditionsOf(
     { type: 'PodReadyToStartContainers', holds: sandboxed },
     {
       type: 'Initialized',
-      holds: initialized || (over && phase === 'Succeeded'),
-      why: over
-        ? completed
-        : {
-            reason: 'ContainersNotInitialized',
-            message: `containers with incomplete status: ${names(uninitialized)}`,
-          },
+      holds: initialized || phase === 'Succeeded',
+      why:
+        phase === 'Succeeded'
+          ? completed
+          : {
+              reason: 'ContainersNotInitialized',
+              message: `containers with incomplete status: ${names(uninitialized)}`,
+            },
     },
     {
       type: 'Ready',
-      holds: containersReady && gated.length === 0,
-      why:
-        containersReady && gated.length > 0
-          ? {
-              reason: 'ReadinessGatesNotReady',
-              message: `the status of pod readiness gate "${gated[0]?.conditionType}" is not "True"`,
-            }
-          : notReady,
+      holds: containersReady && gate === undefined,
+      why: containersReady && gate !== undefined ? { reason: 'ReadinessGatesNotReady', message: gate } : notReady,
     },
     { type: 'ContainersReady', holds: containersReady, why: notReady },
     { type: 'PodScheduled', holds: true },
@@ -241,6 +267,31 @@ function conditionsOf(
   const ours = new Set(wanted.map(one => one.type))
   const others = (pod.status.conditions ?? []).filter(one => !ours.has(one.type))
   return [...wanted.map(one => condition(one, pod, input.nowMs)), ...others]
+}
+
+/** Why the first readiness gate that is not open is not; undefined: all are. */
+function closedGate(pod: Pod): string | undefined {
+  for (const { conditionType } of pod.spec.readinessGates ?? []) {
+    const found = pod.status.conditions?.find(one => one.type === conditionType)
+    if (found === undefined) {
+      return `corresponding condition of pod readiness gate "${conditionType}" does not exist.`
+    }
+    if (found.status !== 'True') {
+      return `the status of pod readiness gate "${conditionType}" is not "True", but ${found.status}`
+    }
+  }
+  return undefined
+}
+
+/** Whether traffic may be sent to the pod, by what is known here and now. */
+export function isReadyNow(pod: Pod, observed: Observed | undefined, { ready, started }: ProbeVerdicts): boolean {
+  if (observed?.sandbox?.running !== true || pod.metadata.deletionTimestamp !== undefined) return false
+  const sidecars = (pod.spec.initContainers ?? []).filter(isSidecar)
+  const serving = [...sidecars, ...pod.spec.containers].every(({ name }) => {
+    const id = historyOf(observed, name).newest?.id
+    return id !== undefined && ready.has(id) && started.has(id)
+  })
+  return serving && closedGate(pod) === undefined
 }
 
 type Wanted = { type: string; holds: boolean; why?: { reason: string; message?: string } }

@@ -28,11 +28,7 @@ export type PlannedVolume =
 export type TokenSource = (audience: string, expirationSeconds: number) => string | undefined
 
 /** Throws ConfigError when something that is not optional is missing. */
-export function volumesOf(pod: Pod, references: References, token: TokenSource): readonly PlannedVolume[] {
-  return (pod.spec.volumes ?? []).map(volume => plannedVolume(pod, volume, references, token))
-}
-
-function plannedVolume(pod: Pod, volume: Volume, references: References, token: TokenSource): PlannedVolume {
+export function volumeOf(pod: Pod, volume: Volume, references: References, token: TokenSource): PlannedVolume {
   const { name } = volume
   if (volume.emptyDir !== undefined) {
     const { medium = '', sizeLimit } = volume.emptyDir
@@ -70,7 +66,8 @@ function plannedVolume(pod: Pod, volume: Volume, references: References, token: 
         const { audience = '', expirationSeconds, path } = serviceAccountToken
         const text = token(audience, expirationSeconds)
         if (text === undefined) throw new ConfigError(`the service account token for ${name} has not been issued yet`)
-        return [file(path, 0o600 | (defaultMode & 0o044), text)]
+        // With fsGroup the group may read it, by run-volume.ts, and nobody else.
+        return [file(path, pod.spec.securityContext.fsGroup === undefined ? defaultMode : 0o600, text)]
       }
       throw new ConfigError(`volume ${name}: a projected source of a kind that is not supported`)
     })
@@ -84,9 +81,9 @@ function file(path: string, mode: number, text: string): VolumeFile {
   return { path: safePath(path), mode, content: { kind: 'text', text } }
 }
 
-/** A path inside the volume: relative, and without a step out of it. */
+/** A path inside the volume: relative, without a step out of it, and none of the names that the swap by `..data` needs. */
 function safePath(path: string): string {
-  if (path === '' || path.startsWith('/') || path.split('/').includes('..')) {
+  if (path === '' || path.startsWith('/') || path.startsWith('..') || path.split('/').includes('..')) {
     throw new ConfigError(`"${path}" is no path inside a volume`)
   }
   return path

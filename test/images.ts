@@ -10,7 +10,7 @@ const busyboxPath = '/bin/busybox'
 // `wget` is left out: Debian's static busybox crashes in it.
 const applets =
   'sh ash cat echo sleep ls id env nc nslookup ping ip ps kill mkdir rm mv cp touch stat head tail wc grep sed awk tr cut sort ' +
-  'seq test true false printf dd hostname mount umount chmod chown ln date sync yes od md5sum sha256sum httpd stty tty pwd ' +
+  'seq tar test true false printf dd hostname mount umount chmod chown ln date sync yes od md5sum sha256sum httpd stty tty pwd ' +
   'find xargs tee uname df free nproc readlink which vi timeout unshare'
 
 function processorHere() {

@@ -38,7 +38,7 @@ export type NodeFlags = {
   dockerSocket: string
   dataplane: DataplaneChoice
   logLevel: NodeConfig['logLevel']
-  nodeGrace: number
+  nodeGrace?: number
   clusterCidr: string
   serviceCidr: string
   dnsAddress: string
@@ -68,7 +68,7 @@ export function addNodeOptions(command: Command): Command {
         .default('auto'),
     )
     .addOption(new Option('--log-level <level>', 'how much to say').choices([...logLevels]).default('info'))
-    .option('--node-grace <seconds>', 'silence after which a node counts as lost', seconds, 5_000)
+    .option('--node-grace <seconds>', 'silence after which a node counts as lost (default: 5s)', seconds)
     .option('--cluster-cidr <cidr>', 'addresses of pods, when a cluster is founded', defaultClusterCidr)
     .option('--service-cidr <cidr>', 'addresses of services, when a cluster is founded', defaultServiceCidr)
     .option(
@@ -108,7 +108,7 @@ export function nodeConfigOf(flags: NodeFlags): NodeConfig {
     dockerSocket: flags.dockerSocket,
     dataplane: flags.dataplane,
     logLevel: flags.logLevel,
-    nodeGraceMs: flags.nodeGrace,
+    nodeGraceMs: flags.nodeGrace ?? 5_000,
     clusterCidr: flags.clusterCidr,
     serviceCidr: flags.serviceCidr,
     dnsAddress: flags.dnsAddress === 'none' ? undefined : flags.dnsAddress,

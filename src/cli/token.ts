@@ -4,7 +4,7 @@ import { ask } from './control.ts'
 import { dataDirOption } from './options.ts'
 import { table } from './table.ts'
 
-type TokenInfo = { readonly id: string; readonly expires: string; readonly uses: number }
+type TokenInfo = { readonly id: string; readonly expires: string; readonly usesLeft?: number }
 
 export function addTokenCommand(program: Command): void {
   const token = program.command('token').description('join strings: make, list, revoke')

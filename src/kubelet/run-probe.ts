@@ -105,7 +105,13 @@ function fetchHead(
   headers: Readonly<Record<string, string>>,
   signal: AbortSignal,
 ): Promise<{ readonly code: number; readonly location: string | undefined }> {
-  const options = { headers, agent: false as const, signal }
+  const options = {
+    headers,
+    agent: false as const,
+    // As Go's parser: a server that ends header lines with a bare line feed is alive all the same.
+    insecureHTTPParser: true,
+    signal,
+  }
   return new Promise((resolve, reject) => {
     const answered = (response: http.IncomingMessage) => {
       resolve({ code: response.statusCode ?? 0, location: response.headers.location })

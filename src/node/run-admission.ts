@@ -31,7 +31,7 @@ export type AdmissionParts = {
 
 export interface Admission {
   createToken(lifeMs: number, signal: AbortSignal): Promise<{ readonly token: string; readonly expires: string }>
-  listTokens(signal: AbortSignal): Promise<readonly { id: string; expires: string; uses: number }[]>
+  listTokens(signal: AbortSignal): Promise<readonly { id: string; expires: string; usesLeft?: number }[]>
   revokeToken(id: string, signal: AbortSignal): Promise<void>
 }
 
@@ -181,7 +181,7 @@ export function openAdmission(parts: AdmissionParts, signal: AbortSignal): Admis
         .map(record => ({
           id: record.id,
           expires: new Date(record.expiresMs).toISOString(),
-          uses: record.usesLeft ?? -1,
+          ...(record.usesLeft !== undefined && { usesLeft: record.usesLeft }),
         }))
     },
     async revokeToken(id, until) {

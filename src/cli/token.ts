@@ -34,8 +34,8 @@ export function addTokenCommand(program: Command): void {
       const tokens = await ask<readonly TokenInfo[]>(options.dataDir, 'GET', '/tokens')
       console.log(
         table(
-          ['ID', 'EXPIRES', 'USED'],
-          tokens.map(one => [one.id, one.expires, String(one.uses)]),
+          ['ID', 'EXPIRES', 'USES LEFT'],
+          tokens.map(one => [one.id, one.expires, String(one.usesLeft ?? 'any')]),
         ),
       )
     })

@@ -105,7 +105,6 @@ export function createChecker() {
 
     /** Leader completeness: what was committed in an earlier term is in the log of every later leader. */
     elected(member: MemberId, term: Term, termAt: (index: Index) => Term | undefined): void {
-      leads(member, term)
       const newest = committed[committed.length - 1]
       if (newest === undefined || newest.term >= term) return
       const index = committed.length

@@ -243,6 +243,8 @@ export function runCore(
   function carryOut(node: Node, effects: Effects): void {
     const { save, role } = effects
     const { raft } = node
+    // A lone voter elects itself before its vote is on disk; it leads for others once it sends, or serves.
+    if (role?.serving === true) checker.leads(node.id, role.term)
     if (role?.kind === 'leader') {
       checker.elected(node.id, role.term, index =>
         index <= raft.log.base.index ? undefinedBelow(index) : termAt(raft.log, index),

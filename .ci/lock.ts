@@ -1,5 +1,5 @@
 // Makes package-lock.json complete: npm leaves out platform builds of other systems when the registry in use lacks them,
-// and `npm ci` then calls the lock out of sync. Run after every `npm install`: `npm run lock`.
+// and `npm ci` then calls the lock out of sync. Run after every `npm install`: `node .ci/lock.ts`.
 import { readFileSync, writeFileSync } from 'node:fs'
 
 type Package = { version?: string; optionalDependencies?: Record<string, string>; [key: string]: unknown }

@@ -19,7 +19,9 @@ if (Number(process.versions.node.split('.')[0]) >= needed) {
   try {
     binary = createRequire(import.meta.url).resolve(`${names[`${process.platform}-${process.arch}`]}/bin/node`)
   } catch {
-    console.error(`flotilla needs Node ${needed} or newer; this is ${process.version}. Install it, or run \`npm ci\` again.`)
+    console.error(
+      `flotilla needs Node ${needed} or newer; this is ${process.version}. Install it, or run \`npm ci\` again.`,
+    )
     process.exit(1)
   }
   const child = spawn(binary, [fileURLToPath(new URL('./main.ts', import.meta.url)), ...process.argv.slice(2)], {

@@ -1,9 +1,9 @@
 // The command line. Each command is one file in cli/ and one line here; it is loaded when it is asked for.
 import { Command } from 'commander'
 import { addDemoCommand } from './cli/demo.ts'
-import { addJoinCommand, addUpCommand } from './cli/up.ts'
 import { addStatusCommand } from './cli/status.ts'
 import { addTokenCommand } from './cli/token.ts'
+import { addJoinCommand, addUpCommand } from './cli/up.ts'
 import { version } from './cli/version.ts'
 
 const program = new Command('flotilla')

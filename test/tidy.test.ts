@@ -16,7 +16,7 @@ const layers: readonly (readonly string[])[] = [
 const layerOf = new Map(layers.flatMap((folders, i) => folders.map(folder => [folder, i] as const)))
 const shells = ['drivers', 'node', 'cli', 'main.ts']
 /** npm packages that only compute: any file may use them. */
-const purePackages = new Set(['@bufbuild/protobuf', 'dns-packet', 'yaml'])
+const purePackages = new Set(['@bufbuild/protobuf', 'yaml'])
 
 const files = readdirSync(path.join(root, 'src'), { recursive: true, encoding: 'utf8' })
   .filter(file => file.endsWith('.ts') && !file.startsWith('wire/gen/'))

@@ -211,7 +211,17 @@ for (const [index, version] of ['1.27', '1.30', '1.33'].entries()) {
         net,
         peer,
         peer,
-        ['-n', namespace, 'exec', '-it', pod, '--', 'sh', '-c', 'tty; for i in 1 2 3 4 5 6 7 8 9; do stty size 2>&1 && break; sleep 0.3; done; echo done'],
+        [
+          '-n',
+          namespace,
+          'exec',
+          '-it',
+          pod,
+          '--',
+          'sh',
+          '-c',
+          'tty; for i in 1 2 3 4 5 6 7 8 9; do stty size 2>&1 && break; sleep 0.3; done; echo done',
+        ],
         kubectlBinaries().get(version),
       )
       // `script` gives kubectl a terminal of a known size.

@@ -220,7 +220,7 @@ for (const [index, version] of ['1.27', '1.30', '1.33'].entries()) {
           '--',
           'sh',
           '-c',
-          'tty; for i in 1 2 3 4 5 6 7 8 9; do stty size 2>&1 && break; sleep 0.3; done; echo done',
+          'tty; for i in 1 2 3 4 5 6 7 8 9; do [ "$(stty size 2>&1)" = "33 77" ] && break; sleep 0.3; done; stty size; echo done',
         ],
         kubectlBinaries().get(version),
       )

@@ -113,8 +113,11 @@ function firstToStop(pod: Pod, live: readonly ObservedContainer[]): readonly Obs
 
 /** The status in the API shows how this container ended, or has no place for it. */
 function isTold(pod: Pod, one: ObservedContainer, observed: Observed): boolean {
-  if (one.state.kind !== 'exited' || historyOf(observed, one.name).newest?.id !== one.id) return true
+  if (historyOf(observed, one.name).newest?.id !== one.id) return true
   if (!containersOf(pod).some(({ name }) => name === one.name)) return true
+  if (one.state.kind === 'created') {
+    return !statusesOf(pod).some(({ state, containerID }) => state?.running && containerID === one.statusId)
+  }
   return statusesOf(pod).some(
     ({ state, lastState }) =>
       state?.terminated?.containerID === one.statusId || lastState?.terminated?.containerID === one.statusId,

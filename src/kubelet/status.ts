@@ -29,7 +29,9 @@ export function statusOf(pod: Pod, observed: Observed | undefined, input: Status
   const init = (pod.spec.initContainers ?? []).map(one => containerStatus(pod, one, observed, input, true))
   const apps = pod.spec.containers.map(one => containerStatus(pod, one, observed, input, false))
   const ephemeral = (pod.spec.ephemeralContainers ?? []).map(one => containerStatus(pod, one, observed, input, false))
-  const phase = noneRuns(observed) ? (input.ended?.phase ?? phaseOf(pod, init, apps, true)) : phaseOf(pod, init, apps)
+  const phase = noneRuns(observed)
+    ? (input.ended?.phase ?? phaseOf(pod, init, apps, true))
+    : phaseOf(pod, init, apps, false)
   const ip = pod.spec.hostNetwork === true ? input.nodeIp : (observed?.sandbox?.ip ?? pod.status.podIP)
   const { reason, message } = input.ended ?? {}
   const { reason: _r, message: _m, podIP: _ip, podIPs: _ips, ...kept } = pod.status
@@ -54,13 +56,8 @@ function noneRuns(observed: Observed | undefined): boolean {
   return !(observed?.containers ?? []).some(one => one.state.kind === 'running')
 }
 
-/** As upstream's getPhase (pkg/kubelet/kubelet_pods.go). `over`: of a deleted pod nothing runs any more. */
-function phaseOf(
-  pod: Pod,
-  init: readonly ContainerStatus[],
-  apps: readonly ContainerStatus[],
-  over: boolean = false,
-): Phase {
+/** As upstream's getPhase (pkg/kubelet/kubelet_pods.go). `over`: nothing runs; before that, no phase is the last one. */
+function phaseOf(pod: Pod, init: readonly ContainerStatus[], apps: readonly ContainerStatus[], over: boolean): Phase {
   const neverRan = (one: ContainerStatus) =>
     one.state?.running === undefined && one.state?.terminated === undefined && one.lastState?.terminated === undefined
   const initPending = init.some((one, i) => {
@@ -75,14 +72,14 @@ function phaseOf(
     const code = (one.state?.terminated ?? one.lastState?.terminated)?.exitCode
     return container !== undefined && !isSidecar(container) && code !== undefined && code !== 0
   })
-  if (initFailed && pod.spec.restartPolicy === 'Never') return 'Failed'
+  if (initFailed && pod.spec.restartPolicy === 'Never') return over ? 'Failed' : 'Pending'
   const ends = apps.flatMap(one =>
     one.state?.running ? [] : (one.state?.terminated ?? one.lastState?.terminated ?? []),
   )
   const terminal = ends.every(one => one.exitCode === 0) ? 'Succeeded' : 'Failed'
   if (over && pod.metadata.deletionTimestamp !== undefined && ends.length > 0) return terminal
   if ((initPending && apps.every(neverRan)) || apps.some(neverRan)) return 'Pending'
-  if (ends.length < apps.length || pod.spec.restartPolicy === 'Always') return 'Running'
+  if (!over || ends.length < apps.length || pod.spec.restartPolicy === 'Always') return 'Running'
   return terminal === 'Failed' && pod.spec.restartPolicy === 'OnFailure' ? 'Running' : terminal
 }
 

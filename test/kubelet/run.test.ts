@@ -107,7 +107,8 @@ test('a deleted pod gets its signal, its end is told, and only then its object g
   expect(mainOf(last.at(-1))?.state?.terminated?.exitCode).toBe(7)
   expect(last.at(-1)?.status.phase).toBe('Failed')
   await rig.until(async () => (await rig.runtime.observe(signal)).length === 0, 'nothing is left of it')
-  expect(existsSync(join(rig.folder, 'state/pods', last[0]?.metadata.uid ?? ''))).toBe(false)
+  const folder = join(rig.folder, 'state/pods', last[0]?.metadata.uid ?? '')
+  await rig.until(() => !existsSync(folder), 'its folder is gone')
 })
 
 test('a deletion goes on under the next agent', async () => {

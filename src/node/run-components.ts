@@ -63,7 +63,7 @@ export async function start(
   const { signal } = scope
   const { dataDir } = config
   const { clusterCidr, serviceCidr, nodeName } = cluster
-  const keys = await clusterKeys(world, store, cluster.clusterId, cluster.founded, signal)
+  const keys = await clusterKeys(world, dataDir, store, cluster.clusterId, cluster.founded, signal)
   const caPem = keys.authority.certificatePem
   const names = { nodeName, hosts: [config.nodeIp, ...config.apiNames], serviceIp: apiServiceIp(serviceCidr) }
   const serving = await servingCertificate(world, dataDir, keys, names)

@@ -72,6 +72,16 @@ export async function writeCertificate(dataDir: string, name: string, one: Certi
   await replaceFile(path.join(dataDir, 'pki', `${name}.crt`), one.certificatePem, 0o644)
 }
 
+/** A secret of this peer's own replica, kept where it can be read before the store has found its quorum. */
+export async function readSecret(dataDir: string, name: string): Promise<string | undefined> {
+  return await readOptional(path.join(dataDir, 'pki', name))
+}
+
+export async function writeSecret(dataDir: string, name: string, text: string): Promise<void> {
+  await fs.mkdir(path.join(dataDir, 'pki'), { recursive: true, mode: 0o700 })
+  await replaceFile(path.join(dataDir, 'pki', name), text, 0o600)
+}
+
 export type Context = { readonly name: string; readonly server: string }
 
 /** A kubeconfig with one context per API server, all with the same client certificate; the first is current. */

@@ -13,23 +13,34 @@ import {
 } from '../drivers/pki.ts'
 import type { Store } from '../kv/store.ts'
 import type { World } from '../world/world.ts'
-import { type Certificate, readCertificate, writeCertificate } from './run-files.ts'
+import { type Certificate, readCertificate, readSecret, writeCertificate, writeSecret } from './run-files.ts'
 
 export const pkiKey = '/flotilla/pki'
+const keysFile = 'cluster.json'
 
 export type ClusterKeys = { readonly authority: Authority; readonly signing: SigningKey }
 
-/** Waits until the store holds the keys; the founder, once it leads, makes them. Rejects when the signal aborts. */
+/**
+ * The keys, from this peer's own file or else from the store, which is waited for; the founder, once it leads, makes them. The
+ * file lets a peer that restarts without a quorum come up: its log may hold them, but what of it is committed only a leader
+ * knows. Rejects when the signal aborts.
+ */
 export async function clusterKeys(
   world: World,
+  dataDir: string,
   store: Store,
   clusterId: string,
   founder: boolean,
   signal: AbortSignal,
 ): Promise<ClusterKeys> {
+  const kept = await readSecret(dataDir, keysFile)
+  if (kept !== undefined) return JSON.parse(kept) as ClusterKeys
   while (!signal.aborted) {
     const found = await store.get(pkiKey)
-    if (found !== undefined) return JSON.parse(found.value) as ClusterKeys
+    if (found !== undefined) {
+      await writeSecret(dataDir, keysFile, found.value)
+      return JSON.parse(found.value) as ClusterKeys
+    }
     if (founder && store.status().role === 'leader') {
       const authority = await makeAuthority(`flotilla-${clusterId.slice(0, 8)}`, world.clock.nowMs())
       const value = JSON.stringify({ authority, signing: makeSigningKey() } satisfies ClusterKeys)

@@ -39,11 +39,17 @@ export type Rig = {
   close(): Promise<void>
 }
 
-export async function openRig(): Promise<Rig> {
+const processes = (folder: string) => openProcess(parts, { stateDir: join(folder, 'runtime') }, never)
+
+export async function openRig(
+  openRuntime: (folder: string) => Promise<ContainerRuntime> = processes,
+  podCIDR = '127.77.0.0/24',
+  cgroupRoot = '',
+): Promise<Rig> {
   const folder = mkdtempSync(join(tmpdir(), 'fkb-'))
-  const runtime = await openProcess(parts, { stateDir: join(folder, 'runtime') }, never)
+  const runtime = await openRuntime(folder)
   const client = memoryClient(parts)
-  await client.create(nodeKind, { metadata: { name: 'one' }, spec: { podCIDR: '127.77.0.0/24' } }, never)
+  await client.create(nodeKind, { metadata: { name: 'one' }, spec: { podCIDR } }, never)
   const agents = new Set<Agent>()
   let announced: readonly LiveEndpoint[] = []
   const gossip = {
@@ -60,7 +66,7 @@ export async function openRig(): Promise<Rig> {
       clusterDns: '169.254.20.10',
       clusterDomain: 'cluster.local',
       hostDns: { servers: ['127.0.0.53'], searches: [], options: [] },
-      cgroupRoot: '',
+      cgroupRoot,
       memoryBytes: 2 ** 30,
     },
     stateDir: join(folder, 'state'),

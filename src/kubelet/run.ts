@@ -26,6 +26,8 @@ import { openWorker, type Worker } from './run-worker.ts'
 
 /** Without any hint, look at the runtime again after this long: a missed event costs no more. */
 export const relistMs = 20_000
+/** How long after a hint the runtime's list may still be behind it. */
+export const settleMs = [200, 1_000]
 
 export interface Kubelet {
   /** Serves logs, exec, attach and port-forward of another peer, or of this one by a local pipe. */
@@ -171,12 +173,27 @@ export function openKubelet(
   async function hints(): Promise<void> {
     while (!signal.aborted) {
       try {
-        for await (const _ of runtime.changed(signal)) refresh().catch(failedLook)
+        for await (const _ of runtime.changed(signal)) {
+          refresh().catch(failedLook)
+          void lookAgain()
+        }
       } catch (error) {
         failedLook(error)
       }
       await world.clock.sleep(1_000, signal)
     }
+  }
+
+  let echoes = 0
+  /** A runtime may tell of a change before its list shows it (Docker's `die`): look again when it has settled. */
+  async function lookAgain(): Promise<void> {
+    if (echoes > 1) return
+    echoes += 1
+    for (const ms of settleMs) {
+      await world.clock.sleep(ms, signal)
+      await refresh().catch(failedLook)
+    }
+    echoes -= 1
   }
 
   function failedLook(error: unknown): void {

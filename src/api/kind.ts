@@ -51,6 +51,8 @@ export interface Kind<out T extends KubeObject = KubeObject> {
   readonly scope: Scope
   /** False for what is only ever a request or an answer: reviews, Binding, Scale, Eviction, TokenRequest. */
   readonly stored: boolean
+  /** Shown to whoever creates one: what this version does not do with it. */
+  readonly caution?: string
   readonly subresources: readonly string[]
   readonly schema: Schema<T>
   /** True where a creator also says how things are: nodes register with their status. */

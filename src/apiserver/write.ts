@@ -111,7 +111,7 @@ function created(
     compare: [{ key, modRevision: 0 }, ...compare, ...free],
     operations: [{ key, value: encodeStored(object) }, ...operations],
     code: 201,
-    warnings,
+    warnings: kind.caution === undefined ? warnings : [...warnings, kind.caution],
     answer: revision => asJson(withRevision(object, revision)),
   }
 }

@@ -188,6 +188,23 @@ test('field validation refuses, warns or is silent', async () => {
   api.stop()
 })
 
+test('who creates what no controller acts on yet is told so', async () => {
+  const api = await testApiserver()
+  const body = {
+    metadata: { name: 'later' },
+    spec: {
+      schedule: '* * * * *',
+      jobTemplate: {
+        spec: { template: { spec: { restartPolicy: 'Never', containers: [{ name: 'a', image: 'a:1' }] } } },
+      },
+    },
+  }
+  const made = await ask(api, '/apis/batch/v1/namespaces/default/cronjobs', { body })
+  expect(made.code).toBe(201)
+  expect(made.headers['warning']).toMatch(/^299 - "CronJobs are stored, but no controller/)
+  api.stop()
+})
+
 test('deletes: preconditions, propagation, finalizers, collections, dry runs', async () => {
   const api = await testApiserver()
   await fill(api, 3)

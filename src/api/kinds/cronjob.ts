@@ -74,6 +74,7 @@ export const cronJob = defineKind({
   shortNames: ['cj'],
   categories: ['all'],
   scope: 'Namespaced',
+  caution: 'CronJobs are stored, but no controller of this version makes their Jobs',
   stored: true,
   subresources: ['status'],
   schema: cronJobSchema,

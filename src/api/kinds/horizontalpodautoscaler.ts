@@ -237,6 +237,7 @@ export const horizontalPodAutoscaler = defineKind({
   shortNames: ['hpa'],
   categories: ['all'],
   scope: 'Namespaced',
+  caution: 'HorizontalPodAutoscalers are stored, but no controller of this version acts on them',
   stored: true,
   subresources: ['status'],
   schema: horizontalPodAutoscalerSchema,

@@ -55,6 +55,8 @@ export const podDisruptionBudget = defineKind({
   shortNames: ['pdb'],
   categories: [],
   scope: 'Namespaced',
+  caution:
+    'no controller of this version fills the status of PodDisruptionBudgets: evictions of the pods that one selects are refused',
   stored: true,
   subresources: ['status'],
   schema: podDisruptionBudgetSchema,

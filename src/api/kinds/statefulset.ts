@@ -136,6 +136,7 @@ export const statefulSet = defineKind({
   shortNames: ['sts'],
   categories: ['all'],
   scope: 'Namespaced',
+  caution: 'StatefulSets are stored, but no controller of this version makes their pods',
   stored: true,
   subresources: ['status', 'scale'],
   schema: statefulSetSchema,

@@ -96,6 +96,9 @@ function containerStatus(
     one => one.name === container.name,
   )
   if (newest === undefined) return waitingStatus(pod, container, before, observed, input, isInit)
+  // While a runtime takes a container away it may show it half made, or ended otherwise: what was told of its end stands.
+  const told = before?.state?.terminated?.containerID === newest.statusId && newest.state.kind !== 'running'
+  if (before !== undefined && told && pod.metadata.deletionTimestamp !== undefined) return before
   const running = newest.state.kind === 'running'
   const started = running && input.started.has(newest.id)
   const sidecar = isInit && isSidecar(container)

@@ -35,10 +35,10 @@ export async function runLeaderTasks(parts: LeaderParts, signal: AbortSignal): P
     world.log.info('leading', { term: leadership.term })
     await using scope = openScope(world.log, AbortSignal.any([signal, leadership.ended]))
     const { term } = leadership
-    scope.start('bootstrap', inner => bootstrap(parts, term, inner))
-    scope.start('controllers', inner => {
+    scope.start('controllers', async inner => {
+      await bootstrap(parts, term, inner)
       const identity = { user: 'system:kube-controller-manager', groups: ['system:masters'] }
-      return runControllers(world, parts.apiserver.client(identity, { term }), inputsOf(parts), inner)
+      await runControllers(world, parts.apiserver.client(identity, { term }), inputsOf(parts), inner)
     })
     scope.start('scheduler', inner => {
       const identity = { user: 'system:kube-scheduler', groups: ['system:masters'] }

@@ -21,8 +21,9 @@ import { liveView } from './live.ts'
 const peerCount = 3
 const readyMs = 120_000
 const main = fileURLToPath(new URL('../main.ts', import.meta.url))
-// Each pod has a loopback address of its own in the process runtime, so that all may listen on the same port.
-const loopbackPods = '127.64.0.0/16'
+// Each pod has a loopback address of its own in the process runtime, so that all may listen on the same port; each demo has a
+// range of its own, so that two may run at once.
+const loopbackPods = `127.${64 + Math.floor(Math.random() * 128)}.0.0/16`
 
 type Peer = { readonly name: string; readonly dataDir: string; readonly child: ChildProcess }
 
@@ -87,6 +88,7 @@ async function demo(runtime: string, dockerSocket: string): Promise<number> {
     console.log('ending everything')
     if (created && api !== undefined) await removeApp(api)
     await Promise.all(peers.map(endPeer))
+    await endLeftovers(dir)
     await fs.rm(dir, { recursive: true, force: true })
   }
 }
@@ -253,6 +255,23 @@ async function removeApp(api: Api): Promise<void> {
   } catch (error) {
     if (error instanceof ApiRequestError && error.code === 404) return
     console.error(`the sample application was not removed: ${String(error)}`)
+  }
+}
+
+/** Pods that run as plain processes and could not be taken away by the API: they are known by our folder, which is unique. */
+async function endLeftovers(dir: string): Promise<void> {
+  for (const entry of await fs.readdir('/proc').catch(() => [])) {
+    if (!/^\d+$/.test(entry) || Number(entry) === process.pid) continue
+    const about = await Promise.all(
+      ['cmdline', 'environ'].map(file => fs.readFile(`/proc/${entry}/${file}`, 'latin1').catch(() => '')),
+    )
+    if (!about.some(text => text.includes(`${dir}/`))) continue
+    try {
+      process.kill(Number(entry), 'SIGKILL')
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH')
+        console.error(`process ${entry} was not ended: ${String(error)}`)
+    }
   }
 }
 

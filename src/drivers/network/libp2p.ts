@@ -310,7 +310,9 @@ export async function openNetwork(
     await node.start()
   } catch (error) {
     stopping.abort()
-    throw new MeshError('failed', `cannot listen on ${config.listen.join(', ')}: ${errorText(error)}`, { cause: error })
+    // The library lists each address with a whole stack; the system's own words are enough.
+    const why = /\b(?:listen )?E[A-Z]+: [^\n]*/.exec(errorText(error))?.[0] ?? errorText(error)
+    throw new MeshError('failed', `cannot listen on ${config.listen.join(', ')}: ${why}`, { cause: error })
   }
   const topics = topicsOn(node.services.pubsub, peer => door.admitted(peer), log, stopping.signal)
   const watching = watch()

@@ -101,7 +101,7 @@ export function nodeConfigOf(flags: NodeFlags): NodeConfig {
     nodeIp,
     listen: flags.listen ?? [`/ip4/0.0.0.0/tcp/${defaultMeshPort}`],
     mdns: flags.mdns,
-    apiHosts: flags.apiHost ?? ['::'],
+    apiHosts: flags.apiHost ?? [everywhere()],
     apiPort: flags.apiPort,
     apiNames: flags.apiName ?? [],
     runtime: flags.runtime,
@@ -114,6 +114,12 @@ export function nodeConfigOf(flags: NodeFlags): NodeConfig {
     dnsAddress: flags.dnsAddress === 'none' ? undefined : flags.dnsAddress,
     cgroupRoot: flags.cgroupRoot,
   }
+}
+
+/** All addresses of both families; a kernel without IPv6 knows no '::'. */
+function everywhere(): string {
+  const six = Object.values(os.networkInterfaces()).some(list => list?.some(one => one.family === 'IPv6'))
+  return six ? '::' : '0.0.0.0'
 }
 
 /** The first IPv4 address of this machine that others may reach; loopback when it has no other. */

@@ -61,7 +61,8 @@ function stateOf(state: Inspected['State'], createdMs: number): ObservedContaine
   return {
     kind: 'exited',
     startedMs: failedToStart ? createdMs : startedMs,
-    finishedMs: failedToStart ? createdMs : timeMs(state.FinishedAt),
+    // Docker stamps the start after the process is there: one that ends at once may have ended a moment before it.
+    finishedMs: failedToStart ? createdMs : Math.max(timeMs(state.FinishedAt), startedMs),
     exitCode: failedToStart && ExitCode === 0 ? 128 : ExitCode,
     // Docker also says it when a child was killed and the main process went on to its own end.
     oomKilled: OOMKilled && ExitCode === 137,

@@ -206,7 +206,8 @@ export async function shimmedRuntime<S, C>(
         return {
           kind: 'exited',
           startedMs: state.started.startedMs,
-          finishedMs,
+          // Two clocks stamped them, the shim's and ours.
+          finishedMs: Math.max(finishedMs, state.started.startedMs),
           exitCode: code,
           ...(signal === 0 ? {} : { signal }),
           oomKilled: oom && code === 137,

@@ -47,11 +47,17 @@ export async function startAgent(
   const verb = join === undefined ? ['up'] : ['join', join.target, `--token=${join.token}`]
   const command = [process.execPath, flotilla, ...verb, ...commonFlags(net, i, options)]
   const id = await daemon(onHost(net, i, command), agentLog(net, i))
-  await until(`the agent of host${i} answers; its log is ${agentLog(net, i)}`, 60_000, async () => {
-    if (!isAlive(id)) throw new Hopeless(`the agent of host${i} ended:\n${lastLines(agentLog(net, i))}`)
-    await flotillaStatus(net, i)
-    return true
-  })
+  try {
+    await until(`the agent of host${i} answers; its log is ${agentLog(net, i)}`, 60_000, async () => {
+      if (!isAlive(id)) throw new Hopeless(`the agent of host${i} ended:\n${lastLines(agentLog(net, i))}`)
+      await flotillaStatus(net, i)
+      return true
+    })
+  } catch (error) {
+    // Nobody would know of it any more.
+    await killAgent(id)
+    throw error
+  }
   return id
 }
 

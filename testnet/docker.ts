@@ -28,11 +28,16 @@ export async function startDocker(net: Net, i: number): Promise<ProcessId> {
     '--live-restore',
   ]
   const id = await daemon(onHost(net, i, command), path.join(dir, 'dockerd.log'))
-  await until(`the Docker daemon of host${i} answers; its log is ${dir}/dockerd.log`, 60_000, async () => {
-    if (!isAlive(id)) throw new Error(`dockerd of host${i} ended`)
-    const { stdout } = await run(['curl', '-sS', '--unix-socket', `${dir}/docker.sock`, 'http://docker/_ping'])
-    return stdout === 'OK'
-  })
+  try {
+    await until(`the Docker daemon of host${i} answers; its log is ${dir}/dockerd.log`, 60_000, async () => {
+      if (!isAlive(id)) throw new Error(`dockerd of host${i} ended`)
+      const { stdout } = await run(['curl', '-sS', '--unix-socket', `${dir}/docker.sock`, 'http://docker/_ping'])
+      return stdout === 'OK'
+    })
+  } catch (error) {
+    await powerOffDocker(net, i, id)
+    throw error
+  }
   return id
 }
 

@@ -63,9 +63,14 @@ export async function runNode(
 ): Promise<void> {
   const nodes = follow(world, client, nodeKind, { fieldSelector: `metadata.name=${machine.hostname}` }, {}, signal)
   let bell: (() => void) | undefined
-  using _ = nodes.onChange(() => bell?.())
+  let changed = false
+  using _ = nodes.onChange(() => {
+    changed = true
+    bell?.()
+  })
   await Promise.race([nodes.synced, aborted(signal)])
   while (!signal.aborted) {
+    changed = false
     try {
       await write()
     } catch (error) {
@@ -74,6 +79,7 @@ export async function runNode(
     }
     // Others write this Node too; a disagreement must not become a race of writes.
     await world.clock.sleep(writeGapMs, signal)
+    if (changed) continue
     const timer = new AbortController()
     await Promise.race([
       world.clock.sleep(lookMs, AbortSignal.any([signal, timer.signal])),

@@ -62,14 +62,6 @@ export const dnsSubdomain: NameRule = text =>
           'example.com',
         )
 
-/** What may stand between two slashes of a path. */
-export const pathSegment: NameRule = text =>
-  text === '.' || text === '..'
-    ? `may not be '${text}'`
-    : /[/%]/.test(text)
-      ? `may not contain '${text.includes('/') ? '/' : '%'}'`
-      : undefined
-
 const nameSentence = regexSentence(
   "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
   qualifiedFormat,

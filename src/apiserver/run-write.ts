@@ -2,7 +2,7 @@
 // else was quicker. A refusal is given only on a state that a majority has confirmed, so that a leader that was deposed
 // a moment ago does not say "not found".
 import { type Stamp, suffixAlphabet } from '../api/admit.ts'
-import { ApiError, alreadyExists, conflict, notFound } from '../api/error.ts'
+import { ApiError, alreadyExists, conflict } from '../api/error.ts'
 import { type Kind, type KubeObject, resourceOf } from '../api/kind.ts'
 import { namespace as namespaceKind } from '../api/kinds/namespace.ts'
 import { podDisruptionBudget } from '../api/kinds/poddisruptionbudget.ts'
@@ -214,16 +214,4 @@ async function deleteOne(context: WriteContext, kind: Kind, op: Operation, objec
     if (error instanceof ApiError && error.reason === 'NotFound') return undefined
     throw error
   }
-}
-
-/** The object as the store has it here, for subresources that are only read. */
-export async function readOne(
-  store: Store,
-  kind: Kind,
-  namespace: string | undefined,
-  name: string,
-): Promise<KeyValue> {
-  const found = await store.get(keyOf(kind, namespace, name))
-  if (found === undefined) throw notFound(kind, name)
-  return found
 }

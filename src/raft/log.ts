@@ -36,10 +36,6 @@ export function termAt(log: RaftLog, index: Index): Term | undefined {
   return log.entries[index - log.base.index - 1]?.term
 }
 
-export function entryAt(log: RaftLog, index: Index): Entry | undefined {
-  return log.entries[index - log.base.index - 1]
-}
-
 /** The entries from `from` to `to`, both included; an empty list when `to < from`. */
 export function between(log: RaftLog, from: Index, to: Index): readonly Entry[] {
   assert(from > log.base.index, `index ${from} is compacted, the log begins after ${log.base.index}`)

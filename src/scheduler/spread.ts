@@ -7,7 +7,6 @@ import { controllerOf, isDeleting } from '../client/objects.ts'
 import { matchesLabels, type Requirement, requirementsOf } from '../lib/selector.ts'
 import type { ClusterView, NodeInfo } from './state.ts'
 
-export const hostnameLabel = 'kubernetes.io/hostname'
 export const zoneLabel = 'topology.kubernetes.io/zone'
 
 function kinOf(constraint: TopologySpreadConstraint, pod: Pod): readonly Requirement[] | undefined {

@@ -65,15 +65,6 @@ export function field(text: string, name: string): number {
   return 0
 }
 
-/** How often the kernel killed for memory in the group of this path (version 1 or 2); 0 when it cannot be read. */
-export async function oomKills(path: string): Promise<number> {
-  for (const file of [`${root}/memory${path}/memory.oom_control`, `${root}${path}/memory.events`])
-    try {
-      return field(await readFile(file, 'utf8'), 'oom_kill')
-    } catch {}
-  return 0
-}
-
 /**
  * Removes the pod's own group when it is empty. Only a group that is named after the pod: others may be shared. `deep` takes
  * the groups of its containers along, which a runtime under load may have failed to remove: only when the pod is at its end,

@@ -1,6 +1,8 @@
 // The replicated key-value store as its users see it. store/run.ts implements it on raft and kv; an external etcd could.
-// Keys are text in code-unit order, for example '/registry/pods/default/web-1'. Values are text: the JSON of an object,
-// stored and served as it is. One revision orders all writes; it is the resourceVersion of the API.
+// Keys and values are bytes, one per character (U+0000 to U+00FF, the way 'latin1' writes them), in byte order: a key is
+// for example '/registry/pods/default/web-1', a value the UTF-8 JSON of an object, stored and served as it is.
+// lib/packed.ts turns text into such bytes and back; ASCII text is the same in both. One revision orders all writes; it is
+// the resourceVersion of the API.
 import type { PeerId } from '../world/network.ts'
 
 export type Revision = number
@@ -10,6 +12,10 @@ export type KeyValue = {
   readonly value: string
   readonly createRevision: Revision
   readonly modRevision: Revision
+  /** How often the key was put since it was created; 1 after the first. */
+  readonly version: number
+  /** The lease that the key lives by; 0: none. */
+  readonly lease: number
 }
 
 export type RangeOptions = {

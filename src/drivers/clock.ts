@@ -22,6 +22,7 @@ export function realClock(): Clock {
         const listener = onAbort(signal, end)
       })
     },
+    soon: act => void setImmediate(act),
     deadline(ms, signal) {
       const controller = new AbortController()
       if (signal.aborted) {

@@ -8,13 +8,35 @@ const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { fatal: false, ignoreBOM: true })
 const nothing = new Uint8Array(0)
 
+/** Small buffers are cut from slabs: an ArrayBuffer of its own costs more than what is written into it. */
+const slabBytes = 64 * 1024
+const slicedBytesMax = 8 * 1024
+let slab = new ArrayBuffer(0)
+let slabAt = 0
+
+function take(count: number): Uint8Array<ArrayBuffer> {
+  if (count > slicedBytesMax) return new Uint8Array(count)
+  if (slabAt + count > slab.byteLength) {
+    slab = new ArrayBuffer(slabBytes)
+    slabAt = 0
+  }
+  slabAt += count
+  return new Uint8Array(slab, slabAt - count, count)
+}
+
+/** Gives back what the last taker did not use. */
+function giveBack(buffer: Uint8Array<ArrayBuffer>, used: number): void {
+  const isLast = buffer.buffer === slab && buffer.byteOffset + buffer.length === slabAt
+  if (isLast) slabAt = buffer.byteOffset + used
+}
+
 export class ByteWriter {
   #buffer: Uint8Array<ArrayBuffer>
   #at = 0
 
   /** A good guess of the final length saves copies. */
   constructor(capacity = 256) {
-    this.#buffer = new Uint8Array(capacity)
+    this.#buffer = take(capacity)
   }
 
   get length(): number {
@@ -23,7 +45,7 @@ export class ByteWriter {
 
   #reserve(count: number): void {
     if (this.#at + count <= this.#buffer.length) return
-    const larger = new Uint8Array(Math.max(this.#buffer.length * 2, this.#at + count))
+    const larger = take(Math.max(this.#buffer.length * 2, this.#at + count))
     larger.set(this.#buffer.subarray(0, this.#at))
     this.#buffer = larger
   }
@@ -83,6 +105,7 @@ export class ByteWriter {
 
   /** What was written so far; shares the writer's memory, so the writer is done with. */
   finish(): Uint8Array<ArrayBuffer> {
+    giveBack(this.#buffer, this.#at)
     return this.#buffer.subarray(0, this.#at)
   }
 }

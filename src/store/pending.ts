@@ -9,13 +9,17 @@ type Pending<T> = {
   readonly deadlineMs: number
   readonly resolve: (value: T) => void
   readonly reject: (error: Error) => void
-  readonly listener: Disposable
+  readonly listener: Disposable | undefined
 }
 
 export type Pendings<T> = {
   readonly size: number
   /** `what` ends the sentence "no answer in time: …". */
-  add(what: string, deadlineMs: number, signal: AbortSignal): { readonly id: number; readonly promise: Promise<T> }
+  add(
+    what: string,
+    deadlineMs: number,
+    signal: AbortSignal | undefined,
+  ): { readonly id: number; readonly promise: Promise<T> }
   /** Unknown or settled ids are ignored. */
   resolve(id: number, value: T): void
   reject(id: number, error: Error): void
@@ -30,7 +34,7 @@ export function createPendings<T>(nextId: () => number): Pendings<T> {
   function take(id: number): Pending<T> | undefined {
     const pending = all.get(id)
     all.delete(id)
-    pending?.listener[Symbol.dispose]()
+    pending?.listener?.[Symbol.dispose]()
     return pending
   }
   return {
@@ -40,11 +44,11 @@ export function createPendings<T>(nextId: () => number): Pendings<T> {
     add(what, deadlineMs, signal) {
       const id = nextId()
       const { promise, resolve, reject } = Promise.withResolvers<T>()
-      if (signal.aborted) {
+      if (signal?.aborted === true) {
         reject(late(what))
         return { id, promise }
       }
-      const listener = onAbort(signal, () => take(id)?.reject(late(what)))
+      const listener = signal && onAbort(signal, () => take(id)?.reject(late(what)))
       all.set(id, { what, deadlineMs, resolve, reject, listener })
       return { id, promise }
     },
@@ -57,6 +61,14 @@ export function createPendings<T>(nextId: () => number): Pendings<T> {
       for (const [id, { what, deadlineMs }] of all) if (deadlineMs <= nowMs) take(id)?.reject(late(what))
     },
   }
+}
+
+/** What the promise gives, unless the signal aborts before. */
+export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>()
+  const listener = onAbort(signal, () => reject(late('the caller gave up')))
+  work.then(resolve, reject).finally(() => listener[Symbol.dispose]())
+  return promise
 }
 
 function late(what: string): StoreError {
@@ -107,31 +119,6 @@ export function createThresholds(what: string): Thresholds {
         one.listener[Symbol.dispose]()
         one.reject(error())
       }
-    },
-  }
-}
-
-/** Wakes whoever waits; a ring while nobody waits is kept for the next wait. */
-export type Bell = { ring(): void; wait(): Promise<void> }
-
-export function createBell(): Bell {
-  let isRung = false
-  let wake: (() => void) | undefined
-  return {
-    ring() {
-      isRung = true
-      wake?.()
-      wake = undefined
-    },
-    wait() {
-      const { promise, resolve } = Promise.withResolvers<void>()
-      const go = () => {
-        isRung = false
-        resolve()
-      }
-      if (isRung) go()
-      else wake = go
-      return promise
     },
   }
 }

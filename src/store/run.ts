@@ -4,7 +4,7 @@
 // `done`, and the process must then end: nothing of it may be tried again.
 
 import { encodeCommand } from '../kv/codec.ts'
-import { apply, captureHead, captureKv, createKv, get, type Kv, range, restoreKv } from '../kv/kv.ts'
+import { type Applied, apply, captureHead, captureKv, createKv, get, type Kv, range, restoreKv } from '../kv/kv.ts'
 import { encodeSnapshot } from '../kv/snapshot.ts'
 import {
   type ChangeEvent,
@@ -17,6 +17,7 @@ import {
   type WriteResult,
 } from '../kv/store.ts'
 import { onAbort } from '../lib/abort.ts'
+import { assert } from '../lib/assert.ts'
 import { type Bytes, hex } from '../lib/bytes.ts'
 import { createRaft, status as raftStatus, snapshotMeta, step, wantsSnapshot } from '../raft/raft.ts'
 import {
@@ -34,9 +35,10 @@ import type { World } from '../world/world.ts'
 import { createAges } from './age.ts'
 import { commandBytesMax, raftConfig, type StoreConfig, settingsOf } from './config.ts'
 import { encodePeers, memberInfos, planChange } from './members.ts'
-import { createBell, createPendings, createThresholds } from './pending.ts'
+import { createPendings, createThresholds, unlessAborted } from './pending.ts'
 import { refusalError } from './refusal.ts'
 import { boot } from './run-boot.ts'
+import { createCommands, type Waiting } from './run-commands.ts'
 import { createLeaderships } from './run-leadership.ts'
 import type { Append } from './run-log.ts'
 import { createSaver } from './run-saver.ts'
@@ -61,6 +63,8 @@ export type RunningStore = Store & {
   hash(): { readonly index: number; readonly hash: number }
 }
 
+type Answer = Applied['answer']
+
 /** Messages that wait, and writes; of more, messages are dropped and writes refused. */
 const inboxCountMax = 10_000
 
@@ -74,7 +78,7 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
 
   const raft = createRaft(raftConfig(settings), start.restored, () => world.random.float())
   const disklog = start.log
-  const saver = createSaver(disklog)
+  const saver = createSaver(disklog, world.clock)
   let state = start.state
   let kv: Kv = start.loaded === undefined ? createKv(limits) : restoreKv(start.loaded.image, limits)
   let flushedIndex = kv.index
@@ -86,17 +90,25 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
 
   let inbox: RaftEvent[] = []
   let proposals: RaftEvent[] = []
-  const bell = createBell()
   let lastId = 0
   const nextId = () => ++lastId
-  const writes = createPendings<WriteResult>(nextId)
+  const commands = createCommands<Answer>(world, log, {
+    clusterId,
+    requestTimeoutMs,
+    countMax: inboxCountMax,
+    isMember: peer => settings.mayRaft(peer) && [...peers.values()].includes(peer),
+    role: () => role,
+    leaderPeer: () => (role.leader === member ? undefined : peerOf(role.leader)),
+    propose: (id, command) => propose({ kind: 'propose', id, command }),
+    nextId,
+  })
   const changes = createPendings<void>(nextId)
   const reads = createPendings<Revision>(nextId)
   const transfers = createPendings<void>(nextId)
-  const asked = [writes, changes, reads, transfers]
+  const asked = [changes, reads, transfers]
   const revisions = createThresholds('revision')
   const indexes = createThresholds('index')
-  /** Accepted proposals by the index they went to. */
+  /** Accepted changes of membership by the index they went to. */
   const accepted = new Map<number, { readonly id: number; readonly term: number }>()
   let readsWaiting: { readonly id: number; readonly index: number }[] = []
   const watches = createWatches()
@@ -111,12 +123,32 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
 
   // ---- the loop ----
 
+  let isTurnDue = false
+
+  /** All that one turn of the event loop brings is one step. */
+  function wake(): void {
+    if (isTurnDue) return
+    isTurnDue = true
+    world.clock.soon(runTurn)
+  }
+
+  function runTurn(): void {
+    isTurnDue = false
+    if (isEnding()) return
+    try {
+      turn()
+    } catch (error) {
+      fail(error)
+    }
+  }
+
   function push(event: RaftEvent): void {
     inbox.push(event)
-    bell.ring()
+    wake()
   }
 
   function turn(): void {
+    reading = undefined
     // Proposals wait for the sync under way: what came meanwhile is one batch. All else must not wait for a disk.
     const events = saver.isIdle && proposals.length > 0 ? [...inbox, ...proposals] : inbox
     if (events !== inbox) proposals = []
@@ -144,7 +176,7 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
       })
     } else speech.send(late)
 
-    for (const { id, index, term } of effects.accepted) accepted.set(index, { id, term })
+    for (const { id, index, term } of effects.accepted) if (!commands.accepted(id)) accepted.set(index, { id, term })
     for (const { id, why } of effects.refused) refuse(id, why)
     if (effects.commit.length > 0) applyAll(effects.commit)
     for (const { id, index } of effects.reads) {
@@ -158,27 +190,26 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
 
   function applyAll(entries: readonly Entry[]): void {
     const events: ChangeEvent[] = []
-    const answers: { readonly id: number; readonly answer: WriteResult }[] = []
+    const answers: { readonly waiting: Waiting<Answer>; readonly answer: Answer }[] = []
     for (const entry of entries) {
       const { index, term } = entry
-      const applied = apply(kv, { index, term, command: entry.kind === 'command' ? entry.command : undefined })
+      const taken = entry.kind === 'command' ? commands.take(entry.command) : undefined
+      const applied = apply(kv, { index, term, command: taken?.command })
       if (applied.answer.kind === 'unsupported') {
         throw new StoreError('closed', `entry ${index} is of a newer format: this program is too old for its cluster`)
       }
       state.note(applied.events)
       for (const event of applied.events) events.push(event)
-      const waiting = accepted.get(index)
-      if (waiting === undefined) continue
+      if (taken?.waiting !== undefined) answers.push({ waiting: taken.waiting, answer: applied.answer })
+      if (entry.kind !== 'membership') continue
+      const change = accepted.get(index)
       accepted.delete(index)
-      if (waiting.term !== term) refuse(waiting.id, 'not-leader')
-      else if (entry.kind === 'membership') changes.resolve(waiting.id, undefined)
-      else if (applied.answer.kind !== 'malformed' && applied.answer.kind !== 'compacted') {
-        answers.push({ id: waiting.id, answer: applied.answer })
-      }
+      if (change?.term === term) changes.resolve(change.id, undefined)
+      else if (change !== undefined) changes.reject(change.id, notLeader())
     }
     inbox.push({ kind: 'applied', index: kv.index })
     publish(watches, events, kv.revision)
-    for (const { id, answer } of answers) writes.resolve(id, answer)
+    for (const { waiting, answer } of answers) waiting.resolve(answer)
     afterApplied()
     if (kv.index - flushedIndex >= settings.flushCountMax || state.dirtyBytes >= settings.flushBytesMax) startFlush()
   }
@@ -192,9 +223,7 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
   }
 
   function refuse(id: number, why: Refusal): void {
-    const error = why === 'not-leader' ? notLeader() : refusalError(why)
-    writes.reject(id, error)
-    changes.reject(id, error)
+    if (!commands.refused(id, why)) changes.reject(id, why === 'not-leader' ? notLeader() : refusalError(why))
   }
 
   function notLeader(): StoreError {
@@ -215,9 +244,9 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
       // Its entries may still be committed by the next leader: so nobody can say now whether they happened.
       const error = (what: string) => new StoreError('unavailable', `leadership was lost; it may still happen: ${what}`)
       accepted.clear()
-      writes.rejectAll(error)
       changes.rejectAll(error)
     }
+    commands.roleChanged()
     if (next.kind !== 'leader' && next.leader !== undefined) {
       for (const id of transferIds) transfers.resolve(id, undefined)
       transferIds = []
@@ -348,6 +377,7 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     push({ kind: 'tick' })
     const nowMs = world.clock.monotonicMs()
     for (const one of asked) one.expire(nowMs)
+    commands.expire(nowMs)
     // A moment after the last of a burst, and now and then during a long one.
     const isQuiet = ticks - busyAtTick >= quietTicks
     if (disklog.unmarked && (isQuiet || ticks - markedAtTick >= markTicks)) {
@@ -368,14 +398,16 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     }
     const revision = ages.look(kv.revision, ticks)
     if (revision === undefined || revision <= kv.history.compacted) return
-    propose({ kind: 'propose', id: nextId(), command: encodeCommand({ kind: 'compact', revision }) })
+    commands
+      .execute(encodeCommand({ kind: 'compact', revision }), undefined)
+      .catch(error => log.debug('old changes are forgotten later', { why: String(error) }))
   }
 
   // ---- what is asked ----
 
   function propose(event: RaftEvent): void {
     proposals.push(event)
-    bell.ring()
+    wake()
   }
 
   const deadlineMs = () => world.clock.monotonicMs() + requestTimeoutMs
@@ -397,16 +429,24 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     if (bytes.length > commandBytesMax) {
       throw new StoreError('too-large', `a command of ${bytes.length} bytes; at most ${commandBytesMax} are taken`)
     }
-    const pending = writes.add('a write; it may still happen', deadlineMs(), inner)
-    if (!inner.aborted) propose({ kind: 'propose', id: pending.id, command: bytes })
-    return await pending.promise
+    const answer = await commands.execute(bytes, inner)
+    assert(answer.kind === 'done' || answer.kind === 'conflict' || answer.kind === 'fenced', 'a write is a write')
+    return answer
   }
 
-  async function newest(inner: AbortSignal): Promise<Revision> {
-    checkOpen()
-    const pending = reads.add('a newest read', deadlineMs(), inner)
-    push({ kind: 'read', id: pending.id })
-    return await pending.promise
+  /** All who ask within one turn share one question. */
+  let reading: Promise<Revision> | undefined
+
+  function newest(inner: AbortSignal | undefined): Promise<Revision> {
+    if (isEnding()) return Promise.reject(closed())
+    if (reading === undefined) {
+      const pending = reads.add('a newest read', deadlineMs(), undefined)
+      push({ kind: 'read', id: pending.id })
+      reading = pending.promise
+      // Whoever asked may have gone; the failure is told to those who are still there.
+      reading.catch(() => {})
+    }
+    return inner === undefined ? reading : unlessAborted(reading, inner)
   }
 
   async function changeMembership(change: MembershipChange, inner: AbortSignal): Promise<MemberInfo> {
@@ -465,6 +505,7 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
       }
     }),
     onAbort(signal, () => end(undefined)),
+    commands,
   ]
 
   function closed(): StoreError {
@@ -488,10 +529,10 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     if (why !== undefined) failure = why.error ?? new Error('unknown failure')
     ending.abort()
     for (const one of asked) one.rejectAll(closed)
+    commands.end(closed)
     for (const threshold of [revisions, indexes]) threshold.rejectAll(closed)
     showLeadership()
     wakeAll(watches)
-    bell.ring()
     saver.finish()
   }
 
@@ -502,22 +543,14 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     }
   }
 
-  async function runTurns(): Promise<void> {
-    for (;;) {
-      await bell.wait()
-      if (isEnding()) return
-      turn()
-    }
-  }
-
   async function live(): Promise<void> {
     const saving = saver.run(entry => {
       if (entry !== undefined) inbox.push({ kind: 'durable', index: entry.index, term: entry.term })
       busyAtTick = ticks
       // Also without an entry: proposals may have waited for this.
-      bell.ring()
+      wake()
     })
-    await Promise.all([saving.catch(fail), runTurns().catch(fail), runTicks().catch(fail)])
+    await Promise.all([saving.catch(fail), runTicks().catch(fail)])
     for (const handler of handlers) handler[Symbol.dispose]()
     await fetching
     await flushing

@@ -14,7 +14,7 @@ export function peerId(text: string): PeerId {
 }
 
 /** A protocol name without prefix and version: the driver speaks `/flotilla/<name>/1/<send, ask or open>`. */
-export type Protocol = 'raft' | 'snapshot' | 'api' | 'kubelet' | 'join' | 'status' | 'tunnel'
+export type Protocol = 'raft' | 'snapshot' | 'store' | 'api' | 'kubelet' | 'join' | 'status' | 'tunnel'
 
 /** Why a peer could not be asked. `refused`: it, or our own gate, does not let us; `failed`: its handler threw. */
 export class MeshError extends Error {

@@ -48,6 +48,7 @@ export function virtualWorld(seed = 1, startMs = Date.parse('2026-01-01T00:00:00
       using _ = onAbort(signal, resolve)
       await promise
     },
+    soon: act => queueMicrotask(act),
     deadline(ms, signal) {
       const controller = new AbortController()
       agenda.after(ms, () => controller.abort())

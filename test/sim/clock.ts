@@ -21,6 +21,11 @@ export function simClock(life: Life, wallSkewMs: () => number): Clock {
         })
       })
     },
+    soon(act) {
+      queueMicrotask(() => {
+        if (life.alive) act()
+      })
+    },
     deadline(ms, signal) {
       const controller = new AbortController()
       const listener = onAbort(signal, () => controller.abort())

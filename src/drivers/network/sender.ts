@@ -53,7 +53,8 @@ export function sender(
   function schedule(): void {
     if (scheduled || stopped) return
     scheduled = true
-    setImmediate(() => {
+    // What one turn says is one write, and it leaves before the turn's work on the disk begins.
+    queueMicrotask(() => {
       scheduled = false
       flush()
     })

@@ -18,6 +18,7 @@ export const strangerRequestBytesMax = 64 * 1024
 export const protocols = [
   'raft',
   'snapshot',
+  'store',
   'api',
   'kubelet',
   'join',

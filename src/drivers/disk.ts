@@ -1,7 +1,7 @@
 // The real disk: a folder of plain files, and LevelDB for maps. Every promise of world/disk.ts about durability is kept
 // here: data is synced by fdatasync, and a folder is synced after a name in it was made, changed or taken away.
 // LevelDB neither checks what it reads nor says when it lost something, so every value carries its own checksum.
-import { constants, writeSync } from 'node:fs'
+import { constants, fdatasync, fdatasyncSync, writeSync } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
@@ -10,6 +10,7 @@ import { ByteWriter } from '../lib/binary.ts'
 import type { Bytes } from '../lib/bytes.ts'
 import { crc32 } from '../lib/crc32.ts'
 import type { Disk, DiskFile, DiskMap } from '../world/disk.ts'
+import { createSyncPace, type SyncPace } from './syncpace.ts'
 
 /** About a millisecond of work. */
 const sliceCount = 500
@@ -18,7 +19,7 @@ const directBytesMax = 64 * 1024
 
 export class DiskError extends Error {
   override readonly name = 'DiskError'
-  readonly code: 'CORRUPT' | 'IN-USE' | 'NAME'
+  readonly code: 'CORRUPT' | 'FAILED' | 'FULL' | 'IN-USE' | 'NAME'
   constructor(code: DiskError['code'], message: string, options?: ErrorOptions) {
     super(message, options)
     this.code = code
@@ -32,6 +33,7 @@ export class DiskError extends Error {
 export async function openDisk(root: string): Promise<Disk> {
   await makeFolder(root)
   await lock(resolve(root))
+  const pace = createSyncPace()
   const folderOf = async (name: string): Promise<void> => {
     const folder = dirname(checked(name))
     if (folder !== '.') await makeFolder(join(root, folder))
@@ -39,7 +41,7 @@ export async function openDisk(root: string): Promise<Disk> {
   return {
     async open(name) {
       await folderOf(name)
-      return openFile(join(root, name))
+      return openFile(join(root, name), pace)
     },
     async list(folder) {
       const entries = await orAbsent(readdir(join(root, checked(folder)), { withFileTypes: true }))
@@ -144,11 +146,61 @@ async function writeAll(file: FileHandle, offset: number, bytes: Bytes): Promise
   }
 }
 
-async function openFile(path: string): Promise<DiskFile> {
-  const existing = await orAbsent(open(path, constants.O_RDWR))
-  const file = existing ?? (await open(path, constants.O_RDWR | constants.O_CREAT, 0o600))
+/** Of a write: a full disk is told apart, for it has harmed nothing. */
+function writeError(path: string, error: unknown): DiskError {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  if (code !== 'ENOSPC' && code !== 'EDQUOT') return failure('write', path, error)
+  return new DiskError('FULL', `no room on the disk for ${path}`, { cause: error })
+}
+
+function failure(what: string, path: string, error: unknown): DiskError {
+  return new DiskError('FAILED', `${what} of ${path} failed: ${String(error)}`, { cause: error })
+}
+
+async function createFile(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, constants.O_RDWR | constants.O_CREAT, 0o600)
+  } catch (error) {
+    throw writeError(path, error)
+  }
+}
+
+async function openFile(path: string, pace: SyncPace): Promise<DiskFile> {
+  const file = (await orAbsent(open(path, constants.O_RDWR))) ?? (await createFile(path))
   // Also for one that was there: the process that made it may have ended before its name was safe.
   await syncFolder(dirname(path))
+
+  async function writeAt(offset: number, bytes: Bytes): Promise<void> {
+    try {
+      const written = bytes.length <= directBytesMax ? writeSync(file.fd, bytes, 0, bytes.length, offset) : 0
+      if (written < bytes.length) await writeAll(file, offset + written, bytes.subarray(written))
+    } catch (error) {
+      throw writeError(path, error)
+    }
+  }
+
+  // The size is data that is needed to read the file back, so fdatasync writes it too (fdatasync(2)).
+  function sync(): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const beganMs = performance.now()
+    fdatasync(file.fd, error => {
+      pace.took(performance.now() - beganMs)
+      if (error === null) resolve()
+      else reject(failure('fdatasync', path, error))
+    })
+    return promise
+  }
+
+  function syncNow(): void {
+    const beganMs = performance.now()
+    try {
+      fdatasyncSync(file.fd)
+    } catch (error) {
+      throw failure('fdatasync', path, error)
+    }
+    pace.took(performance.now() - beganMs)
+  }
+
   return {
     async size() {
       return (await file.stat()).size
@@ -163,13 +215,21 @@ async function openFile(path: string): Promise<DiskFile> {
       }
       return bytes.subarray(0, at)
     },
-    async writeAt(offset, bytes) {
-      const written = bytes.length <= directBytesMax ? writeSync(file.fd, bytes, 0, bytes.length, offset) : 0
-      if (written < bytes.length) await writeAll(file, offset + written, bytes.subarray(written))
+    writeAt,
+    writeAndSync(offset, bytes) {
+      if (bytes.length > directBytesMax) return writeAt(offset, bytes).then(sync)
+      let at = 0
+      try {
+        while (at < bytes.length) at += writeSync(file.fd, bytes, at, bytes.length - at, offset + at)
+      } catch (error) {
+        throw writeError(path, error)
+      }
+      if (!pace.isQuick) return sync()
+      syncNow()
+      return undefined
     },
     truncate: size => file.truncate(size),
-    // The size is data that is needed to read the file back, so fdatasync writes it too (fdatasync(2)).
-    sync: () => file.datasync(),
+    sync,
     close: () => file.close(),
   }
 }

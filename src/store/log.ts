@@ -1,27 +1,29 @@
 // The format of our log on disk, and what a start concludes from the bytes it finds. Pure; run-log.ts does the I/O.
 //
 // A segment file is a sequence of batches. A batch is written and synced as one before the next is begun, and carries
-// its own checksum and that of the batch before it: a chain. So a batch proves that all before it was synced, and what
-// follows the last good batch is either a torn tail, which nobody was promised, or damage: then a good batch stands
-// behind the bad bytes, or the watermark says that more was there. (Truncating at the first bad byte would lose
-// committed entries: Alagappan et al., Protocol-Aware Recovery, FAST '18.)
+// its own checksum, which also covers its place, and that of the batch before it: a chain. So a batch proves that all
+// before it was synced, and what follows the last good batch is either a torn tail, which nobody was promised, or
+// damage: then a good batch stands behind the bad bytes, or the watermark says that more was there. (Truncating at the
+// first bad byte would lose committed entries: Alagappan et al., Protocol-Aware Recovery, FAST '18.)
+//
+// A segment is made of zeros ahead of need, and its first record says how many were synced before it: a file that is
+// shorter has lost its end. A sync within them writes one page, where a growing file makes the file system write its
+// journal too; and it needs no room, so a full disk is met when the next segment is made, not in an append.
 //
 // The watermark is a file of its own with two slots, written in turn: how far the log was synced. It is written before
 // a vote or a term is acted on, with each new segment, and a moment after the last batch of a burst; not with every
-// batch, so that an append costs one sync. What it cannot prove is the loss of the very last batch, whole, in the
-// moment before it is written.
+// batch, so that an append costs one sync. What it cannot prove is the loss of the very last batch, in its place, in
+// the moment before it is written.
 import { ByteReader, ByteWriter } from '../lib/binary.ts'
 import type { Bytes } from '../lib/bytes.ts'
 import { crc32 } from '../lib/crc32.ts'
 import { type Entry, type HardState, type MemberId, memberId } from '../raft/types.ts'
 import { readEntry, readHard, writeEntry, writeHard } from './entry.ts'
 
-export const logVersion = 1
+export const logVersion = 2
+/** The first segment is as large as `zeroBytesAhead`, each next one twice the one before, up to this. */
 export const segmentBytes = 16 * 1024 * 1024
-/**
- * A segment is filled with zeros ahead of what is written: a sync within a file's size writes one page, where a growing
- * file makes the file system write its journal too. Faster, and kinder to a memory card.
- */
+/** Zeros are written ahead in pieces of this size. */
 export const zeroBytesAhead = 256 * 1024
 
 export type Identity = { readonly cluster: string; readonly member: MemberId }
@@ -38,6 +40,8 @@ export type LogRecord =
       readonly hard: HardState
       readonly last: { readonly index: number; readonly term: number }
       readonly generation: Generation
+      /** So many bytes of this file, zeros, were synced before this was written. */
+      readonly size: number
     }
   | { readonly kind: 'hard'; readonly hard: HardState }
   /** Replaces everything from its index on. */
@@ -77,15 +81,30 @@ const hardTag = 2
 const entryTag = 3
 const baseTag = 4
 
-const magic = 0x474f4cf7
+const magic = 0x324c4cf7
+/** Of version 1, where a batch did not know its place. */
+const oldMagic = 0x474f4cf7
 const magicByte = 0xf7
 export const batchHeadBytes = 16
 
+/** `crc32` of lib/crc32.ts, or one that gives the same faster. */
+export type Checksum = (bytes: Bytes, seed?: number) => number
+
+/** Where a batch stands; its checksum covers it, so that a copy of it elsewhere is none. */
+export type Place = { readonly segment: number; readonly offset: number }
+
+const seedOf = ({ segment, offset }: Place) => (Math.imul(segment, 0x9e3779b1) ^ offset) >>> 0
+
 /** One batch: magic, length, the checksum before, its own checksum (over all of these and the payload), the records. */
-export function encodeBatch(records: readonly LogRecord[], previousCrc: number): { bytes: Bytes; crc: number } {
+export function encodeBatch(
+  records: readonly LogRecord[],
+  previousCrc: number,
+  place: Place,
+  checksum: Checksum = crc32,
+): { bytes: Bytes; crc: number } {
   let capacity = 64
   for (const r of records) {
-    capacity += r.kind === 'entry' && r.entry.kind === 'command' ? r.entry.command.length + 32 : 512
+    capacity += r.kind === 'entry' && r.entry.kind === 'command' ? r.entry.command.length + 24 : 512
   }
   const out = new ByteWriter(capacity)
   out.u32(magic)
@@ -95,14 +114,14 @@ export function encodeBatch(records: readonly LogRecord[], previousCrc: number):
   for (const record of records) writeRecord(out, record)
   out.patchU32(4, out.length - batchHeadBytes)
   const bytes = out.finish()
-  const crc = batchCrc(bytes, 0, bytes.length - batchHeadBytes)
+  const crc = batchCrc(bytes, 0, bytes.length - batchHeadBytes, seedOf(place), checksum)
   out.patchU32(12, crc)
   return { bytes, crc }
 }
 
-function batchCrc(bytes: Bytes, at: number, length: number): number {
+function batchCrc(bytes: Bytes, at: number, length: number, seed: number, checksum: Checksum): number {
   const payload = at + batchHeadBytes
-  return crc32(bytes.subarray(payload, payload + length), crc32(bytes.subarray(at, at + 12)))
+  return checksum(bytes.subarray(payload, payload + length), crc32(bytes.subarray(at, at + 12), seed))
 }
 
 function writeRecord(out: ByteWriter, record: LogRecord): void {
@@ -117,6 +136,7 @@ function writeRecord(out: ByteWriter, record: LogRecord): void {
       out.varint(record.last.index)
       out.varint(record.last.term)
       out.u8(record.generation)
+      out.varint(record.size)
       return
     case 'hard':
       out.u8(hardTag)
@@ -144,12 +164,15 @@ function readRecords(payload: Bytes): LogRecord[] | undefined {
     if (tag === entryTag) records.push({ kind: 'entry', entry: readEntry(input) })
     else if (tag === hardTag) records.push({ kind: 'hard', hard: readHard(input) })
     else if (tag === headTag) {
-      if (input.varint() !== logVersion) return undefined
+      const version = input.varint()
+      if (version < 1 || version > logVersion) return undefined
       const identity = { cluster: input.text(), member: memberId(input.text()) }
       const segment = input.varint()
       const hard = readHard(input)
       const last = { index: input.varint(), term: input.varint() }
-      records.push({ kind: 'head', identity, segment, hard, last, generation: input.u8() === 1 ? 1 : 0 })
+      const generation = input.u8() === 1 ? 1 : 0
+      const size = version === 1 ? 0 : input.varint()
+      records.push({ kind: 'head', identity, segment, hard, last, generation, size })
     } else if (tag === baseTag) {
       const index = input.varint()
       const term = input.varint()
@@ -170,13 +193,18 @@ export type Scan = {
 }
 
 /** Reads a segment. `previousCrc` undefined: the first one kept, whose first batch is believed about what was before. */
-export function scanSegment(bytes: Bytes, previousCrc: number | undefined): Scan {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+export function scanSegment(
+  bytes: Bytes,
+  segment: number,
+  previousCrc: number | undefined,
+  checksum: Checksum = crc32,
+): Scan {
+  const file = { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), segment, checksum }
   const records: LogRecord[] = []
   let crc = previousCrc
   let at = 0
   while (at < bytes.length) {
-    const batch = batchAt(bytes, view, at)
+    const batch = batchAt(file, at)
     if (batch === undefined || (crc !== undefined && batch.previousCrc !== crc)) break
     const some = readRecords(bytes.subarray(at + batchHeadBytes, at + batchHeadBytes + batch.length))
     // The checksum holds and the content makes no sense: not a torn write, so never to be cut off.
@@ -185,30 +213,45 @@ export function scanSegment(bytes: Bytes, previousCrc: number | undefined): Scan
     crc = batch.crc
     at += batchHeadBytes + batch.length
   }
-  const rest = isZero(bytes, at) ? 'nothing' : hasBatch(bytes, view, at) ? 'damage' : 'torn'
+  const rest = zeroFrom(bytes) <= at ? 'nothing' : hasBatch(file, at) ? 'damage' : 'torn'
   return { records, crc: crc ?? 0, end: at, rest }
 }
 
-function isZero(bytes: Bytes, from: number): boolean {
-  for (let at = from; at < bytes.length; at++) if (bytes[at] !== 0) return false
-  return true
+/** From here on there are only zeros. */
+export function zeroFrom(bytes: Bytes): number {
+  let end = bytes.length
+  while (end > 0 && (bytes.byteOffset + end) % 4 !== 0 && bytes[end - 1] === 0) end -= 1
+  if (end > 0 && (bytes.byteOffset + end) % 4 === 0) {
+    // Most of a segment is zeros: by words.
+    const start = (4 - (bytes.byteOffset % 4)) % 4
+    const words = new Uint32Array(bytes.buffer, bytes.byteOffset + start, Math.max(0, Math.floor((end - start) / 4)))
+    let word = words.length
+    while (word > 0 && words[word - 1] === 0) word -= 1
+    end = Math.min(end, start + word * 4)
+  }
+  while (end > 0 && bytes[end - 1] === 0) end -= 1
+  return end
 }
 
+type File = { readonly bytes: Bytes; readonly view: DataView; readonly segment: number; readonly checksum: Checksum }
 type BatchHead = { readonly length: number; readonly previousCrc: number; readonly crc: number }
 
-function batchAt(bytes: Bytes, view: DataView, at: number): BatchHead | undefined {
-  if (at + batchHeadBytes > bytes.length || view.getUint32(at, true) !== magic) return undefined
+function batchAt({ bytes, view, segment, checksum }: File, at: number): BatchHead | undefined {
+  if (at + batchHeadBytes > bytes.length) return undefined
+  const found = view.getUint32(at, true)
+  if (found !== magic && found !== oldMagic) return undefined
   const length = view.getUint32(at + 4, true)
   if (length > bytes.length - at - batchHeadBytes) return undefined
   const crc = view.getUint32(at + 12, true)
-  if (crc !== batchCrc(bytes, at, length)) return undefined
+  const seed = found === magic ? seedOf({ segment, offset: at }) : 0
+  if (crc !== batchCrc(bytes, at, length, seed, checksum)) return undefined
   return { length, previousCrc: view.getUint32(at + 8, true), crc }
 }
 
 /** Whether a whole batch stands anywhere from `from` on. It was begun after what is bad before it had been synced. */
-function hasBatch(bytes: Bytes, view: DataView, from: number): boolean {
-  for (let at = bytes.indexOf(magicByte, from); at >= 0; at = bytes.indexOf(magicByte, at + 1)) {
-    if (batchAt(bytes, view, at) !== undefined) return true
+function hasBatch(file: File, from: number): boolean {
+  for (let at = file.bytes.indexOf(magicByte, from); at >= 0; at = file.bytes.indexOf(magicByte, at + 1)) {
+    if (batchAt(file, at) !== undefined) return true
   }
   return false
 }

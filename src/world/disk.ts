@@ -1,7 +1,9 @@
 // Durable bytes. Everything here may fail; a failed write or sync of consensus state ends the process (it is never
 // retried: after a failed fsync the kernel may have dropped the pages; Rebello et al., ATC '20).
 // Until `sync` resolves, an append may be lost, or torn at any byte; after it, never.
-// An error whose `code` is 'CORRUPT' says that what was written did not come back; all others, that the disk did not work.
+// An error's `code` tells what may be done about it. 'CORRUPT': what was written did not come back. 'FULL': there was no
+// room, what was asked for happened in part or not at all and nothing else was harmed, so it may be tried again; a sync
+// never says it. All others: the disk did not work.
 import type { Bytes } from '../lib/bytes.ts'
 
 export interface Disk {
@@ -22,8 +24,13 @@ export interface Disk {
 export interface DiskFile {
   size(): Promise<number>
   readAt(offset: number, length: number): Promise<Bytes>
-  /** Writes at `offset`; durable only after `sync`. */
+  /** Writes at `offset`; durable only after `sync`. `bytes` are the caller's again when it resolves. */
   writeAt(offset: number, bytes: Bytes): Promise<void>
+  /**
+   * `writeAt` and `sync` in one. Undefined: it is done already, because the disk has lately been so fast that to wait
+   * for it costs less than to be called back. A disk that leaves this out has the other two called.
+   */
+  writeAndSync?(offset: number, bytes: Bytes): Promise<void> | undefined
   truncate(size: number): Promise<void>
   sync(): Promise<void>
   close(): Promise<void>

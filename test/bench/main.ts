@@ -9,7 +9,9 @@ type Bench = {
 }
 
 const benches: Readonly<Record<string, () => Promise<Bench>>> = {
+  wal: async () => (await import('./wal.ts')).walBench,
   store: async () => (await import('./store.ts')).storeBench,
+  mesh: async () => (await import('./mesh.ts')).meshBench,
 }
 
 async function help(): Promise<void> {

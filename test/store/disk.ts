@@ -22,6 +22,8 @@ export type MemoryDisk = Disk & {
   failAfter(count: number): void
   /** Writes and syncs so far. */
   readonly operationCount: number
+  /** A write with its sync is done when the call comes back, as on a disk that is quick. */
+  isQuick: boolean
 }
 
 const empty = new Uint8Array(0)
@@ -37,11 +39,16 @@ export function memoryDisk(turn: () => Promise<void> = () => Promise.resolve(), 
   let isDead = false
   let operationCount = 0
   let failsAt = Number.POSITIVE_INFINITY
+  let isQuick = false
+
+  function count(): void {
+    operationCount += 1
+    if (operationCount > failsAt) throw new Error('EIO: the disk failed')
+  }
 
   /** What `act` does happens at one moment: before a crash or never. */
   async function operation(act: () => void): Promise<void> {
-    operationCount += 1
-    if (operationCount > failsAt) throw new Error('EIO: the disk failed')
+    count()
     await turn()
     // A dead disk's promises stay open, as those of a process that is no more.
     if (isDead) await new Promise(() => {})
@@ -59,6 +66,12 @@ export function memoryDisk(turn: () => Promise<void> = () => Promise.resolve(), 
     maps,
     get operationCount() {
       return operationCount
+    },
+    get isQuick() {
+      return isQuick
+    },
+    set isQuick(value) {
+      isQuick = value
     },
     failAfter(count) {
       failsAt = operationCount + count
@@ -87,7 +100,20 @@ export function memoryDisk(turn: () => Promise<void> = () => Promise.resolve(), 
     },
     async open(name) {
       await operation(() => fileOf(name))
-      return openFile(fileOf(name), operation)
+      const file = openFile(fileOf(name), operation)
+      return {
+        ...file,
+        writeAndSync(offset, bytes) {
+          if (!isQuick || isDead) return file.writeAt(offset, bytes).then(file.sync)
+          count()
+          const all = fileOf(name)
+          all.now = change(all.now, { kind: 'write', offset, bytes: bytes.slice() })
+          count()
+          all.durable = all.now
+          all.pending = []
+          return undefined
+        },
+      }
     },
     async list(folder) {
       const names = [...files.keys()]

@@ -200,6 +200,7 @@ test('crashes at any moment, again and again: what was acknowledged is there, te
   for (let seed = 1; seed <= 300; seed++) {
     const random = prng(seed)
     let disk = memoryDisk()
+    disk.isQuick = seed % 3 === 0
     const known: Known = { hard: { term: 0, vote: undefined }, last: 0, terms: new Map() }
     for (let life = 0; life < 5; life++) {
       const { log, state } = await open(disk, identity, seed % 2 === 0 ? 0 : 3_000)
@@ -237,8 +238,26 @@ test('crashes at any moment, again and again: what was acknowledged is there, te
       })
       for (let n = random.below(80); n > 0 && !isDone; n--) await Promise.resolve()
       disk = disk.crash(random)
+      disk.isQuick = random.chance(0.3)
     }
   }
+})
+
+test('on a quick disk an append is durable when the call comes back, unless it begins a segment or a term', async () => {
+  const disk = memoryDisk()
+  const { log } = await open(disk, identity, 4_096)
+  await log.begin()
+  disk.isQuick = true
+  const first = log.append({ entries: [entry(1, 1)] })
+  expect(first).toBeInstanceOf(Promise)
+  await first
+  expect(log.append({ entries: [entry(2, 1)] })).toBeUndefined()
+  expect(log.unmarked).toBe(true)
+  expect((await open(disk.copy())).state.entries).toHaveLength(2)
+  const vote = log.append({ hard: { term: 2, vote: undefined }, entries: [] })
+  expect(vote).toBeInstanceOf(Promise)
+  await vote
+  expect(log.unmarked).toBe(false)
 })
 
 test('a disk that fails at any operation fails the append, and what was acknowledged before is there after', async () => {

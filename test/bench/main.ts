@@ -11,6 +11,7 @@ type Bench = {
 const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   wal: async () => (await import('./wal.ts')).walBench,
   store: async () => (await import('./store.ts')).storeBench,
+  kv: async () => (await import('./kv/kv.ts')).kvBench,
   mesh: async () => (await import('./mesh.ts')).meshBench,
 }
 

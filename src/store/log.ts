@@ -270,8 +270,8 @@ export type Replay = {
   state(): LogState
 }
 
-/** Throws StoreDamage on records that contradict each other or belong to someone else. */
-export function replay(identity: Identity): Replay {
+/** Throws StoreDamage on records that contradict each other or belong to someone else. `identity` undefined: to anyone. */
+export function replay(identity: Identity | undefined): Replay {
   let hard: HardState = { term: 0, vote: undefined }
   let base: { index: number; term: number } | undefined
   /** The base is where the oldest segment that is left begins, not one that a snapshot made. */
@@ -284,7 +284,7 @@ export function replay(identity: Identity): Replay {
     take(record) {
       switch (record.kind) {
         case 'head': {
-          checkIdentity(identity, record.identity, `log segment ${record.segment}`)
+          if (identity !== undefined) checkIdentity(identity, record.identity, `log segment ${record.segment}`)
           if (base !== undefined && (last().index !== record.last.index || last().term !== record.last.term)) {
             throw damage(`segment ${record.segment} follows index ${record.last.index}, found ${last().index}`)
           }

@@ -140,7 +140,8 @@ export async function runLog(disk: Disk, identity: Identity, start: Start): Prom
     marking.catch(error => {
       markFailure = error
     })
-    if (append.hard !== undefined) await marking
+    // The first of all too, or a disk that loses it would look like one that was never used.
+    if (append.hard !== undefined || segment.number === 1) await marking
     await old?.close()
   }
 

@@ -6,6 +6,7 @@ import type { World } from '../world/world.ts'
 import type { Settings } from './config.ts'
 import { type Generation, type LogState, StoreDamage } from './log.ts'
 import { decodePeers, encodePeers, type Peers } from './members.ts'
+import { restore } from './restore.ts'
 import { openLog, type RunLog } from './run-log.ts'
 import { clearState, type LoadedState, openState, type RunState } from './run-state.ts'
 
@@ -75,23 +76,6 @@ async function openApplied(
 async function rebuilt(world: World, generation: Generation): ReturnType<typeof openState> {
   await clearState(world.disk, generation)
   return await openState(world.disk, generation)
-}
-
-function restore({ hard, base, entries }: LogState, loaded: LoadedState | undefined): Restored {
-  const applied = loaded?.image.index ?? 0
-  const last = entries.at(-1)?.index ?? base.index
-  if (applied < base.index) {
-    throw new StoreDamage('missing', `the applied state reaches index ${applied}, the log begins after ${base.index}`)
-  }
-  if (applied > last) {
-    throw new StoreDamage('missing', `the applied state reaches index ${applied}, the log ends at ${last}`)
-  }
-  const term = applied === base.index ? base.term : (entries[applied - base.index - 1]?.term ?? 0)
-  if (loaded !== undefined && loaded.image.term !== term) {
-    throw new StoreDamage('corrupt', `index ${applied} has term ${term} in the log, ${loaded.image.term} in the state`)
-  }
-  const membership = loaded?.membership ?? { voters: [], learners: [], removed: [] }
-  return { hard, base: { index: applied, term, membership }, entries: entries.slice(applied - base.index) }
 }
 
 function peersOf(restored: Restored, context: Bytes | undefined): Peers {

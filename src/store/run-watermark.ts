@@ -2,7 +2,7 @@
 import type { Disk, DiskFile } from '../world/disk.ts'
 import { decodeSlot, encodeSlot, slotBytes, type Watermark } from './log.ts'
 
-const watermarkName = 'watermark'
+export const watermarkName = 'watermark'
 
 /** The newest that is whole; undefined when there is none. */
 export async function readWatermark(disk: Disk): Promise<Watermark | undefined> {

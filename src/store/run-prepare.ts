@@ -79,8 +79,8 @@ export function createPreparer(disk: Disk, number: number, left: number, pieceBy
     },
     want,
     async take() {
-      // The piece under way must not land on what the log writes next.
-      wanted = 0
+      // The piece under way must not land on what the log writes next; and there is at least one if there is room.
+      wanted = Math.min(wanted, Math.max(ready, left, pieceBytes))
       await working
       if (failure !== undefined) throw failure
       const prepared = { number, file: await open(), size: ready }

@@ -61,10 +61,13 @@ export function generate(seed: number, shape: Shape): Generated {
     const fate = isAmbiguous ? (random.chance(0.5) ? 'lost-after' : 'lost-before') : 'done'
     plans.push({ client, call, return: end, at, request, fate })
   }
-  return carryOut(plans.toSorted((a, b) => a.at - b.at))
+  return carryOut(
+    plans.toSorted((a, b) => a.at - b.at),
+    shape.withOldReads ?? false,
+  )
 }
 
-function carryOut(plans: readonly Plan[]): Generated {
+function carryOut(plans: readonly Plan[], keepsOld: boolean): Generated {
   let state = emptyState
   const old = new Map<number, State>([[state.revision, state]])
   const log: { revision: number; time: number; changes: readonly Change[] }[] = []
@@ -76,7 +79,7 @@ function carryOut(plans: readonly Plan[]): Generated {
       response = asAsked(request, executed.response, old, state.revision)
       if (executed.state !== state) log.push({ revision: executed.state.revision, time: at, changes: executed.changes })
       state = executed.state
-      old.set(state.revision, state)
+      if (keepsOld) old.set(state.revision, state)
     }
     const isDone = fate === 'done'
     const outcome = isDone ? ({ kind: 'done', response } as const) : ({ kind: 'ambiguous' } as const)

@@ -11,14 +11,16 @@
 import type {
   Compare,
   Comparison,
+  DeleteResponse,
   ItemsResponse,
   KeyValue,
   Operation,
+  PutResponse,
   Request,
   Response,
   Step,
   StepResponse,
-  TxnRequest,
+  TxnResponse,
 } from './history.ts'
 import { type Limits, linearizable, type Model, type Verdict } from './wgl.ts'
 
@@ -36,97 +38,105 @@ export const emptyState: State = { revision: 1, items: [] }
 
 /** Carries out one request on the newest state. Options of reads are ignored; a compaction changes nothing. */
 export function execute(state: State, request: Request): Executed {
-  if (request.kind === 'compact') return { state, response: { kind: 'compact', revision: state.revision }, changes: [] }
-  if (request.kind === 'txn') return executeTxn(state, request)
-  const draft = new Draft(state)
-  const response = draft.run(request)
-  const end = draft.end()
-  return { ...end, response: { ...response, revision: end.state.revision } }
+  const table = new SortedItems(state.items)
+  const { response, changes } = perform(table, state.revision, request)
+  if (changes.length === 0) return { state, response, changes }
+  return { state: { revision: state.revision + 1, items: table.items }, response, changes }
 }
 
-function executeTxn(state: State, request: TxnRequest): Executed {
-  const succeeded = request.compare.every(compare => holds(state, compare))
-  const draft = new Draft(state)
-  const steps = (succeeded ? request.success : request.failure).map(step => draft.run(step))
-  const end = draft.end()
-  return { ...end, response: { kind: 'txn', revision: end.state.revision, succeeded, steps } }
+/** The keys as they are: what `perform` reads and changes. */
+export interface Table {
+  get(key: string): KeyValue | undefined
+  /** In the order of the keys. */
+  withPrefix(prefix: string): readonly KeyValue[]
+  set(item: KeyValue): void
+  remove(key: string): void
 }
 
-/** The next revision while it is made: each step sees the steps before it. */
-class Draft {
-  private items: readonly KeyValue[]
-  private readonly state: State
-  private readonly changes: Change[] = []
-  constructor(state: State) {
-    this.state = state
-    this.items = state.items
+/** Carries out one request on a table that is at `revision`; if anything changed the table is at the next one then. */
+export function perform(
+  table: Table,
+  revision: number,
+  request: Request,
+): { readonly response: Response; readonly changes: readonly Change[] } {
+  const changes: Change[] = []
+  const step = (what: Step) => performStep(table, revision + 1, what, changes)
+  const after = () => (changes.length === 0 ? revision : revision + 1)
+  if (request.kind === 'compact') return { response: { kind: 'compact', revision }, changes }
+  if (request.kind !== 'txn') {
+    const response = step(request)
+    return { response: { ...response, revision: after() }, changes }
   }
+  const succeeded = request.compare.every(compare => holds(table.get(compare.key), compare))
+  const steps = (succeeded ? request.success : request.failure).map(step)
+  return { response: { kind: 'txn', revision: after(), succeeded, steps }, changes }
+}
 
-  run(step: Step): StepResponse {
-    const { revision } = this.state
-    switch (step.kind) {
-      case 'put':
-        this.put(step.key, step.value)
-        return { kind: 'put', revision: revision + 1 }
-      case 'delete':
-        return { kind: 'delete', revision, deleted: this.delete(step.key) }
-      case 'get': {
-        const item = find(this.items, step.key)
-        return { kind: 'items', revision, items: item === undefined ? [] : [item] }
-      }
-      case 'range':
-        return { kind: 'items', revision, items: this.items.filter(item => item.key.startsWith(step.prefix)) }
+function performStep(table: Table, modRevision: number, step: Step, changes: Change[]): StepResponse {
+  switch (step.kind) {
+    case 'put': {
+      const { key, value } = step
+      const previous = table.get(key)
+      const { createRevision, version } = previous ?? { createRevision: modRevision, version: 0 }
+      const current = { key, value, createRevision, modRevision, version: version + 1 }
+      table.set(current)
+      changes.push({ kind: 'put', current, previous })
+      return { kind: 'put', revision: modRevision }
     }
-  }
-
-  private put(key: string, value: string): void {
-    const modRevision = this.state.revision + 1
-    const previous = find(this.items, key)
-    const current =
-      previous === undefined
-        ? { key, value, createRevision: modRevision, modRevision, version: 1 }
-        : { ...previous, value, modRevision, version: previous.version + 1 }
-    const at = position(this.items, key)
-    this.items = [...this.items.slice(0, at), current, ...this.items.slice(previous === undefined ? at : at + 1)]
-    this.changes.push({ kind: 'put', current, previous })
-  }
-
-  private delete(key: string): number {
-    const previous = find(this.items, key)
-    if (previous === undefined) return 0
-    this.items = this.items.filter(item => item !== previous)
-    this.changes.push({ kind: 'delete', key, revision: this.state.revision + 1, previous })
-    return 1
-  }
-
-  end(): { state: State; changes: readonly Change[] } {
-    if (this.changes.length === 0) return { state: this.state, changes: [] }
-    return { state: { revision: this.state.revision + 1, items: this.items }, changes: this.changes }
+    case 'delete': {
+      const previous = table.get(step.key)
+      if (previous === undefined) return { kind: 'delete', revision: modRevision, deleted: 0 }
+      table.remove(step.key)
+      changes.push({ kind: 'delete', key: step.key, revision: modRevision, previous })
+      return { kind: 'delete', revision: modRevision, deleted: 1 }
+    }
+    case 'get': {
+      const item = table.get(step.key)
+      return { kind: 'items', revision: modRevision, items: item === undefined ? [] : [item] }
+    }
+    case 'range':
+      return { kind: 'items', revision: modRevision, items: table.withPrefix(step.prefix) }
   }
 }
 
-/** Where the key is, or would be. */
-function position(items: readonly KeyValue[], key: string): number {
-  let [low, high] = [0, items.length]
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if ((items[middle]?.key ?? '') < key) low = middle + 1
-    else high = middle
+/** A table that leaves the list it began with as it was. */
+class SortedItems implements Table {
+  items: readonly KeyValue[]
+  constructor(items: readonly KeyValue[]) {
+    this.items = items
   }
-  return low
-}
 
-function find(items: readonly KeyValue[], key: string): KeyValue | undefined {
-  const item = items[position(items, key)]
-  return item?.key === key ? item : undefined
-}
+  /** Where the key is, or would be. */
+  private position(key: string): number {
+    let [low, high] = [0, this.items.length]
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if ((this.items[middle]?.key ?? '') < key) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
 
-export function holds(state: State, compare: Compare): boolean {
-  return holdsFor(find(state.items, compare.key), compare)
+  get(key: string): KeyValue | undefined {
+    const item = this.items[this.position(key)]
+    return item?.key === key ? item : undefined
+  }
+
+  withPrefix(prefix: string): readonly KeyValue[] {
+    return this.items.filter(item => item.key.startsWith(prefix))
+  }
+
+  set(item: KeyValue): void {
+    this.items = this.items.toSpliced(this.position(item.key), this.get(item.key) === undefined ? 0 : 1, item)
+  }
+
+  remove(key: string): void {
+    this.items = this.items.toSpliced(this.position(key), 1)
+  }
 }
 
 /** Whether the condition holds of a key that is as given; undefined: absent. */
-export function holdsFor(item: KeyValue | undefined, compare: Compare): boolean {
+function holds(item: KeyValue | undefined, compare: Compare): boolean {
   switch (compare.target) {
     case 'mod':
       return order(item?.modRevision ?? 0, compare.is, compare.than)
@@ -249,7 +259,7 @@ export function factsOf(operations: readonly Operation[]): Facts {
 }
 
 /** Whether the response says that the operation made its revision. */
-export function isChange(response: Response): response is Extract<Response, { readonly revision: number }> {
+export function isChange(response: Response): response is PutResponse | DeleteResponse | TxnResponse {
   switch (response.kind) {
     case 'put':
       return true

@@ -24,7 +24,7 @@ const anySmall = fc.record({
   seed: fc.nat(),
   spoilt: fc.nat(),
   shape: fc.record({
-    operations: fc.integer({ min: 1, max: 7 }),
+    operations: fc.integer({ min: 1, max: 8 }),
     clients: fc.integer({ min: 1, max: 7 }),
     keys: fc.integer({ min: 1, max: 3 }),
     ambiguous: fc.constantFrom(0, 0.2, 0.6),

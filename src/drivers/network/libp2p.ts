@@ -16,7 +16,7 @@ import { dialError, errorText } from './errors.ts'
 import { type GateConfig, gate, gateDefaults } from './gate.ts'
 import { topicsOn } from './gossip.ts'
 import { createLibrary } from './library.ts'
-import { type Sender, sender } from './sender.ts'
+import { laneSink, type Sender, type Sink, sender, streamSink } from './sender.ts'
 import {
   type Handlers,
   libraryName,
@@ -29,6 +29,7 @@ import {
   serveStreams,
   status,
   streamCountMax,
+  takeMessage,
 } from './serve.ts'
 
 const strangerStreamCountMax = 8
@@ -152,6 +153,14 @@ export async function openNetwork(
     const peer = peerId(connection.remotePeer.toString())
     if (connection.status !== 'open') return
     connections.set(peer, [...(connections.get(peer) ?? []), connection])
+    const lane = library.lane(connection)
+    if (lane !== undefined) {
+      lane.onLane = (number, message) => {
+        const protocol = protocols[number]
+        // The gate may have closed since; a stranger has no lane, though it may try.
+        if (protocol !== undefined && door.admitted(peer)) takeMessage(handlers, log, protocol, peer, message)
+      }
+    }
     if (!door.admitted(peer)) return
     // A second connection from a peer mostly means that it restarted and the first is dead: talk on the newest.
     for (const protocol of protocols) senders.get(`${peer} ${protocol}`)?.renew()
@@ -276,6 +285,13 @@ export async function openNetwork(
     }
   }
 
+  async function newSink(to: PeerId, protocol: Protocol, inner: AbortSignal): Promise<Sink> {
+    const connection = connectionTo(to)
+    const lane = connection === undefined ? undefined : library.lane(connection)
+    if (lane !== undefined) return laneSink(lane, protocols.indexOf(protocol))
+    return streamSink(await newStream(to, protocol, 'send', inner))
+  }
+
   async function watch(): Promise<void> {
     const tickMs = Math.max(50, Math.min(500, silenceMs / 4))
     let lastMs = clock.monotonicMs()
@@ -349,7 +365,7 @@ export async function openNetwork(
       if (sending === undefined) {
         sending = sender(
           clock,
-          inner => newStream(to, protocol, 'send', inner),
+          inner => newSink(to, protocol, inner),
           count => {
             counts.dropped += count
           },

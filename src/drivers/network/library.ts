@@ -30,6 +30,8 @@ import type { Log } from '../../world/log.ts'
 import { type PeerId, peerId } from '../../world/network.ts'
 import { usefulAddresses } from './address.ts'
 import { errorText } from './errors.ts'
+import { SecureConnection } from './secure.ts'
+import { nativeTls } from './tls.ts'
 
 export const gossipBytesMax = 256 * 1024
 const never = 2 ** 31 - 1
@@ -53,6 +55,8 @@ export type Library = {
   cutSilent(silenceMs: number): number
   /** To be called now and then: goes back to TLS when its time has come. */
   refresh(): void
+  /** The encryption of this connection, when it has a lane for messages. */
+  lane(connection: Connection): SecureConnection | undefined
 }
 
 /** Not started yet: handlers go in first. `refuse` ends a stream of a peer that is not `admitted`. */
@@ -64,6 +68,11 @@ export async function createLibrary(
   admitted: (peer: PeerId) => boolean,
   refuse: (stream: Stream, peer: PeerId) => void,
 ): Promise<Library> {
+  /** By the wire beneath it, which is all that the library shows of a connection's inside. */
+  const lanes = new WeakMap<object, SecureConnection>()
+  const secured = (wire: MessageStream, connection: SecureConnection): void => {
+    if (connection.hasLane) lanes.set(wire, connection)
+  }
   const links = new Set<{ readonly wire: MessageStream; heardMs: number }>()
   /** Gossipsub's hooks for peers that come and go. The library would call them for anybody, and not for peers that it has
    * forgotten after six hours; we call them ourselves. */
@@ -80,9 +89,11 @@ export async function createLibrary(
         const muxer = factory.createStreamMuxer(wire)
         const link = { wire, heardMs: clock.monotonicMs() }
         links.add(link)
-        wire.addEventListener('message', () => {
+        const heard = () => {
           link.heardMs = clock.monotonicMs()
-        })
+        }
+        if (wire instanceof SecureConnection) wire.onHeard = heard
+        else wire.addEventListener('message', heard)
         wire.addEventListener('close', () => links.delete(link))
         return muxer
       },
@@ -155,9 +166,24 @@ export async function createLibrary(
     }
   }
 
+  const privateKey = privateKeyFromProtobuf(config.privateKey)
+  const muxer = watched(
+    yamux({
+      enableKeepAlive: true,
+      keepAliveInterval: config.pingMs,
+      maxInboundStreams: 4096,
+      maxOutboundStreams: 4096,
+      streamOptions: {
+        // A paused reader may still get a whole window: the read buffer must hold it, or the stream is reset.
+        maxStreamWindowSize: 4 * 1024 * 1024,
+        maxReadBufferLength: 8 * 1024 * 1024,
+        inactivityTimeout: never,
+      },
+    })(),
+  )
   const node = await createLibp2p<{ identify: Identify; pubsub: GossipSub }>({
     start: false,
-    privateKey: privateKeyFromProtobuf(config.privateKey),
+    privateKey,
     nodeInfo: { name: 'flotilla', userAgent: 'flotilla' },
     addresses: {
       listen: [...config.listen],
@@ -169,28 +195,12 @@ export async function createLibrary(
     // TLS before Noise: one socket write per message instead of four.
     connectionEncrypters: [
       components => {
-        encrypter = timeless(tls()(components))
+        encrypter = timeless(nativeTls({ privateKey, library: tls()(components), muxer, log: quiet, secured }))
         return encrypter
       },
       noise(),
     ],
-    streamMuxers: [
-      () =>
-        watched(
-          yamux({
-            enableKeepAlive: true,
-            keepAliveInterval: config.pingMs,
-            maxInboundStreams: 4096,
-            maxOutboundStreams: 4096,
-            streamOptions: {
-              // A paused reader may still get a whole window: the read buffer must hold it, or the stream is reset.
-              maxStreamWindowSize: 4 * 1024 * 1024,
-              maxReadBufferLength: 8 * 1024 * 1024,
-              inactivityTimeout: never,
-            },
-          })(),
-        ),
-    ],
+    streamMuxers: [() => muxer],
     connectionGater: gater,
     connectionMonitor: { enabled: false },
     connectionManager: {
@@ -277,6 +287,10 @@ export async function createLibrary(
       return cut
     },
     refresh,
+    lane(connection) {
+      const { maConn } = connection as unknown as { maConn?: object }
+      return maConn === undefined ? undefined : lanes.get(maConn)
+    },
   }
 }
 

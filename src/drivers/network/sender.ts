@@ -1,9 +1,11 @@
-// The messages that go to one peer on one protocol: a bounded queue, one long-lived stream, one write per event-loop turn.
-// A full queue loses its oldest message, because a newer one of the same kind nearly always makes it stale.
+// The messages that go to one peer on one protocol: a bounded queue, one way out, one write per event-loop turn. The way
+// is the lane of the connection (secure.ts), or a long-lived stream where there is none. A full queue loses its oldest
+// message, because a newer one of the same kind nearly always makes it stale.
 import type { Stream } from '@libp2p/interface'
 import type { Bytes } from '../../lib/bytes.ts'
 import { frameBytesMax } from '../../wire/frame.ts'
 import type { Clock } from '../../world/clock.ts'
+import { laneHead, type SecureConnection } from './secure.ts'
 
 export const queueBytesMax = 2 * frameBytesMax
 export const queueCountMax = 4096
@@ -12,6 +14,20 @@ const batchBytesMax = 1024 * 1024
 /** After a stream that failed at once (the other side does not admit us yet), before the next is tried. */
 const reopenMs = 300
 const openTimeoutMs = 10_000
+
+/** Where messages leave: a stream, or the lane of a connection. */
+export type Sink = {
+  /** Stands before the length of each message. */
+  readonly head: Bytes
+  readonly isOpen: () => boolean
+  readonly needsDrain: () => boolean
+  /** Throws when it is broken. */
+  send(bytes: Bytes): void
+  on(event: 'drain' | 'close', listener: () => void): void
+  /** Ends it after what was sent, or at once. */
+  close(): void
+  abort(): void
+}
 
 export type Sender = {
   push(message: Bytes): void
@@ -22,12 +38,12 @@ export type Sender = {
 
 export function sender(
   clock: Clock,
-  open: (signal: AbortSignal) => Promise<Stream>,
+  open: (signal: AbortSignal) => Promise<Sink>,
   dropped: (count: number) => void,
 ): Sender {
   let queue: Bytes[] = []
   let queuedBytes = 0
-  let stream: Stream | undefined
+  let sink: Sink | undefined
   let openedAtMs = 0
   let notBeforeMs = 0
   let opening = false
@@ -39,8 +55,8 @@ export function sender(
     if (stopped) return
     stopped = true
     controller.abort()
-    stream?.abort(new Error('stopped'))
-    stream = undefined
+    sink?.abort()
+    sink = undefined
     clear()
   }
 
@@ -62,39 +78,41 @@ export function sender(
 
   function flush(): void {
     if (stopped || queue.length === 0) return
-    if (stream === undefined) {
+    if (sink === undefined) {
       void reopen()
       return
     }
-    if (stream.writableNeedsDrain) return // its drain event schedules the next flush
-    const batch = takeBatch()
+    if (sink.needsDrain()) return // its drain event schedules the next flush
+    const batch = takeBatch(sink.head)
     try {
-      stream.send(batch.bytes)
+      sink.send(batch.bytes)
     } catch {
       dropped(batch.count)
-      stream.abort(new Error('the send stream broke'))
-      stream = undefined
+      sink.abort()
+      sink = undefined
     }
     if (queue.length > 0) schedule()
   }
 
-  function takeBatch(): { bytes: Bytes; count: number } {
+  function takeBatch(head: Bytes): { bytes: Bytes; count: number } {
+    const headBytes = head.length + 4
     let count = 0
     let size = 0
     for (const message of queue) {
-      if (count > 0 && size + message.length + 4 > batchBytesMax) break
-      size += message.length + 4
+      if (count > 0 && size + message.length + headBytes > batchBytesMax) break
+      size += message.length + headBytes
       count++
     }
     const taken = queue.splice(0, count)
-    queuedBytes -= size - 4 * count
+    queuedBytes -= size - headBytes * count
     const bytes = new Uint8Array(size)
     const view = new DataView(bytes.buffer)
     let at = 0
     for (const message of taken) {
-      view.setUint32(at, message.length)
-      bytes.set(message, at + 4)
-      at += message.length + 4
+      bytes.set(head, at)
+      view.setUint32(at + head.length, message.length)
+      bytes.set(message, at + headBytes)
+      at += message.length + headBytes
     }
     return { bytes, count }
   }
@@ -109,14 +127,14 @@ export function sender(
       using deadline = clock.deadline(openTimeoutMs, controller.signal)
       const opened = await open(deadline.signal)
       if (stopped) {
-        opened.abort(new Error('stopped'))
+        opened.abort()
         return
       }
-      stream = opened
+      sink = opened
       openedAtMs = clock.monotonicMs()
-      opened.addEventListener('drain', schedule)
-      opened.addEventListener('close', () => lost(opened))
-      if (opened.status !== 'open') lost(opened)
+      opened.on('drain', schedule)
+      opened.on('close', () => lost(opened))
+      if (!opened.isOpen()) lost(opened)
       schedule()
     } catch {
       // Not connected, or refused: what waited is stale by the time it could leave.
@@ -127,9 +145,9 @@ export function sender(
     }
   }
 
-  function lost(which: Stream): void {
-    if (stream !== which) return
-    stream = undefined
+  function lost(which: Sink): void {
+    if (sink !== which) return
+    sink = undefined
     if (clock.monotonicMs() - openedAtMs < reopenMs) notBeforeMs = clock.monotonicMs() + reopenMs
     clear()
   }
@@ -151,12 +169,44 @@ export function sender(
       schedule()
     },
     renew() {
-      const old = stream
-      stream = undefined
+      const old = sink
+      sink = undefined
       notBeforeMs = 0
-      if (old !== undefined) old.close().catch(error => old.abort(error))
+      old?.close()
       schedule()
     },
     stop,
+  }
+}
+
+export function streamSink(stream: Stream): Sink {
+  return {
+    head: new Uint8Array(0),
+    isOpen: () => stream.status === 'open',
+    needsDrain: () => stream.writableNeedsDrain,
+    send: bytes => void stream.send(bytes),
+    on: (event, listener) => stream.addEventListener(event, listener),
+    close: () => void stream.close().catch(error => stream.abort(error)),
+    abort: () => stream.abort(new Error('the send stream was ended')),
+  }
+}
+
+/** The lane outlives its senders: it ends with its connection. */
+export function laneSink(connection: SecureConnection, protocol: number): Sink {
+  const listeners: (() => void)[] = []
+  const leave = () => {
+    for (const stop of listeners) stop()
+  }
+  return {
+    head: laneHead(protocol),
+    isOpen: () => connection.status === 'open',
+    needsDrain: () => connection.writableNeedsDrain,
+    send: bytes => void connection.sendLane(bytes),
+    on(event, listener) {
+      connection.addEventListener(event, listener)
+      listeners.push(() => connection.removeEventListener(event, listener))
+    },
+    close: leave,
+    abort: leave,
   }
 }

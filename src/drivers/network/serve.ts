@@ -15,15 +15,16 @@ export const requestBytesMax = 16 * 1024 * 1024
 /** What a stranger may send in one question. */
 export const strangerRequestBytesMax = 64 * 1024
 
+/** The place in this list is the protocol's number on a lane: only ever add at the end. */
 export const protocols = [
   'raft',
   'snapshot',
-  'store',
   'api',
   'kubelet',
   'join',
   'status',
   'tunnel',
+  'store',
 ] as const satisfies Protocol[]
 export type Mode = 'send' | 'ask' | 'open'
 export const streamCountMax: Readonly<Record<Mode, number>> = { send: 4, ask: 1024, open: 2048 }
@@ -98,11 +99,10 @@ export async function serveStreams(
         for (const message of decoder.push(bytes)) {
           // The gate may have closed, or the handler gone, since the stream was opened.
           if (!admitted(from)) break
-          handlers.messages.get(protocol)?.(from, message)
+          takeMessage(handlers, log, protocol, from, message)
         }
       } catch (error) {
         stream.abort(new MeshError('broken', 'bad message', { cause: error }))
-        complain(error, 'a message could not be taken', from, protocol)
       }
     })
     stream.addEventListener('remoteCloseWrite', () => {
@@ -130,7 +130,7 @@ export async function serveStreams(
     try {
       given = await handler(from, body, gone.signal)
     } catch (error) {
-      complain(error, 'a request failed', from, protocol)
+      complain(log, error, 'a request failed', from, protocol)
       await reply(stream, status.failed, utf8(errorText(error)))
       return
     }
@@ -171,16 +171,6 @@ export async function serveStreams(
     await stream.closed
   }
 
-  function complain(error: unknown, message: string, peer: PeerId, protocol: Protocol): void {
-    if (error instanceof AssertionError) {
-      // A broken invariant of ours must stop the process, whoever's message showed it.
-      setImmediate(() => {
-        throw error
-      })
-    }
-    log.debug(message, { peer, protocol, error: errorText(error) })
-  }
-
   function take(protocol: Protocol, mode: Mode, from: PeerId, stream: Stream): void {
     if (signal.aborted || mode === 'send') {
       if (signal.aborted) streams.refuse(stream)
@@ -190,7 +180,7 @@ export async function serveStreams(
     const tracked = streams.track(stream, from)
     const work = mode === 'ask' ? answer(protocol, from, tracked) : serve(protocol, from, tracked)
     work.catch(error => {
-      complain(error, 'a stream failed', from, protocol)
+      complain(log, error, 'a stream failed', from, protocol)
       tracked.abort()
     })
   }
@@ -204,6 +194,25 @@ export async function serveStreams(
       )
     }
   }
+}
+
+/** Hands a message to its handler. What a handler throws is its own fault, never the sender's. */
+export function takeMessage(handlers: Handlers, log: Log, protocol: Protocol, from: PeerId, message: Bytes): void {
+  try {
+    handlers.messages.get(protocol)?.(from, message)
+  } catch (error) {
+    complain(log, error, 'a message could not be taken', from, protocol)
+  }
+}
+
+function complain(log: Log, error: unknown, message: string, peer: PeerId, protocol: Protocol): void {
+  if (error instanceof AssertionError) {
+    // A broken invariant of ours must stop the process, whoever's message showed it.
+    setImmediate(() => {
+      throw error
+    })
+  }
+  log.debug(message, { peer, protocol, error: errorText(error) })
 }
 
 /** All bytes to the other side's end. Throws when it breaks before, is over the limit, or the signal aborts. */

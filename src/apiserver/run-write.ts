@@ -11,6 +11,7 @@ import { serviceAccount as serviceAccountKind } from '../api/kinds/serviceaccoun
 import type { Json, JsonObject } from '../api/schema.ts'
 import { compileSelector } from '../api/select.ts'
 import { type KeyValue, prefixEnd, type Store, StoreError } from '../kv/store.ts'
+import { unpackText } from '../lib/packed.ts'
 import type { World } from '../world/world.ts'
 import { kindAt } from './catalog.ts'
 import type { Answer, Operation } from './operation.ts'
@@ -96,7 +97,7 @@ async function confirm(store: Store, signal: AbortSignal): Promise<void> {
 }
 
 function nameIn(key: string): string {
-  return key.slice(key.lastIndexOf('/') + 1)
+  return unpackText(key.slice(key.lastIndexOf('/') + 1))
 }
 
 function isGenerated(op: Operation): boolean {

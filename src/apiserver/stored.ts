@@ -1,9 +1,10 @@
-// How objects lie in the store: JSON text with apiVersion, kind and metadata first and without resourceVersion, which is
+// How objects lie in the store: the UTF-8 of JSON text with apiVersion, kind and metadata first and without resourceVersion, which is
 // the key's modRevision and is put in when the text is served. So a list is glued from stored texts without parsing.
 // Keys: /registry/<resource>[.<group>]/[<namespace>/]<name>.
 import { type Kind, type KubeObject, resourceOf } from '../api/kind.ts'
 import type { KeyValue } from '../kv/store.ts'
 import { assert } from '../lib/assert.ts'
+import { packText, unpackText } from '../lib/packed.ts'
 
 export function resourcePrefix(kind: Pick<Kind, 'group' | 'plural'>): string {
   return `/registry/${resourceOf(kind)}/`
@@ -12,28 +13,31 @@ export function resourcePrefix(kind: Pick<Kind, 'group' | 'plural'>): string {
 /** All of a kind, or of a kind in one namespace. */
 export function prefixOf(kind: Pick<Kind, 'group' | 'plural' | 'scope'>, namespace?: string): string {
   const prefix = resourcePrefix(kind)
-  return kind.scope === 'Namespaced' && namespace !== undefined && namespace !== '' ? `${prefix}${namespace}/` : prefix
+  return kind.scope === 'Namespaced' && namespace !== undefined && namespace !== ''
+    ? `${prefix}${packText(namespace)}/`
+    : prefix
 }
 
 export function keyOf(kind: Pick<Kind, 'group' | 'plural' | 'scope'>, namespace: string | undefined, name: string) {
-  return prefixOf(kind, kind.scope === 'Namespaced' ? (namespace ?? '') : undefined) + name
+  return prefixOf(kind, kind.scope === 'Namespaced' ? (namespace ?? '') : undefined) + packText(name)
 }
 
-/** The text to store. The object's own resourceVersion is left out. */
+/** The value to store. The object's own resourceVersion is left out. */
 export function encodeStored(object: KubeObject): string {
   const { apiVersion, kind, metadata, ...rest } = object
   const { resourceVersion: _, ...meta } = metadata
-  return JSON.stringify({ apiVersion, kind, metadata: meta, ...rest })
+  return packText(JSON.stringify({ apiVersion, kind, metadata: meta, ...rest }))
 }
 
 const metadataStart = '"metadata":{'
 
 /** The text to serve. `revision` differs from the modRevision for an object that was deleted then. */
 export function servedText(stored: KeyValue, revision = stored.modRevision): string {
-  const at = stored.value.indexOf(metadataStart) + metadataStart.length
+  const text = unpackText(stored.value)
+  const at = text.indexOf(metadataStart) + metadataStart.length
   assert(at >= metadataStart.length, `${stored.key} holds no object`)
-  const comma = stored.value[at] === '}' ? '' : ','
-  return `${stored.value.slice(0, at)}"resourceVersion":"${revision}"${comma}${stored.value.slice(at)}`
+  const comma = text[at] === '}' ? '' : ','
+  return `${text.slice(0, at)}"resourceVersion":"${revision}"${comma}${text.slice(at)}`
 }
 
 // One parse serves every watcher of the same change, for as long as one of them holds on to it.

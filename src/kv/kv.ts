@@ -1,34 +1,26 @@
-// What the log is applied to: a key-value store with one revision, compare-and-set over several keys, and a bounded
-// history. `apply` is total on any bytes and deterministic: the same entries give the same answers, the same state and
-// the same `hash` on every replica. Called by store/run.ts; answers nothing before it is applied.
+// What the log is applied to: a key-value store with one revision, transactions, leases, and the history of the last
+// changes. `apply` is total on any bytes and deterministic: the same entries give the same answers, the same state, the
+// same history and the same `hash` on every replica. Called by store/run.ts; answers nothing before it is applied.
 import { ByteWriter } from '../lib/binary.ts'
 import type { Bytes } from '../lib/bytes.ts'
 import { crc32 } from '../lib/crc32.ts'
-import { compareText } from '../lib/sorted.ts'
-import { decodeCommand } from './codec.ts'
-import { History } from './history.ts'
-import {
-  type ChangeEvent,
-  type KeyValue,
-  type RangeOptions,
-  type RangeResult,
-  type Revision,
-  StoreError,
-  type Write,
-  type WriteResult,
-} from './store.ts'
-import { Table } from './table.ts'
+import { type Decoded, decodeCommand } from './codec.ts'
+import { Done } from './done.ts'
+import { Draft } from './draft.ts'
+import { freeLease, grantedSeconds, type Leases } from './leases.ts'
+import { tombstone } from './record.ts'
+import type { ChangeEvent, Revision, Write, WriteResult } from './store.ts'
+import type { LeaseId, Outcome } from './txn.ts'
+import { applyTxn, failed } from './txn-apply.ts'
+import { type Image, Versions } from './versions.ts'
 
 /** A store starts at 1, as etcd does: 0 means "any" to those who watch. */
 export const firstRevision = 1
-/** How many ids of done writes are remembered, so that a write proposed twice happens once. */
-export const doneCountMax = 1_024
 
 export type Kv = {
-  readonly table: Table<KeyValue>
-  history: History
-  /** Ids of the last writes that were done, oldest first, with their revisions. */
-  readonly done: Map<string, Revision>
+  readonly versions: Versions
+  readonly leases: Leases
+  readonly done: Done
   revision: Revision
   /** The last entry applied, and its term. */
   index: number
@@ -39,8 +31,9 @@ export type Kv = {
 
 export type Applied = {
   readonly answer:
-    | WriteResult
-    | { readonly kind: 'compacted'; readonly revision: Revision }
+    | Outcome
+    /** There was no command. */
+    | { readonly kind: 'idle' }
     /** Not a command. Nothing happened. */
     | { readonly kind: 'malformed' }
     /** A command of a newer program: this replica cannot follow and must stop before it disagrees with the others. */
@@ -48,189 +41,270 @@ export type Applied = {
   readonly events: readonly ChangeEvent[]
 }
 
-export type HistoryLimits = { readonly countMax?: number; readonly bytesMax?: number }
-
-export function createKv(limits: HistoryLimits = {}): Kv {
-  return restoreKv({ revision: firstRevision, index: 0, term: 0, hash: 0, done: [], items: [] }, limits)
-}
-
 /** What a snapshot or the applied state on disk holds. */
-export type KvImage = {
+export type KvImage = Image & {
   readonly revision: Revision
   readonly index: number
   readonly term: number
   readonly hash: number
+  /** Oldest first. */
   readonly done: readonly (readonly [id: string, revision: Revision])[]
-  /** In order of their keys is fastest. */
-  readonly items: readonly KeyValue[]
+  readonly doneTotal: number
+  readonly leases: readonly (readonly [lease: LeaseId, ttlSeconds: number])[]
 }
 
-/** The history of a restored store begins at its revision. */
-export function restoreKv(image: KvImage, limits: HistoryLimits = {}): Kv {
-  const table = new Table<KeyValue>()
-  for (const item of image.items) table.put(item)
-  const { revision, index, term, hash } = image
-  const history = new History(revision, limits.countMax, limits.bytesMax)
-  return { table, history, done: new Map(image.done), revision, index, term, hash }
+const blank: KvImage = {
+  revision: firstRevision,
+  index: 0,
+  term: 0,
+  hash: 0,
+  done: [],
+  doneTotal: 0,
+  leases: [],
+  start: 0,
+  compacted: 0,
+  base: [],
+  changes: [],
 }
+
+export function createKv(): Kv {
+  return restoreKv(blank)
+}
+
+export function restoreKv(image: KvImage): Kv {
+  const { revision, index, term, hash } = image
+  const versions = new Versions(image)
+  const leases: Leases = new Map(
+    image.leases.map(([lease, ttlSeconds]) => [lease, { ttlSeconds, keys: new Set<string>() }]),
+  )
+  for (const { lease, key } of versions.leased()) leases.get(lease)?.keys.add(key)
+  return { versions, leases, done: new Done(image.done, image.doneTotal), revision, index, term, hash }
+}
+
+/** All but the keys. */
+export type KvHead = Omit<KvImage, 'base' | 'changes'>
 
 /** A picture of the state as it is now; later applies do not change it. */
 export function captureKv(kv: Kv): KvImage {
-  return { ...captureHead(kv), items: kv.table.all() }
+  return { ...captureHead(kv), ...kv.versions.image() }
 }
 
-/** The same without the items. */
-export function captureHead({ revision, index, term, hash, done }: Kv): Omit<KvImage, 'items'> {
-  return { revision, index, term, hash, done: [...done] }
+export function captureHead({ versions, leases, done, revision, index, term, hash }: Kv): KvHead {
+  return {
+    revision,
+    index,
+    term,
+    hash,
+    start: versions.start,
+    compacted: versions.compacted,
+    done: done.all(),
+    doneTotal: done.total,
+    leases: [...leases].map(([lease, { ttlSeconds }]) => [lease, ttlSeconds]),
+  }
 }
 
-/** Applies the entry after the last one. An empty entry or a membership has no command. */
-export function apply(kv: Kv, entry: { index: number; term: number; command: Bytes | undefined }): Applied {
+export type AppliedEntry = {
+  readonly index: number
+  readonly term: number
+  /** An empty entry or a membership has none. */
+  readonly command: Bytes | undefined
+}
+
+/** Applies the entry after the last one. Only who asked wants answers; what happens is the same without. */
+export function apply(kv: Kv, entry: AppliedEntry, wantsAnswer: boolean): Applied {
   kv.index = entry.index
   kv.term = entry.term
-  const applied = entry.command === undefined ? idle(kv) : execute(kv, entry.term, entry.command)
-  kv.hash = chain(kv, entry, applied)
+  if (entry.command === undefined) {
+    kv.hash = chainFirst(kv, entry, outcomes.done, noEvents)
+    return { answer: { kind: 'idle' }, events: noEvents }
+  }
+  const command = decodeCommand(entry.command)
+  if (command.kind === 'first') return applyFirst(kv, entry, command.write)
+  const before = kv.versions.pushedSum
+  const applied = execute(kv, entry, command, wantsAnswer)
+  kv.hash = chain(kv, entry.command, codeOf(applied.answer), kv.versions.pushedSum - before)
   return applied
 }
 
-function idle(kv: Kv): Applied {
-  return { answer: { kind: 'done', revision: kv.revision }, events: [] }
-}
+const noEvents: readonly ChangeEvent[] = []
 
-function execute(kv: Kv, term: number, bytes: Bytes): Applied {
-  const command = decodeCommand(bytes)
+function execute(
+  kv: Kv,
+  { index, term }: AppliedEntry,
+  command: Exclude<Decoded, { kind: 'first' }>,
+  wantsAnswer: boolean,
+): Applied {
   switch (command.kind) {
     case 'malformed':
     case 'unsupported':
-      return { answer: command, events: [] }
-    case 'compact': {
-      kv.history.compact(Math.min(command.revision, kv.revision))
-      return { answer: { kind: 'compacted', revision: kv.revision }, events: [] }
-    }
+      return { answer: command, events: noEvents }
     case 'write': {
-      const before = command.id === '' ? undefined : kv.done.get(command.id)
-      if (before !== undefined) return { answer: { kind: 'done', revision: before }, events: [] }
-      const applied = write(kv, term, command.write)
-      if (applied.answer.kind === 'done' && command.id !== '') remember(kv, command.id, applied.answer.revision)
-      return applied
+      const { result, events } = write(kv, term, command.write)
+      return { answer: { kind: 'write', revision: kv.revision, result }, events }
+    }
+    case 'txn': {
+      const { outcome, events } = applyTxn(kv, command.txn, wantsAnswer)
+      return { answer: outcome, events }
+    }
+    case 'compact': {
+      const { revision } = command
+      if (revision <= kv.versions.compacted) return refused(kv, 'compacted')
+      if (revision > kv.revision) return refused(kv, 'future-revision')
+      kv.versions.compact(revision)
+      return { answer: { kind: 'compact', revision: kv.revision }, events: noEvents }
+    }
+    case 'grant': {
+      if (kv.leases.has(command.lease)) return refused(kv, 'lease-exists')
+      const lease = command.lease === 0 ? freeLease(kv.leases, index) : command.lease
+      const ttlSeconds = grantedSeconds(command.ttlSeconds)
+      kv.leases.set(lease, { ttlSeconds, keys: new Set() })
+      return { answer: { kind: 'grant', revision: kv.revision, lease, ttlSeconds }, events: noEvents }
+    }
+    case 'revoke': {
+      if (command.term !== undefined && command.term !== term) return refused(kv, 'fenced')
+      return revoke(kv, command.lease)
     }
   }
 }
 
-function write(kv: Kv, term: number, command: Write): Applied {
-  if (command.term !== undefined && command.term !== term) return { answer: { kind: 'fenced', term }, events: [] }
-  const holds = command.compare.every(c => (kv.table.get(c.key)?.modRevision ?? 0) === c.modRevision)
+function refused(kv: Kv, why: Parameters<typeof failed>[1]): Applied {
+  const { outcome, events } = failed(kv, why)
+  return { answer: outcome, events }
+}
+
+function revoke(kv: Kv, id: LeaseId): Applied {
+  const lease = kv.leases.get(id)
+  if (lease === undefined) return refused(kv, 'lease-not-found')
+  const draft = new Draft(kv)
+  for (const key of [...lease.keys].sort()) draft.delete(key)
+  const events = draft.commit()
+  kv.leases.delete(id)
+  return { answer: { kind: 'revoke', revision: kv.revision, lease: id }, events }
+}
+
+type Written = { readonly result: WriteResult; readonly events: readonly ChangeEvent[] }
+
+function write(kv: Kv, term: number, command: Write): Written {
+  const { id } = command
+  const before = id === undefined ? undefined : kv.done.get(id)
+  if (before !== undefined) return { result: { kind: 'done', revision: before }, events: noEvents }
+  const written = compareAndSet(kv, term, command)
+  if (written.result.kind === 'done' && id !== undefined) kv.done.add(id, written.result.revision)
+  return written
+}
+
+function compareAndSet(kv: Kv, term: number, { compare, operations, term: fence }: Write): Written {
+  if (fence !== undefined && fence !== term) return { result: { kind: 'fenced', term }, events: noEvents }
+  const holds = compare.every(({ key, modRevision }) => (kv.versions.get(key)?.modRevision ?? 0) === modRevision)
   if (!holds) {
-    const current = command.compare.flatMap(c => kv.table.get(c.key) ?? [])
-    return { answer: { kind: 'conflict', revision: kv.revision, current }, events: [] }
+    const current = compare.flatMap(({ key }) => kv.versions.get(key) ?? [])
+    return { result: { kind: 'conflict', revision: kv.revision, current }, events: noEvents }
   }
-  // A key named twice gets the last word said about it, and one event.
+  const draft = new Draft(kv)
+  for (const [key, value] of operations.length === 1 ? entriesOf(operations) : lastWords(operations)) {
+    if (value === undefined) draft.delete(key)
+    else draft.put(key, value, 0)
+  }
+  const events = draft.commit()
+  return { result: { kind: 'done', revision: kv.revision }, events }
+}
+
+/** A key named twice gets the last word said about it, and one event. */
+function lastWords(operations: Write['operations']): Iterable<readonly [string, string | undefined]> {
   const values = new Map<string, string | undefined>()
-  for (const { key, value } of command.operations) {
+  for (const { key, value } of operations) {
     values.delete(key)
     values.set(key, value)
   }
+  return values
+}
+
+const entriesOf = (operations: Write['operations']) => operations.map(({ key, value }) => [key, value] as const)
+
+// ---- the commands of release 0.1.0 ----
+
+const firstDoneCountMax = 1_024
+
+/**
+ * A replica may have loaded the state that such a command led to from a disk on which that release wrote it, without
+ * versions and without history. For both to be the same, these commands leave neither: each put is the first of its
+ * key, and what was before is compacted.
+ */
+function applyFirst(kv: Kv, entry: AppliedEntry, command: Write | undefined): Applied {
+  const { result, events } = command === undefined ? nothingWritten(kv) : writeFirst(kv, entry.term, command)
+  kv.versions.forget(kv.revision)
+  kv.hash = chainFirst(kv, entry, command === undefined ? outcomes.compacted : outcomes[result.kind], events)
+  return { answer: { kind: 'write', revision: kv.revision, result }, events }
+}
+
+const nothingWritten = (kv: Kv): Written => ({ result: { kind: 'done', revision: kv.revision }, events: noEvents })
+
+function writeFirst(kv: Kv, term: number, command: Write): Written {
+  const { id, compare, operations, term: fence } = command
+  const before = id === undefined ? undefined : kv.done.get(id)
+  if (before !== undefined) return { result: { kind: 'done', revision: before }, events: noEvents }
+  const checked = compareAndSet(kv, term, { compare, operations: [], ...(fence !== undefined && { term: fence }) })
+  if (checked.result.kind !== 'done') return checked
   const revision = kv.revision + 1
   const events: ChangeEvent[] = []
-  for (const [key, value] of values) {
-    if (value === undefined) {
-      const previous = kv.table.delete(key)
-      if (previous !== undefined) events.push({ kind: 'delete', key, revision, previous })
-    } else {
-      const old = kv.table.get(key)
-      const current = { key, value, createRevision: old?.createRevision ?? revision, modRevision: revision }
-      kv.table.put(current)
-      events.push({ kind: 'put', current, previous: old })
-    }
+  for (const [key, value] of lastWords(operations)) {
+    const old = kv.versions.get(key)
+    if (value === undefined && old === undefined) continue
+    const createRevision = old?.createRevision ?? revision
+    const item = { key, value: value ?? '', createRevision, modRevision: revision, version: 1, lease: 0 }
+    events.push(kv.versions.push(value === undefined ? tombstone(key, revision) : item))
   }
-  // A write that changes nothing takes no revision, so a revision is always a change.
-  if (events.length > 0) {
-    kv.revision = revision
-    kv.history.push(revision, events)
-  }
-  return { answer: { kind: 'done', revision: kv.revision }, events }
+  if (events.length > 0) kv.revision = revision
+  if (id !== undefined) kv.done.add(id, kv.revision, firstDoneCountMax)
+  return { result: { kind: 'done', revision: kv.revision }, events }
 }
 
-function remember(kv: Kv, id: string, revision: Revision): void {
-  kv.done.set(id, revision)
-  if (kv.done.size <= doneCountMax) return
-  for (const oldest of kv.done.keys()) {
-    kv.done.delete(oldest)
-    break
-  }
+// ---- the hash ----
+
+const outcomes = {
+  done: 1,
+  conflict: 2,
+  fenced: 3,
+  compacted: 4,
+  malformed: 5,
+  unsupported: 6,
+  txn: 7,
+  compact: 8,
+  grant: 9,
+  revoke: 10,
+  failed: 11,
+  idle: 12,
+} as const
+
+function codeOf(answer: Applied['answer']): number {
+  return outcomes[answer.kind === 'write' ? answer.result.kind : answer.kind]
 }
 
-const outcomes = { done: 1, conflict: 2, fenced: 3, compacted: 4, malformed: 5, unsupported: 6 } as const
+const scratch = new Uint8Array(36)
+const scratchView = new DataView(scratch.buffer)
 
-function chain(kv: Kv, entry: { index: number; term: number; command: Bytes | undefined }, applied: Applied): number {
+/** What was asked, and what it did. */
+function chain(kv: Kv, command: Bytes, code: number, pushedSum: number): number {
+  scratchView.setFloat64(0, kv.index)
+  scratchView.setFloat64(8, kv.term)
+  scratchView.setFloat64(16, kv.revision)
+  scratchView.setInt32(24, pushedSum)
+  scratchView.setUint32(28, kv.leases.size)
+  scratchView.setUint32(32, code)
+  return crc32(command, crc32(scratch, kv.hash))
+}
+
+/** As release 0.1.0 did it, for its commands and for entries without one. */
+function chainFirst(kv: Kv, entry: AppliedEntry, code: number, events: readonly ChangeEvent[]): number {
   const out = new ByteWriter(64)
   out.varint(entry.index)
   out.varint(entry.term)
-  out.u8(outcomes[applied.answer.kind])
+  out.u8(code)
   out.varint(kv.revision)
-  for (const event of applied.events) {
+  for (const event of events) {
     if (event.kind === 'put') out.varint(event.current.createRevision)
     out.varint(event.previous?.modRevision ?? 0)
   }
   const outcome = crc32(out.finish(), kv.hash)
   return entry.command === undefined ? outcome : crc32(entry.command, outcome)
-}
-
-/** Throws StoreError when the revision is compacted, or has not been applied here. */
-export function get(kv: Kv, key: string, revision?: Revision): KeyValue | undefined {
-  if (revision === undefined || revision === kv.revision) return kv.table.get(key)
-  checkRevision(kv, revision)
-  const were = kv.history.undo(revision)
-  return were.has(key) ? were.get(key) : kv.table.get(key)
-}
-
-/** Throws StoreError as `get` does. */
-export function range(kv: Kv, options: RangeOptions): RangeResult {
-  const { from, to, limit = Number.POSITIVE_INFINITY } = options
-  const revision = options.revision ?? kv.revision
-  if (revision === kv.revision) {
-    const items = kv.table.slice(from, to, limit)
-    const remaining = items.length < limit ? 0 : kv.table.count(from, to) - items.length
-    return { items, revision, remaining }
-  }
-  checkRevision(kv, revision)
-  const were = [...kv.history.undo(revision)].filter(([key]) => key >= from && key < to)
-  were.sort(([a], [b]) => compareText(a, b))
-  let count = kv.table.count(from, to)
-  for (const [key, item] of were) count += (item === undefined ? 0 : 1) - (kv.table.get(key) === undefined ? 0 : 1)
-  // Every key that changed since may hide one of now, so this many are enough for `limit` of then.
-  const now = kv.table.slice(from, to, limit + were.length)
-  return { items: merge(now, were, limit), revision, remaining: Math.max(0, count - limit) }
-}
-
-/** The items of `now` in order, but for the keys of `were`, which are as they were. */
-function merge(now: readonly KeyValue[], were: readonly (readonly [string, KeyValue | undefined])[], limit: number) {
-  const items: KeyValue[] = []
-  let i = 0
-  let j = 0
-  while (items.length < limit && (i < now.length || j < were.length)) {
-    const current = now[i]
-    const [key, then] = were[j] ?? []
-    if (key === undefined || (current !== undefined && current.key < key)) {
-      if (current !== undefined) items.push(current)
-      i += 1
-      continue
-    }
-    if (current !== undefined && current.key === key) i += 1
-    j += 1
-    if (then !== undefined) items.push(then)
-  }
-  return items
-}
-
-function checkRevision(kv: Kv, revision: Revision): void {
-  if (revision > kv.revision) {
-    throw new StoreError('unavailable', `revision ${revision} is not applied here yet; the newest is ${kv.revision}`)
-  }
-  if (revision < kv.history.compacted) throw compacted(kv, revision)
-}
-
-/** What one who asks for too old a revision gets. */
-export function compacted(kv: Kv, revision: Revision): StoreError {
-  return new StoreError('compacted', `revision ${revision} is compacted; the oldest kept is ${kv.history.compacted}`)
 }

@@ -1,18 +1,25 @@
-// The whole state as a sequence of chunks, for a replica that is too far behind for the log. Each chunk starts with the
-// checksum of itself chained to the chunk before it, so one that is bent, missing or out of place is noticed; the last
-// one counts. The layers above put their own bytes (the membership) into the first chunk.
+// The whole state as a sequence of chunks, for a replica that is too far behind for the log: what was there at the start
+// of the history, then every change since. Each chunk starts with the checksum of itself chained to the chunk before it,
+// so one that is bent, missing or out of place is noticed; the last one counts. The layers above put their own bytes (the
+// membership) into the first chunk. Snapshots and backups of release 0.1.0 are read too.
 import { ByteReader, ByteWriter } from '../lib/binary.ts'
 import type { Bytes } from '../lib/bytes.ts'
 import { crc32 } from '../lib/crc32.ts'
 import type { KvImage } from './kv.ts'
-import type { KeyValue } from './store.ts'
+import { readVersion, writeVersion } from './record.ts'
+import type { KeyValue, Revision } from './store.ts'
+import type { LeaseId } from './txn.ts'
 
-export const snapshotVersion = 1
+export const snapshotVersion = 2
+const firstSnapshotVersion = 1
 export const snapshotChunkBytes = 256 * 1024
 
 const headTag = 1
 const itemsTag = 2
 const endTag = 3
+const changesTag = 4
+const doneTag = 5
+const leasesTag = 6
 
 /** Chunks of about `snapshotChunkBytes` (one value may make one larger), made as they are asked for. */
 export function* encodeSnapshot(image: KvImage, context: Bytes): Generator<Bytes, void, undefined> {
@@ -29,40 +36,46 @@ export function* encodeSnapshot(image: KvImage, context: Bytes): Generator<Bytes
     out.u8(tag)
     return out
   }
+  function* all<T>(tag: number, things: readonly T[], write: (out: ByteWriter, thing: T) => void) {
+    let out = open(tag, snapshotChunkBytes + 4096)
+    for (const thing of things) {
+      write(out, thing)
+      if (out.length < snapshotChunkBytes) continue
+      yield seal(out)
+      out = open(tag, snapshotChunkBytes + 4096)
+    }
+    if (out.length > emptyBytes) yield seal(out)
+  }
+
   const head = open(headTag, 1024)
   head.varint(snapshotVersion)
   head.varint(image.index)
   head.varint(image.term)
   head.varint(image.revision)
   head.u32(image.hash)
-  head.varint(image.items.length)
+  head.varint(image.start)
+  head.varint(image.compacted)
+  head.varint(image.doneTotal)
+  for (const part of [image.base, image.changes, image.done, image.leases]) head.varint(part.length)
   head.bytes(context)
-  head.varint(image.done.length)
-  for (const [id, revision] of image.done) {
-    head.text(id)
-    head.varint(revision)
-  }
   yield seal(head)
-
-  let out = open(itemsTag, snapshotChunkBytes + 4096)
-  for (const item of image.items) {
-    encodeItem(out, item)
-    if (out.length < snapshotChunkBytes) continue
-    yield seal(out)
-    out = open(itemsTag, snapshotChunkBytes + 4096)
-  }
-  if (out.length > 5) yield seal(out)
+  yield* all(itemsTag, image.base, writeVersion)
+  yield* all(changesTag, image.changes, writeVersion)
+  yield* all(doneTag, image.done, (out, [id, revision]) => {
+    out.chars(id)
+    out.varint(revision)
+  })
+  yield* all(leasesTag, image.leases, (out, [lease, ttlSeconds]) => {
+    out.varint(lease)
+    out.varint(ttlSeconds)
+  })
   const end = open(endTag, 16)
-  end.varint(image.items.length)
+  end.varint(image.base.length)
   yield seal(end)
 }
 
-function encodeItem(out: ByteWriter, item: KeyValue): void {
-  out.text(item.key)
-  out.text(item.value)
-  out.varint(item.createRevision)
-  out.varint(item.modRevision)
-}
+/** Checksum and tag. */
+const emptyBytes = 5
 
 export class SnapshotError extends Error {
   override readonly name = 'SnapshotError'
@@ -75,37 +88,60 @@ export type SnapshotReader = {
   finish(): { readonly image: KvImage; readonly context: Bytes } | undefined
 }
 
+type Head = {
+  readonly image: Omit<KvImage, 'base' | 'changes' | 'done' | 'leases'>
+  readonly counts: readonly [base: number, changes: number, done: number, leases: number]
+  readonly context: Bytes
+}
+
 export function snapshotReader(): SnapshotReader {
   let crc = 0
-  let head: { image: Omit<KvImage, 'items'>; count: number; context: Bytes } | undefined
+  let head: Head | undefined
   let ended = false
-  const items: KeyValue[] = []
+  let isFirst = false
+  const base: KeyValue[] = []
+  const changes: KeyValue[] = []
+  const done: (readonly [string, Revision])[] = []
+  const leases: (readonly [LeaseId, number])[] = []
 
   function readHead(input: ByteReader): void {
     const version = input.varint()
-    if (version !== snapshotVersion) throw new SnapshotError(`snapshot of format ${version}, this program knows 1`)
-    const index = input.varint()
-    const term = input.varint()
-    const revision = input.varint()
-    const hash = input.u32()
-    const count = input.varint()
-    const context = input.bytes().slice()
-    const done: [string, number][] = []
-    for (let i = input.count(5); i > 0 && input.ok; i--) done.push([input.text(), input.varint()])
-    head = { image: { index, term, revision, hash, done }, count, context }
+    isFirst = version === firstSnapshotVersion
+    if (!isFirst && version !== snapshotVersion) {
+      throw new SnapshotError(`snapshot of format ${version}, this program knows ${snapshotVersion} and older`)
+    }
+    head = isFirst ? firstHead(input, done) : readNewHead(input)
   }
 
-  function readItems(input: ByteReader): void {
+  function readBase(input: ByteReader): void {
+    const item = isFirst ? firstItem(input) : readVersion(input)
+    const last = base.at(-1)
+    if (last !== undefined && last.key >= item.key) throw new SnapshotError('snapshot keys are out of order')
+    base.push(item)
+  }
+
+  function readChange(input: ByteReader): void {
+    const item = readVersion(input)
+    const last = changes.at(-1)?.modRevision ?? head?.image.start ?? 0
+    if (item.modRevision < last) throw new SnapshotError('snapshot changes are out of order')
+    changes.push(item)
+  }
+
+  function readBody(tag: number, input: ByteReader): void {
     while (input.ok && input.remaining > 0) {
-      const item = {
-        key: input.text(),
-        value: input.text(),
-        createRevision: input.varint(),
-        modRevision: input.varint(),
-      }
-      const last = items.at(-1)
-      if (last !== undefined && last.key >= item.key) throw new SnapshotError('snapshot keys are out of order')
-      items.push(item)
+      if (tag === itemsTag) readBase(input)
+      else if (tag === changesTag) readChange(input)
+      else if (tag === doneTag) done.push([input.chars(), input.varint()])
+      else if (tag === leasesTag) leases.push([input.varint(), input.varint()])
+      else throw new SnapshotError(`snapshot chunk of unknown kind ${tag}`)
+    }
+  }
+
+  function readEnd(input: ByteReader): void {
+    ended = true
+    const counts = [base, changes, done, leases].map(part => part.length)
+    if (input.varint() !== base.length || counts.some((count, i) => count !== head?.counts[i])) {
+      throw new SnapshotError(`snapshot has ${counts.join(', ')} parts of ${head?.counts.join(', ')}`)
     }
   }
 
@@ -119,18 +155,48 @@ export function snapshotReader(): SnapshotReader {
       if (crc !== said) throw new SnapshotError('snapshot chunk fails its checksum')
       if (ended || (tag === headTag) === (head !== undefined)) throw new SnapshotError('snapshot chunk out of place')
       if (tag === headTag) readHead(input)
-      else if (tag === itemsTag) readItems(input)
-      else if (tag === endTag) {
-        ended = true
-        if (input.varint() !== items.length || items.length !== head?.count) {
-          throw new SnapshotError(`snapshot has ${items.length} keys of ${head?.count}`)
-        }
-      } else throw new SnapshotError(`snapshot chunk of unknown kind ${tag}`)
+      else if (tag === endTag) readEnd(input)
+      else readBody(tag, input)
       if (!input.done) throw new SnapshotError('snapshot chunk does not decode')
     },
     finish() {
       if (!ended || head === undefined) return undefined
-      return { image: { ...head.image, items }, context: head.context }
+      return { image: { ...head.image, base, changes, done, leases }, context: head.context }
     },
   }
+}
+
+function readNewHead(input: ByteReader): Head {
+  const index = input.varint()
+  const term = input.varint()
+  const revision = input.varint()
+  const hash = input.u32()
+  const start = input.varint()
+  const compacted = input.varint()
+  const doneTotal = input.varint()
+  const counts = [input.varint(), input.varint(), input.varint(), input.varint()] as const
+  const context = input.bytes().slice()
+  return { image: { index, term, revision, hash, start, compacted, doneTotal }, counts, context }
+}
+
+/** Text was written in UTF-8, so its bytes are what is stored now; there was no history. */
+function firstHead(input: ByteReader, done: (readonly [string, Revision])[]): Head {
+  const index = input.varint()
+  const term = input.varint()
+  const revision = input.varint()
+  const hash = input.u32()
+  const count = input.varint()
+  const context = input.bytes().slice()
+  for (let i = input.count(5); i > 0 && input.ok; i--) done.push([input.chars(), input.varint()])
+  const image = { index, term, revision, hash, start: revision, compacted: revision, doneTotal: done.length }
+  return { image, counts: [count, 0, done.length, 0], context }
+}
+
+/** See `applyFirst` in kv.ts for what the version means. */
+function firstItem(input: ByteReader): KeyValue {
+  const key = input.chars()
+  const value = input.chars()
+  const createRevision = input.varint()
+  const modRevision = input.varint()
+  return { key, value, createRevision, modRevision, version: 1, lease: 0 }
 }

@@ -47,7 +47,7 @@ export type Write = {
   readonly operations: readonly Operation[]
   /** Refused unless the leader's term is still this one: how what a deposed leader planned is kept out. */
   readonly term?: number
-  /** A write that is sent again with the same id, soon after, happens once. Absent: the store draws one. */
+  /** A write that is sent again with the same id (ASCII), soon after, happens once. Absent: nothing is remembered. */
   readonly id?: string
 }
 
@@ -112,8 +112,8 @@ export type StoreStatus = {
 }
 
 export type MembershipChange =
-  /** Adds a learner with a fresh member ID. */
-  | { readonly kind: 'add'; readonly peer: PeerId }
+  /** Adds a learner with a fresh member ID; a witness will vote and never lead. */
+  | { readonly kind: 'add'; readonly peer: PeerId; readonly witness?: boolean }
   /** Learner to voter; refused until it has caught up. */
   | { readonly kind: 'promote'; readonly member: string }
   | { readonly kind: 'demote'; readonly member: string }

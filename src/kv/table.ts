@@ -104,6 +104,41 @@ export class Table<T extends Keyed> {
   all(): T[] {
     return this.#chunks.flat()
   }
+
+  /** For a walk from the first key that is not smaller than `from`; the table must not change meanwhile. */
+  cursor(from: string): Cursor<T> {
+    const at = this.#chunkOf(from)
+    return createCursor(this.#chunks, at, lowerBound(this.#chunks[at] ?? [], from))
+  }
+}
+
+export type Cursor<T> = {
+  /** Undefined at the end. */
+  readonly current: T | undefined
+  advance(): void
+}
+
+function createCursor<T>(chunks: readonly (readonly T[])[], chunkAt: number, placeAt: number): Cursor<T> {
+  let at = chunkAt
+  let place = placeAt
+  let current: T | undefined
+  const settle = () => {
+    while (at < chunks.length && place >= (chunks[at]?.length ?? 0)) {
+      at += 1
+      place = 0
+    }
+    current = chunks[at]?.[place]
+  }
+  settle()
+  return {
+    get current() {
+      return current
+    },
+    advance() {
+      place += 1
+      settle()
+    },
+  }
 }
 
 /** The first place whose key is not smaller than `key`. */

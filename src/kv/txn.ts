@@ -13,7 +13,10 @@ export const keysEnd = '\u0100'
 /** A key, or all keys of [from, to). */
 export type KeyRange = { readonly from: string; readonly to: string | undefined }
 
-/** With a range, the condition must hold for every key in it. A key that does not exist compares as zeros and ''. */
+/**
+ * With a range, the condition must hold for every key in it. Of a key that does not exist the numbers are 0, and no
+ * condition on its value holds, as in etcd.
+ */
 export type Condition = { readonly range: KeyRange; readonly relation: '=' | '!=' | '<' | '>' } & (
   | { readonly target: 'version' | 'create' | 'mod' | 'lease'; readonly number: number }
   | { readonly target: 'value'; readonly value: string }
@@ -58,7 +61,7 @@ export type TxnAnswer =
 export type Command =
   | { readonly kind: 'write'; readonly write: Write }
   | { readonly kind: 'txn'; readonly txn: Txn }
-  /** Forgets the history up to and with `revision`. */
+  /** Forgets what was before `revision`: reads at it, and watches that begin with it, stay possible. */
   | { readonly kind: 'compact'; readonly revision: Revision }
   /** `lease` 0: the state machine chooses an unused ID, the same on every replica. */
   | { readonly kind: 'grant'; readonly lease: LeaseId; readonly ttlSeconds: number }
@@ -85,7 +88,7 @@ export type Outcome =
     }
   | { readonly kind: 'compact'; readonly revision: Revision }
   | { readonly kind: 'grant'; readonly revision: Revision; readonly lease: LeaseId; readonly ttlSeconds: number }
-  | { readonly kind: 'revoke'; readonly revision: Revision }
+  | { readonly kind: 'revoke'; readonly revision: Revision; readonly lease: LeaseId }
   | { readonly kind: 'failed'; readonly revision: Revision; readonly why: Failure }
 
 export type LeaseInfo = {

@@ -8,6 +8,15 @@ const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { fatal: false, ignoreBOM: true })
 const nothing = new Uint8Array(0)
 
+// Buffer's way between bytes and strings of bytes, which works on any Uint8Array: `toString` and `write` come to it too,
+// by a longer way.
+const { latin1Write, latin1Slice } = Buffer.prototype as unknown as {
+  readonly latin1Write: (this: Uint8Array, chars: string, at: number, length: number) => number
+  readonly latin1Slice: (this: Uint8Array, from: number, to: number) => string
+}
+/** Up to here a loop is quicker than a call out of JavaScript. */
+const loopLengthMax = 16
+
 /** Small buffers are cut from slabs: an ArrayBuffer of its own costs more than what is written into it. */
 const slabBytes = 64 * 1024
 const slicedBytesMax = 8 * 1024
@@ -95,12 +104,33 @@ export class ByteWriter {
     this.#at += 4 + written
   }
 
+  /** A byte string, one character per byte; what a character is above U+00FF is lost. */
+  chars(chars: string): void {
+    const { length } = chars
+    this.#reserve(4 + length)
+    this.patchU32(this.#at, length)
+    const at = this.#at + 4
+    if (length > loopLengthMax) latin1Write.call(this.#buffer, chars, at, length)
+    else for (let i = 0; i < length; i++) this.#buffer[at + i] = chars.charCodeAt(i)
+    this.#at = at + length
+  }
+
   /** Overwrites four bytes that were written before. */
   patchU32(at: number, value: number): void {
     this.#buffer[at] = value
     this.#buffer[at + 1] = value >>> 8
     this.#buffer[at + 2] = value >>> 16
     this.#buffer[at + 3] = value >>> 24
+  }
+
+  /** Begins anew in the same memory: for a writer that is never finished, but looked at. */
+  clear(): void {
+    this.#at = 0
+  }
+
+  /** What was written so far, until more is written. */
+  peek(): Uint8Array<ArrayBuffer> {
+    return this.#buffer.subarray(0, this.#at)
   }
 
   /** What was written so far; shares the writer's memory, so the writer is done with. */
@@ -203,5 +233,12 @@ export class ByteReader {
 
   text(): string {
     return decoder.decode(this.bytes())
+  }
+
+  /** What `chars` wrote. */
+  chars(): string {
+    const length = this.u32()
+    const at = this.#take(length)
+    return at <= 0 ? '' : latin1Slice.call(this.#bytes, at, at + length)
   }
 }

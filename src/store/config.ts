@@ -30,7 +30,7 @@ export type StoreConfig = {
   readonly zeroBytesAhead?: number
   readonly historyCountMax?: number
   readonly historyBytesMax?: number
-  /** The leader lets all replicas forget changes older than this. */
+  /** The leader lets all replicas forget changes older than this, and the oldest of what is more than the two above. */
   readonly historyAgeMs?: number
   readonly bookmarkMs?: number
 }
@@ -52,9 +52,9 @@ export function settingsOf(config: StoreConfig): Settings {
     logBytesMax: 64 * 1024 * 1024,
     segmentBytesMax: segmentBytes,
     zeroBytesAhead,
-    historyCountMax: 10_000,
+    historyCountMax: 100_000,
     historyBytesMax: 32 * 1024 * 1024,
-    historyAgeMs: 10 * 60_000,
+    historyAgeMs: 5 * 60_000,
     bookmarkMs: 2_000,
     ...config,
   }

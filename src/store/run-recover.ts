@@ -10,6 +10,7 @@ import type { MemberId, Membership } from '../raft/types.ts'
 import type { Disk } from '../world/disk.ts'
 import type { Log } from '../world/log.ts'
 import type { PeerId } from '../world/network.ts'
+import { unwrap } from './command.ts'
 import { type Identity, StoreDamage } from './log.ts'
 import { encodePeers } from './members.ts'
 import { openLog } from './run-log.ts'
@@ -34,7 +35,7 @@ export type Copy = {
 export async function inspectStore(disk: Disk, identity: Identity, log: Log): Promise<Copy> {
   const { image, membership } = await readCopy(disk, identity, log)
   const { term, index, revision, hash } = image
-  return { term, index, revision, keyCount: image.items.length, hash, membership }
+  return { term, index, revision, keyCount: restoreKv(image).versions.size, hash, membership }
 }
 
 /** Makes a cluster of one on the blank disk `to` from the stopped store on `from`. */
@@ -84,7 +85,7 @@ async function readCopy(disk: Disk, identity: Identity, log: Log): Promise<{ ima
   let membership = loaded?.membership ?? { voters: [], learners: [], removed: [] }
   for (const entry of entries.slice(applied - base.index)) {
     const { index, term } = entry
-    apply(kv, { index, term, command: entry.kind === 'command' ? entry.command : undefined })
+    apply(kv, { index, term, command: entry.kind === 'command' ? unwrap(entry.command).command : undefined }, false)
     if (entry.kind === 'membership') membership = entry.membership
   }
   return { image: captureKv(kv), membership }
@@ -101,7 +102,7 @@ async function found(
   try {
     if (opened.found !== 'new') throw new StoreDamage('foreign', 'the disk to begin again on is not blank')
     const membership = { voters: [identity.member], learners: [], removed }
-    const image = { ...old, revision: old.revision + recoveredRevisionJump }
+    const image = jumped(old)
     const context = encodePeers(membership, new Map([[identity.member, peer]]))
     const state = await writeState(to, 0, { image, membership, context })
     await state.close()
@@ -112,8 +113,22 @@ async function found(
       base: { index, term, generation: 0, keep: false },
       entries: [],
     })
-    return { term, index, revision: image.revision, keyCount: image.items.length, hash: image.hash, membership }
+    return {
+      term,
+      index,
+      revision: image.revision,
+      keyCount: restoreKv(image).versions.size,
+      hash: image.hash,
+      membership,
+    }
   } finally {
     await opened.log.close()
   }
+}
+
+/** Nothing of the history is kept: whoever knows an old revision must list again. */
+function jumped(old: KvImage): KvImage {
+  const revision = old.revision + recoveredRevisionJump
+  const base = restoreKv(old).versions.all()
+  return { ...old, revision, start: revision, compacted: revision, base, changes: [] }
 }

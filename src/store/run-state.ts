@@ -2,9 +2,9 @@
 // and replaced as a whole by a snapshot. Two maps take turns: which one counts stands in the log, so that installing a
 // snapshot becomes true in one write.
 
-import { eventKey } from '../kv/history.ts'
-import type { KvImage } from '../kv/kv.ts'
+import { type KvHead, type KvImage, restoreKv } from '../kv/kv.ts'
 import type { ChangeEvent, KeyValue } from '../kv/store.ts'
+import { eventKey } from '../kv/versions.ts'
 import type { Bytes } from '../lib/bytes.ts'
 import type { Membership } from '../raft/types.ts'
 import type { Disk, DiskMap, DiskMapChange } from '../world/disk.ts'
@@ -25,7 +25,7 @@ export interface RunState {
   /** About how many bytes the next flush writes. */
   readonly dirtyBytes: number
   /** What to write now, taken at one moment. Each must be given to `flush`, in order. */
-  capture(image: Omit<KvImage, 'items'>, membership: Membership, context: Bytes, current: CurrentOf): Capture
+  capture(image: KvHead, membership: Membership, context: Bytes, current: CurrentOf): Capture
   /** Durable when it resolves. `pause` lets others run now and then. */
   flush(capture: Capture, pause: () => Promise<void>): Promise<void>
   close(): Promise<void>
@@ -53,7 +53,15 @@ export async function openState(
   const state = runState(map, generation, whole?.count ?? 0, whole?.sum ?? 0)
   if (whole === undefined) return { loaded: undefined, state }
   const { membership, context, count: _count, sum: _sum, ...image } = whole
-  return { loaded: { image: { ...image, items }, membership, context }, state }
+  const { revision } = image
+  return {
+    loaded: {
+      image: { ...image, start: revision, compacted: revision, base: items, changes: [] },
+      membership,
+      context,
+    },
+    state,
+  }
 }
 
 /** Empties the map of this generation, so that a snapshot can be written into it, or the log played back. */
@@ -81,7 +89,8 @@ export async function writeState(disk: Disk, generation: Generation, given: Load
   let some: DiskMapChange[] = []
   let bytes = 0
   let sum = 0
-  for (const item of given.image.items) {
+  const items = restoreKv(given.image).versions.all()
+  for (const item of items) {
     const { value, crc } = encodeItem(item)
     some.push({ key: keyPrefix + item.key, value })
     bytes += value.length
@@ -91,7 +100,7 @@ export async function writeState(disk: Disk, generation: Generation, given: Load
     some = []
     bytes = 0
   }
-  const { items, ...image } = given.image
+  const { base: _base, changes: _changes, ...image } = given.image
   const whole = { ...image, membership: given.membership, context: given.context, count: items.length, sum }
   await map.batch([...some, { key: wholeKey, value: encodeWhole(whole) }], { sync: true })
   return runState(map, generation, items.length, sum)

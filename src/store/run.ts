@@ -4,7 +4,8 @@
 // `done`, and the process must then end: nothing of it may be tried again.
 
 import { encodeCommand } from '../kv/codec.ts'
-import { type Applied, apply, captureHead, captureKv, createKv, get, type Kv, range, restoreKv } from '../kv/kv.ts'
+import { type Applied, apply, captureHead, captureKv, createKv, type Kv, restoreKv } from '../kv/kv.ts'
+import { get, range } from '../kv/read.ts'
 import { encodeSnapshot } from '../kv/snapshot.ts'
 import {
   type ChangeEvent,
@@ -32,8 +33,8 @@ import {
   type SnapshotMeta,
 } from '../raft/types.ts'
 import type { World } from '../world/world.ts'
-import { createAges } from './age.ts'
 import { commandBytesMax, raftConfig, type StoreConfig, settingsOf } from './config.ts'
+import { createForgetting } from './forget.ts'
 import { encodePeers, memberInfos, planChange } from './members.ts'
 import { createPendings, createThresholds, unlessAborted } from './pending.ts'
 import { refusalError } from './refusal.ts'
@@ -74,13 +75,12 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
   const { clusterId, member, requestTimeoutMs, tickMs } = settings
   const log = world.log.with({ component: 'store' })
   const start = await boot({ ...world, log }, settings)
-  const limits = { countMax: settings.historyCountMax, bytesMax: settings.historyBytesMax }
 
   const raft = createRaft(raftConfig(settings), start.restored, () => world.random.float())
   const disklog = start.log
   const saver = createSaver(disklog, world.clock)
   let state = start.state
-  let kv: Kv = start.loaded === undefined ? createKv(limits) : restoreKv(start.loaded.image, limits)
+  let kv: Kv = start.loaded === undefined ? createKv() : restoreKv(start.loaded.image)
   let flushedIndex = kv.index
   let hard: HardState = start.restored.hard
   let role: Role = raftStatus(raft).role
@@ -117,9 +117,6 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
   const isEnding = () => ending.signal.aborted
   const { promise: done, resolve: finished, reject: failed } = Promise.withResolvers<void>()
   let failure: unknown
-  /** Makes the ids of this life's writes differ from those of all others. */
-  const lifeId = hex(world.random.bytes(12))
-  let writeCount = 0
 
   // ---- the loop ----
 
@@ -194,7 +191,7 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     for (const entry of entries) {
       const { index, term } = entry
       const taken = entry.kind === 'command' ? commands.take(entry.command) : undefined
-      const applied = apply(kv, { index, term, command: taken?.command })
+      const applied = apply(kv, { index, term, command: taken?.command }, taken?.waiting !== undefined)
       if (applied.answer.kind === 'unsupported') {
         throw new StoreError('closed', `entry ${index} is of a newer format: this program is too old for its cluster`)
       }
@@ -211,6 +208,7 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     publish(watches, events, kv.revision)
     for (const { waiting, answer } of answers) waiting.resolve(answer)
     afterApplied()
+    forget(false)
     if (kv.index - flushedIndex >= settings.flushCountMax || state.dirtyBytes >= settings.flushBytesMax) startFlush()
   }
 
@@ -277,7 +275,7 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     const head = captureHead(kv)
     const into = state
     const { membership } = snapshotMeta(raft, head.index)
-    const capture = into.capture(head, membership, encodePeers(membership, peers), key => kv.table.get(key))
+    const capture = into.capture(head, membership, encodePeers(membership, peers), key => kv.versions.get(key))
     // The state must not know more than the log: at the next start it would look as if the log had lost something.
     await saver.saved(new AbortController().signal)
     await into.flush(capture, () => world.clock.sleep(1, ending.signal))
@@ -332,7 +330,7 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     // From here to the push of the new base nothing else runs, so the state, the core and the log change as one.
     const old = state
     state = next
-    kv = restoreKv(loaded.image, limits)
+    kv = restoreKv(loaded.image)
     flushedIndex = kv.index
     for (const [id, peer] of fetched.peers) speech.know(id, peer)
     const base = { index: meta.index, term: meta.term, generation, keep: false } as const
@@ -340,7 +338,7 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     restart(watches, kv.revision)
     afterApplied()
     isInstalling = false
-    log.info('installed a snapshot', { index: meta.index, revision: kv.revision, keys: kv.table.size })
+    log.info('installed a snapshot', { index: meta.index, revision: kv.revision, keys: kv.versions.size })
     await saver.saved(new AbortController().signal)
     // The leader hears of it by an answer too: this only frees its stream, so a failure of it is no news.
     await fetched.installed().catch(error => log.debug('the sender of the snapshot is gone', { why: String(error) }))
@@ -370,7 +368,11 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
   let busyAtTick = 0
   let markedAtTick = 0
   let bookmarked: Revision = kv.revision
-  const ages = createAges(ticksOf(settings.historyAgeMs))
+  const forgetting = createForgetting({
+    oldTicks: ticksOf(settings.historyAgeMs),
+    countMax: settings.historyCountMax,
+    bytesMax: settings.historyBytesMax,
+  })
 
   function tick(): void {
     ticks += 1
@@ -388,19 +390,20 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
       bookmarked = kv.revision
       bookmark(watches)
     }
-    if (ticks % ageTicks === 0) forgetOld()
+    if (ticks % ageTicks === 0) forget(true)
   }
 
-  function forgetOld(): void {
+  function forget(isTick: boolean): void {
     if (!leaderships.current.mine) {
-      ages.reset()
+      forgetting.reset()
       return
     }
-    const revision = ages.look(kv.revision, ticks)
-    if (revision === undefined || revision <= kv.history.compacted) return
-    commands
-      .execute(encodeCommand({ kind: 'compact', revision }), undefined)
-      .catch(error => log.debug('old changes are forgotten later', { why: String(error) }))
+    const revision = forgetting.look(kv.versions, kv.revision, ticks, isTick)
+    if (revision === undefined) return
+    commands.execute(encodeCommand({ kind: 'compact', revision }), undefined).catch(error => {
+      forgetting.reset()
+      log.debug('old changes are forgotten later', { why: String(error) })
+    })
   }
 
   // ---- what is asked ----
@@ -424,14 +427,13 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
 
   async function write(command: Write, inner: AbortSignal): Promise<WriteResult> {
     checkLeader()
-    const id = command.id ?? `${lifeId}${(writeCount++).toString(36)}`
-    const bytes = encodeCommand({ kind: 'write', id, write: command })
+    const bytes = encodeCommand({ kind: 'write', write: command })
     if (bytes.length > commandBytesMax) {
       throw new StoreError('too-large', `a command of ${bytes.length} bytes; at most ${commandBytesMax} are taken`)
     }
     const answer = await commands.execute(bytes, inner)
-    assert(answer.kind === 'done' || answer.kind === 'conflict' || answer.kind === 'fenced', 'a write is a write')
-    return answer
+    assert(answer.kind === 'write', 'a write is a write')
+    return answer.result
   }
 
   /** All who ask within one turn share one question. */

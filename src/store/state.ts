@@ -3,6 +3,7 @@
 // that was bent, lost, or left behind from an older batch is noticed when the state is loaded.
 
 import type { KvImage } from '../kv/kv.ts'
+import { readVersion, writeVersion } from '../kv/record.ts'
 import type { KeyValue } from '../kv/store.ts'
 import { ByteReader, ByteWriter } from '../lib/binary.ts'
 import type { Bytes } from '../lib/bytes.ts'
@@ -10,14 +11,14 @@ import { crc32 } from '../lib/crc32.ts'
 import type { Membership } from '../raft/types.ts'
 import { readMembership, writeMembership } from './entry.ts'
 
-export const stateVersion = 1
+export const stateVersion = 2
 export const wholeKey = 'whole'
 /** Before each key, so that no key can be taken for `wholeKey`. */
 export const keyPrefix = 'key:'
 export const keyEnd = 'key;'
 
 /** What is known of the state besides its keys. */
-export type Whole = Omit<KvImage, 'items'> & {
+export type Whole = Omit<KvImage, 'base' | 'changes'> & {
   readonly membership: Membership
   /** The peers of the members (members.ts). */
   readonly context: Bytes
@@ -29,10 +30,7 @@ export type Whole = Omit<KvImage, 'items'> & {
 export function encodeItem(item: KeyValue): { readonly value: Bytes; readonly crc: number } {
   const out = new ByteWriter(item.key.length + item.value.length + 64)
   out.u32(0)
-  out.text(item.key)
-  out.varint(item.createRevision)
-  out.varint(item.modRevision)
-  out.text(item.value)
+  writeVersion(out, item)
   const value = out.finish()
   const crc = crc32(value.subarray(4))
   out.patchU32(0, crc)
@@ -43,11 +41,9 @@ export function encodeItem(item: KeyValue): { readonly value: Bytes; readonly cr
 export function decodeItem(key: string, value: Bytes): { readonly item: KeyValue; readonly crc: number } | undefined {
   const input = new ByteReader(value)
   const crc = input.u32()
-  if (!input.ok || crc32(value.subarray(4)) !== crc || input.text() !== key) return undefined
-  const createRevision = input.varint()
-  const modRevision = input.varint()
-  const item = { key, value: input.text(), createRevision, modRevision }
-  return input.done ? { item, crc } : undefined
+  if (!input.ok || crc32(value.subarray(4)) !== crc) return undefined
+  const item = readVersion(input)
+  return input.done && item.key === key ? { item, crc } : undefined
 }
 
 export function encodeWhole(whole: Whole): Bytes {
@@ -58,14 +54,22 @@ export function encodeWhole(whole: Whole): Bytes {
   out.varint(whole.term)
   out.varint(whole.revision)
   out.u32(whole.hash)
+  out.varint(whole.start)
+  out.varint(whole.compacted)
   out.varint(whole.count)
   out.u32(whole.sum)
   writeMembership(out, whole.membership)
   out.bytes(whole.context)
+  out.varint(whole.doneTotal)
   out.varint(whole.done.length)
   for (const [id, revision] of whole.done) {
-    out.text(id)
+    out.chars(id)
     out.varint(revision)
+  }
+  out.varint(whole.leases.length)
+  for (const [lease, ttlSeconds] of whole.leases) {
+    out.varint(lease)
+    out.varint(ttlSeconds)
   }
   const value = out.finish()
   out.patchU32(0, crc32(value.subarray(4)))
@@ -79,11 +83,17 @@ export function decodeWhole(value: Bytes): Whole | undefined {
   const term = input.varint()
   const revision = input.varint()
   const hash = input.u32()
+  const start = input.varint()
+  const compacted = input.varint()
   const count = input.varint()
   const sum = input.u32()
   const membership = readMembership(input)
   const context = input.bytes().slice()
+  const doneTotal = input.varint()
   const done: [string, number][] = []
-  for (let i = input.count(5); i > 0 && input.ok; i--) done.push([input.text(), input.varint()])
-  return input.done ? { index, term, revision, hash, count, sum, membership, context, done } : undefined
+  for (let i = input.count(5); i > 0 && input.ok; i--) done.push([input.chars(), input.varint()])
+  const leases: [number, number][] = []
+  for (let i = input.count(2); i > 0 && input.ok; i--) leases.push([input.varint(), input.varint()])
+  if (!input.done) return undefined
+  return { index, term, revision, hash, start, compacted, doneTotal, done, leases, count, sum, membership, context }
 }

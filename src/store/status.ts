@@ -15,7 +15,7 @@ export function describeStatus(raft: RaftStatus, kv: Kv, peers: Peers, leader: P
     appliedIndex: kv.index,
     commitIndex: commit,
     revision: kv.revision,
-    compactedRevision: kv.history.compacted,
+    compactedRevision: kv.versions.compacted,
     members: memberInfos(membership, peers),
     matchIndex: match,
   }

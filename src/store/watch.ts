@@ -1,9 +1,9 @@
 // Watches without a buffer per watcher. All who watch the same range share the batches made for it; one that is behind
 // reads the history instead, and one that is behind the history is told 'compacted'. So a slow watcher costs nothing
 // and holds nothing.
-import { inRange } from '../kv/history.ts'
-import { compacted, type Kv } from '../kv/kv.ts'
+import type { Kv } from '../kv/kv.ts'
 import type { ChangeEvent, Revision, StoreError, WatchBatch } from '../kv/store.ts'
+import { compactedError, eventKey, eventRevision, isIn } from '../kv/versions.ts'
 
 const sharedCountMax = 64
 const caughtUpCountMax = 1_000
@@ -62,7 +62,7 @@ export function leave(watches: Watches, group: Group): void {
 export function publish(watches: Watches, events: readonly ChangeEvent[], revision: Revision): void {
   if (events.length === 0) return
   for (const group of watches.groups.values()) {
-    const matching = events.filter(event => inRange(event, group.range))
+    const matching = events.filter(event => isIn(eventKey(event), group.range))
     if (matching.length === 0) continue
     group.shared.push({ after: group.last, revision, events: matching })
     group.last = revision
@@ -102,18 +102,15 @@ function wake(group: Group): void {
 /** What one who has seen everything up to `cursor` gets next. */
 export function next(group: Group, kv: Kv, cursor: Revision): Next {
   if (cursor < group.covered) {
-    if (cursor < kv.history.compacted) return { kind: 'failed', error: compacted(kv, cursor) }
-    const { revision, events } = kv.history.since(group.range, cursor, kv.revision, caughtUpCountMax)
+    const { versions } = kv
+    if (cursor < versions.start) return { kind: 'failed', error: compactedError(cursor, versions.compacted) }
+    const { revision, events } = versions.since(group.range, cursor, kv.revision, caughtUpCountMax)
     return events.length === 0 ? { kind: 'passed', revision } : { kind: 'batch', batch: { revision, events } }
   }
   const batch = group.shared.find(shared => shared.revision > cursor)
   if (batch === undefined) return { kind: 'wait' }
   if (batch.after >= cursor) return { kind: 'batch', batch }
-  const events = batch.events.filter(event => revisionOf(event) > cursor)
+  const events = batch.events.filter(event => eventRevision(event) > cursor)
   const { revision } = batch
   return events.length === 0 ? { kind: 'passed', revision } : { kind: 'batch', batch: { revision, events } }
-}
-
-function revisionOf(event: ChangeEvent): Revision {
-  return event.kind === 'put' ? event.current.modRevision : event.revision
 }

@@ -1,7 +1,8 @@
 // A Store of one replica in memory, on the real kv: for tests of what is above the store. No log, no disk, no peers;
 // it leads unless told otherwise.
 import { encodeCommand } from '../../src/kv/codec.ts'
-import { apply, createKv, get, type HistoryLimits, range } from '../../src/kv/kv.ts'
+import { apply, createKv } from '../../src/kv/kv.ts'
+import { get, range } from '../../src/kv/read.ts'
 import {
   type Leadership,
   type Revision,
@@ -23,9 +24,9 @@ export type MemoryStore = Store & {
   setLeader(leader: PeerId | undefined): void
 }
 
-export function memoryStore(options: { readonly self?: PeerId; readonly history?: HistoryLimits } = {}): MemoryStore {
+export function memoryStore(options: { readonly self?: PeerId } = {}): MemoryStore {
   const self = options.self ?? peerId('memory')
-  const kv = createKv(options.history)
+  const kv = createKv()
   let leader: PeerId | undefined = self
   let term = 1
   let index = 0
@@ -45,7 +46,7 @@ export function memoryStore(options: { readonly self?: PeerId; readonly history?
     })
   const run = (command: Uint8Array) => {
     index += 1
-    const applied = apply(kv, { index, term, command })
+    const applied = apply(kv, { index, term, command }, true)
     wake()
     return applied.answer
   }
@@ -54,10 +55,8 @@ export function memoryStore(options: { readonly self?: PeerId; readonly history?
     range: asked => Promise.resolve().then(() => range(kv, asked)),
     async *watch(asked, signal): AsyncGenerator<WatchBatch> {
       let after = asked.after
-      if (after < kv.history.compacted) throw new StoreError('compacted', `revision ${after} is compacted`)
       while (!signal.aborted) {
-        if (after < kv.history.compacted) throw new StoreError('compacted', `revision ${after} is compacted`)
-        const batch = kv.history.since(asked, after, kv.revision, 1_000)
+        const batch = kv.versions.since(asked, after, kv.revision, 1_000)
         if (batch.revision > after || batch.events.length > 0) {
           after = batch.revision
           yield batch
@@ -67,8 +66,8 @@ export function memoryStore(options: { readonly self?: PeerId; readonly history?
     async write(write: Write, signal): Promise<WriteResult> {
       signal.throwIfAborted()
       if (leader !== self) throw new StoreError('not-leader', 'another leads', leader)
-      const answer = run(encodeCommand({ kind: 'write', id: '', write }))
-      if (answer.kind === 'done' || answer.kind === 'conflict' || answer.kind === 'fenced') return answer
+      const answer = run(encodeCommand({ kind: 'write', write }))
+      if (answer.kind === 'write') return answer.result
       throw new Error(`the store answered ${answer.kind}`)
     },
     async newest(signal) {
@@ -90,7 +89,7 @@ export function memoryStore(options: { readonly self?: PeerId; readonly history?
       appliedIndex: index,
       commitIndex: index,
       revision: kv.revision,
-      compactedRevision: kv.history.compacted,
+      compactedRevision: kv.versions.compacted,
       members: [{ member: 'a', peer: self, role: 'voter' }],
       matchIndex: {},
     }),

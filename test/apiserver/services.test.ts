@@ -17,7 +17,10 @@ function takenIn(keys: ReadonlyMap<string, string>): Taken {
     new Map(
       [...keys]
         .filter(([key]) => key.startsWith(prefix))
-        .map(([key, value]) => [key.slice(prefix.length), { key, value, createRevision: 1, modRevision: 1 }]),
+        .map(([key, value]) => [
+          key.slice(prefix.length),
+          { key, value, createRevision: 1, modRevision: 1, version: 1, lease: 0 },
+        ]),
     )
   return { ips: under(ipPrefix), ports: under(portPrefix) }
 }

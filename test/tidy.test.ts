@@ -8,7 +8,7 @@ const layers: readonly (readonly string[])[] = [
   ['lib'],
   ['world', 'wire', 'api'],
   ['raft', 'kv', 'gossip', 'client'],
-  ['store', 'apiserver', 'scheduler', 'controllers', 'kubelet', 'proxy', 'dns', 'overlay', 'drivers'],
+  ['store', 'apiserver', 'scheduler', 'controllers', 'kubelet', 'proxy', 'dns', 'overlay', 'etcd', 'drivers'],
   ['node'],
   ['cli', 'dashboard'],
   ['main.ts'],

@@ -1,0 +1,203 @@
+// One call, which is one stream of HTTP/2: what of its messages has come, and what of the answer has not gone yet.
+import type { Bytes } from '../../lib/bytes.ts'
+import { type StatusCode, type StreamCall, type StreamHandler, statusCode, type UnaryCall } from '../../world/grpc.ts'
+import type { Connection } from './connection.ts'
+import { prefixBytes } from './message.ts'
+import type { RequestHead } from './request.ts'
+
+export class Call implements UnaryCall, StreamCall {
+  readonly connection: Connection
+  readonly id: number
+  readonly head: RequestHead
+  /** The service may still answer. */
+  isOpen = true
+  /** Handed to a service that has not answered yet. */
+  isRunning = false
+  /** The client has said all. */
+  isHalfClosed = false
+  headersSent = false
+  /** How much the client still takes on this stream. */
+  sendWindow: number
+  /** Taken from the client's window and not given back yet. */
+  uncredited = 0
+  handler: StreamHandler | undefined
+  /** Messages that wait for the client's window or for the socket, with how much of the first has gone. */
+  queue: Buffer[] | undefined
+  queueAt = 0
+  /** `send` said false. */
+  wantsDrain = false
+  /** Sent after the queue: the block of the trailers. */
+  trailers: Buffer | undefined
+  /** Of a message that is not whole yet, prefix included. */
+  #parts: Buffer[] | undefined
+  #partBytes = 0
+  /** The one message of a unary call, until the client says that it was the only one. */
+  #message: Bytes | undefined
+
+  constructor(connection: Connection, id: number, head: RequestHead, sendWindow: number) {
+    this.connection = connection
+    this.id = id
+    this.head = head
+    this.sendWindow = sendWindow
+  }
+
+  // ---- for the service ----
+
+  header(name: string): string | undefined {
+    return this.head.headers.get(name)
+  }
+
+  respond(bytes: Bytes, start: number, end: number): void {
+    if (this.isOpen) this.connection.respond(this, bytes, start, end)
+    else this.#settle()
+  }
+
+  send(head: Bytes, headLength: number, tail?: Bytes): boolean {
+    return this.isOpen && this.connection.send(this, head, headLength, tail)
+  }
+
+  finish(): void {
+    if (this.isOpen) this.connection.finish(this, statusCode.ok, '')
+  }
+
+  fail(code: StatusCode, message: string): void {
+    if (this.isOpen) this.connection.finish(this, code, message)
+    else this.#settle()
+  }
+
+  /** A late answer to a client that has gone: now nothing runs for it any more. */
+  #settle(): void {
+    if (!this.isRunning) return
+    this.isRunning = false
+    this.connection.orphanEnded()
+  }
+
+  expire(): void {
+    this.connection.abandon(this)
+    this.connection.finish(this, statusCode.deadlineExceeded, 'context deadline exceeded')
+  }
+
+  // ---- for the connection ----
+
+  get partialBytes(): number {
+    return this.#partBytes + (this.#message?.length ?? 0)
+  }
+
+  /** What DATA brought. */
+  receive(bytes: Bytes, start: number, end: number): void {
+    if (this.#parts !== undefined) {
+      this.#keep(bytes, start, end)
+      if (this.#partBytes < prefixBytes) return
+      const needed = prefixBytes + this.#lengthOf(this.#first(), 0)
+      if (!this.isOpen || this.#partBytes < needed) return
+      bytes = this.#parts.length === 1 ? this.#first() : Buffer.concat(this.#parts)
+      start = 0
+      end = bytes.length
+      this.dropParts()
+    }
+    while (end - start >= prefixBytes) {
+      const length = this.#lengthOf(bytes, start)
+      if (!this.isOpen) return
+      const next = start + prefixBytes + length
+      if (next > end) break
+      this.#deliver(bytes, start + prefixBytes, next)
+      if (!this.isOpen) return
+      start = next
+    }
+    if (start < end) this.#keep(bytes, start, end)
+  }
+
+  /** The client has sent its last byte. */
+  halfClose(): void {
+    this.isHalfClosed = true
+    if (!this.isOpen || this.isRunning) return
+    if (this.handler !== undefined) {
+      this.handler.halfClosed()
+      return
+    }
+    const { route } = this.head
+    const message = this.#message
+    if (message === undefined || this.#parts !== undefined || route.kind !== 'unary') {
+      this.fail(statusCode.internal, 'the request is not one whole message')
+      return
+    }
+    this.#message = undefined
+    this.connection.keptBytes(-message.length)
+    this.isRunning = true
+    route.handle(message, 0, message.length, this)
+  }
+
+  /** One whole message in one frame that is also the last: nothing is kept. False when it is not that. */
+  runAtOnce(bytes: Bytes, start: number, end: number): boolean {
+    const { route } = this.head
+    if (route.kind !== 'unary' || this.#parts !== undefined || this.#message !== undefined) return false
+    if (end - start < prefixBytes || end - start - prefixBytes !== this.#lengthOf(bytes, start)) return false
+    this.isHalfClosed = true
+    if (!this.isOpen) return true
+    this.isRunning = true
+    route.handle(bytes, start + prefixBytes, end, this)
+    return true
+  }
+
+  dropParts(): void {
+    this.connection.keptBytes(-this.#partBytes)
+    this.#parts = undefined
+    this.#partBytes = 0
+  }
+
+  dropAll(): void {
+    this.dropParts()
+    if (this.#message !== undefined) this.connection.keptBytes(-this.#message.length)
+    this.#message = undefined
+    this.queue = undefined
+    this.trailers = undefined
+  }
+
+  /** At least the prefix, in one piece. */
+  #first(): Buffer {
+    const [first = Buffer.alloc(0), ...more] = this.#parts ?? []
+    if (first.length >= prefixBytes || more.length === 0) return first
+    const joined = Buffer.concat([first, ...more])
+    this.#parts = [joined]
+    return joined
+  }
+
+  #keep(bytes: Bytes, start: number, end: number): void {
+    this.#parts ??= []
+    // A copy: the bytes are of a buffer that holds much else.
+    this.#parts.push(Buffer.from(bytes.subarray(start, end)))
+    this.#partBytes += end - start
+    this.connection.keptBytes(end - start)
+  }
+
+  /** Of the message whose prefix stands at `at`. A message that may not be fails the call. */
+  #lengthOf(bytes: Bytes, at: number): number {
+    const length =
+      (((bytes[at + 1] ?? 0) << 24) |
+        ((bytes[at + 2] ?? 0) << 16) |
+        ((bytes[at + 3] ?? 0) << 8) |
+        (bytes[at + 4] ?? 0)) >>>
+      0
+    const max = this.connection.messageBytesMax
+    if (length > max) {
+      this.fail(statusCode.resourceExhausted, `grpc: received message larger than max (${length} vs. ${max})`)
+    } else if (bytes[at] !== 0) {
+      const encoding = this.header('grpc-encoding') ?? 'unknown'
+      this.fail(statusCode.unimplemented, `grpc: Decompressor is not installed for grpc-encoding "${encoding}"`)
+    }
+    return length
+  }
+
+  #deliver(bytes: Bytes, start: number, end: number): void {
+    if (this.handler !== undefined) {
+      this.handler.message(bytes, start, end)
+      return
+    }
+    if (this.#message !== undefined || this.isRunning) {
+      this.fail(statusCode.internal, 'a second message in a call that has one')
+      return
+    }
+    this.#message = Buffer.from(bytes.subarray(start, end))
+    this.connection.keptBytes(end - start)
+  }
+}

@@ -1,0 +1,196 @@
+// One of our members as the bench and the nemesis run it: a process with nothing but a store on a real disk, the mesh to
+// the others, and etcd's API. It prints {"ready":true} once it serves and is a voter; SIGTERM ends it in order, and
+// SIGUSR2 makes it print what it measured of its own event loop. The first one founds the cluster and takes the others in.
+//   node test/bench/kv/member.ts --dir /tmp/m0 --index 0 --mesh-port 7000 --mesh-ports 7000,7001,7002 --etcd-port 7100
+import { createHash } from 'node:crypto'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks'
+import { parseArgs } from 'node:util'
+import { generateKeyPairFromSeed, privateKeyToProtobuf } from '@libp2p/crypto/keys'
+import { peerIdFromPrivateKey } from '@libp2p/peer-id'
+import { realClock } from '../../../src/drivers/clock.ts'
+import { openDisk } from '../../../src/drivers/disk.ts'
+import { serveGrpc } from '../../../src/drivers/grpc/serve.ts'
+import { realLog } from '../../../src/drivers/log.ts'
+import { openNetwork } from '../../../src/drivers/network/libp2p.ts'
+import { realRandom } from '../../../src/drivers/random.ts'
+import { openEtcd } from '../../../src/etcd/run.ts'
+import type { CommandStore } from '../../../src/kv/txn.ts'
+import { text, utf8 } from '../../../src/lib/bytes.ts'
+import { memberId } from '../../../src/raft/types.ts'
+import { openStore, type RunningStore } from '../../../src/store/run.ts'
+import { type PeerId, peerId } from '../../../src/world/network.ts'
+import type { World } from '../../../src/world/world.ts'
+import { overWrites } from './member-interim.ts'
+
+const { values } = parseArgs({
+  options: {
+    dir: { type: 'string' },
+    index: { type: 'string' },
+    'mesh-port': { type: 'string' },
+    'mesh-ports': { type: 'string' },
+    'etcd-port': { type: 'string' },
+    'log-level': { type: 'string', default: 'warn' },
+    'tick-ms': { type: 'string' },
+    'election-ticks': { type: 'string' },
+  },
+})
+const { dir = '' } = values
+const index = Number(values.index)
+const meshPorts = (values['mesh-ports'] ?? '').split(',').map(Number)
+const etcdPort = Number(values['etcd-port'])
+if (dir === '' || !(index >= 0) || !(etcdPort >= 0) || meshPorts.some(port => !(port > 0))) {
+  throw new Error('--dir, --index, --mesh-port, --mesh-ports and --etcd-port are needed')
+}
+
+const clusterId = `bench-${meshPorts.join('-')}`
+
+/** Everybody can work out everybody's key: this is loopback, and its only purpose is to be there without a ceremony. */
+async function keyOf(which: number) {
+  const seed = createHash('sha256').update(`${clusterId} ${which}`).digest()
+  const key = await generateKeyPairFromSeed('Ed25519', new Uint8Array(seed))
+  return { peer: peerId(peerIdFromPrivateKey(key).toString()), privateKey: privateKeyToProtobuf(key) }
+}
+
+const stop = new AbortController()
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop.abort())
+const networkEnd = new AbortController()
+
+await mkdir(dir, { recursive: true })
+const keys = await Promise.all(meshPorts.map((_, i) => keyOf(i)))
+const own = keys[index]
+if (own === undefined) throw new Error('--index is beyond --mesh-ports')
+const clock = realClock()
+const random = realRandom()
+const log = realLog({ level: values['log-level'] === 'info' ? 'info' : 'warn', format: 'text' })
+const listen = [`/ip4/127.0.0.1/tcp/${values['mesh-port'] ?? meshPorts[index]}`]
+const network = await openNetwork(
+  { clock, random, log },
+  { privateKey: own.privateKey, listen, mdns: false },
+  networkEnd.signal,
+)
+network.admit(
+  keys
+    .map(({ peer }, i) => ({ peer, addresses: [`/ip4/127.0.0.1/tcp/${meshPorts[i]}`] }))
+    .filter((_, i) => i !== index),
+)
+const world: World = { clock, random, network, disk: await openDisk(join(dir, 'store')), log }
+
+const { member, isNew } = await memberOf()
+const store = await openStore(
+  world,
+  {
+    clusterId,
+    member: memberId(member),
+    bootstrap: index === 0 && isNew,
+    expectExisting: !isNew,
+    ...(values['tick-ms'] !== undefined && { tickMs: Number(values['tick-ms']) }),
+    ...(values['election-ticks'] !== undefined && { electionTicks: Number(values['election-ticks']) }),
+  },
+  networkEnd.signal,
+)
+await writeFile(join(dir, 'member'), member)
+store.done.catch(error => {
+  console.error(`the store ended: ${String(error)}`)
+  process.exit(1)
+})
+using _joining = network.onRequest('join', async from => utf8(await take(from)))
+const tending = tendMembers()
+
+const service = openEtcd(commandsOf(store), { clusterId, member }, stop.signal)
+const server = await serveGrpc({ host: '127.0.0.1', port: etcdPort, tls: undefined, service, log }, stop.signal)
+reports()
+await untilComplete()
+console.log(JSON.stringify({ ready: true, reports: true }))
+
+await server.done
+await handOver()
+await tending
+await store.stop()
+await network.stop()
+networkEnd.abort()
+process.exit(0)
+
+/** This member's ID, from its folder, or from the first member, which takes it in. */
+async function memberOf(): Promise<{ member: string; isNew: boolean }> {
+  const known = await readFile(join(dir, 'member'), 'utf8').catch(() => undefined)
+  if (known !== undefined) return { member: known, isNew: false }
+  if (index === 0) return { member: 'm0', isNew: true }
+  const [first] = keys
+  while (first !== undefined && !stop.signal.aborted) {
+    try {
+      using deadline = clock.deadline(5_000, stop.signal)
+      return {
+        member: text(await network.request(first.peer, 'join', new Uint8Array(0), deadline.signal)),
+        isNew: true,
+      }
+    } catch (error) {
+      log.info('not taken in yet', { error: String(error) })
+      await clock.sleep(100, stop.signal)
+    }
+  }
+  throw new Error('stopped before it was taken in')
+}
+
+async function take(from: PeerId): Promise<string> {
+  using deadline = clock.deadline(5_000, stop.signal)
+  return (await store.changeMembership({ kind: 'add', peer: from }, deadline.signal)).member
+}
+
+/** Whoever leads makes voters of those that have caught up. */
+async function tendMembers(): Promise<void> {
+  for (;;) {
+    await clock.sleep(50, stop.signal)
+    if (stop.signal.aborted) return
+    const { role, members } = store.status()
+    const learner = members.find(one => one.role === 'learner')
+    if (role !== 'leader' || learner === undefined) continue
+    await store.changeMembership({ kind: 'promote', member: learner.member }, stop.signal).catch(error => {
+      log.info('not promoted yet', { error: String(error) })
+    })
+  }
+}
+
+async function untilComplete(): Promise<void> {
+  while (!stop.signal.aborted) {
+    const { members } = store.status()
+    const voters = members.filter(one => one.role === 'voter')
+    if (voters.length === meshPorts.length) {
+      const isServed = await store.newest(stop.signal).then(
+        () => true,
+        () => false,
+      )
+      if (isServed) return
+    }
+    await clock.sleep(50, stop.signal)
+  }
+}
+
+async function handOver(): Promise<void> {
+  const { role, members } = store.status()
+  if (role !== 'leader' || members.length < 2) return
+  using deadline = clock.deadline(3_000, networkEnd.signal)
+  await store.transferLeadership(deadline.signal).catch(error => log.warn('no hand-over', { error: String(error) }))
+}
+
+function commandsOf(running: RunningStore): CommandStore {
+  return 'execute' in running ? (running as unknown as CommandStore) : overWrites(running, stop.signal)
+}
+
+/** Since the last SIGUSR2. */
+function reports(): void {
+  const delay = monitorEventLoopDelay({ resolution: 10 })
+  delay.enable()
+  let gcMaxMs = 0
+  new PerformanceObserver(list => {
+    for (const entry of list.getEntries()) gcMaxMs = Math.max(gcMaxMs, entry.duration)
+  }).observe({ entryTypes: ['gc'] })
+  process.on('SIGUSR2', () => {
+    console.log(
+      JSON.stringify({ loopP99Ms: delay.percentile(99) / 1e6, loopMaxMs: delay.max / 1e6, gcMaxMs, report: true }),
+    )
+    delay.reset()
+    gcMaxMs = 0
+  })
+}

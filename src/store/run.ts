@@ -5,40 +5,22 @@
 
 import { encodeCommand } from '../kv/codec.ts'
 import { type Applied, apply, captureHead, captureKv, createKv, type Kv, restoreKv } from '../kv/kv.ts'
-import { get, range } from '../kv/read.ts'
+import { get, hashAt, look, range } from '../kv/read.ts'
 import { encodeSnapshot } from '../kv/snapshot.ts'
-import {
-  type ChangeEvent,
-  type MemberInfo,
-  type MembershipChange,
-  type Revision,
-  type Store,
-  StoreError,
-  type Write,
-  type WriteResult,
-} from '../kv/store.ts'
+import { type ChangeEvent, type Revision, StoreError, type Write, type WriteResult } from '../kv/store.ts'
+import type { AppliedChange, Command, CommandStore, Outcome } from '../kv/txn.ts'
 import { onAbort } from '../lib/abort.ts'
 import { assert } from '../lib/assert.ts'
-import { type Bytes, hex } from '../lib/bytes.ts'
 import { createRaft, status as raftStatus, snapshotMeta, step, wantsSnapshot } from '../raft/raft.ts'
-import {
-  type Effects,
-  type Entry,
-  type HardState,
-  type MemberId,
-  memberId,
-  type RaftEvent,
-  type Refusal,
-  type Role,
-  type SnapshotMeta,
-} from '../raft/types.ts'
+import type { Effects, Entry, HardState, MemberId, RaftEvent, Refusal, Role, SnapshotMeta } from '../raft/types.ts'
 import type { World } from '../world/world.ts'
 import { commandBytesMax, raftConfig, type StoreConfig, settingsOf } from './config.ts'
 import { createForgetting } from './forget.ts'
-import { encodePeers, memberInfos, planChange } from './members.ts'
+import { encodePeers } from './members.ts'
 import { createPendings, createThresholds, unlessAborted } from './pending.ts'
 import { refusalError } from './refusal.ts'
 import { boot } from './run-boot.ts'
+import { createChanges } from './run-changes.ts'
 import { createCommands, type Waiting } from './run-commands.ts'
 import { createLeaderships } from './run-leadership.ts'
 import type { Append } from './run-log.ts'
@@ -53,13 +35,12 @@ import { bookmark, createWatches, publish, restart, wakeAll } from './watch.ts'
 export type { StoreConfig } from './config.ts'
 export { StoreDamage } from './log.ts'
 
-export type RunningStore = Store & {
+/** What there is of leases is run-leases.ts. */
+export type RunningStore = Omit<CommandStore, 'renewLease' | 'lease' | 'leases'> & {
   /** Ends in order: what was accepted is made durable, the applied state is written. Idempotent. */
   stop(): Promise<void>
   /** Resolves after a stop; rejects when the store had to end: a failed disk, a broken invariant. */
   readonly done: Promise<void>
-  /** The state of now, in chunks that check themselves: see `restoreBackup`. */
-  backup(): Iterable<Bytes>
   /** Of the state machine at the applied index, for comparing replicas. */
   hash(): { readonly index: number; readonly hash: number }
 }
@@ -206,10 +187,17 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     }
     inbox.push({ kind: 'applied', index: kv.index })
     publish(watches, events, kv.revision)
+    if (events.length > 0) tell({ kind: 'events', revision: kv.revision, events })
     for (const { waiting, answer } of answers) waiting.resolve(answer)
     afterApplied()
     forget(false)
     if (kv.index - flushedIndex >= settings.flushCountMax || state.dirtyBytes >= settings.flushBytesMax) startFlush()
+  }
+
+  const listeners = new Set<(change: AppliedChange) => void>()
+
+  function tell(change: AppliedChange): void {
+    for (const listener of listeners) listener(change)
   }
 
   function afterApplied(): void {
@@ -232,7 +220,7 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
   // ---- leadership ----
 
   const leaderships = createLeaderships(role.term, ending.signal)
-  let transferIds: number[] = []
+  const transferIds: number[] = []
 
   function becomeRole(before: Role, next: Role): void {
     if (next.kind !== before.kind || next.term !== before.term) {
@@ -246,8 +234,7 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     }
     commands.roleChanged()
     if (next.kind !== 'leader' && next.leader !== undefined) {
-      for (const id of transferIds) transfers.resolve(id, undefined)
-      transferIds = []
+      for (const id of transferIds.splice(0)) transfers.resolve(id, undefined)
     }
     if (next.kind === 'removed') log.warn('this member was removed from the cluster', { member })
     showLeadership()
@@ -336,6 +323,7 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     const base = { index: meta.index, term: meta.term, generation, keep: false } as const
     carryOut(step(raft, [{ kind: 'installed', snapshot: meta }]), base)
     restart(watches, kv.revision)
+    tell({ kind: 'break', revision: kv.revision })
     afterApplied()
     isInstalling = false
     log.info('installed a snapshot', { index: meta.index, revision: kv.revision, keys: kv.versions.size })
@@ -425,15 +413,23 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     if (proposals.length >= inboxCountMax) throw new StoreError('unavailable', 'too many writes wait for the disk')
   }
 
-  async function write(command: Write, inner: AbortSignal): Promise<WriteResult> {
-    checkLeader()
-    const bytes = encodeCommand({ kind: 'write', write: command })
+  async function execute(command: Command, inner?: AbortSignal): Promise<Outcome> {
+    checkOpen()
+    const bytes = encodeCommand(command)
     if (bytes.length > commandBytesMax) {
       throw new StoreError('too-large', `a command of ${bytes.length} bytes; at most ${commandBytesMax} are taken`)
     }
     const answer = await commands.execute(bytes, inner)
-    assert(answer.kind === 'write', 'a write is a write')
-    return answer.result
+    const isOutcome = answer.kind !== 'idle' && answer.kind !== 'malformed' && answer.kind !== 'unsupported'
+    assert(isOutcome, 'a command of ours is a command')
+    return answer
+  }
+
+  async function write(command: Write, inner: AbortSignal): Promise<WriteResult> {
+    checkLeader()
+    const outcome = await execute({ kind: 'write', write: command }, inner)
+    assert(outcome.kind === 'write', 'a write is a write')
+    return outcome.result
   }
 
   /** All who ask within one turn share one question. */
@@ -451,44 +447,20 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     return inner === undefined ? reading : unlessAborted(reading, inner)
   }
 
-  async function changeMembership(change: MembershipChange, inner: AbortSignal): Promise<MemberInfo> {
-    checkLeader()
-    const { membership, lastIndex } = raftStatus(raft)
-    const infos = memberInfos(membership, peers)
-    const existing = infos.find(info =>
-      change.kind === 'add' ? info.peer === change.peer : info.member === change.member,
-    )
-    const wanted = change.kind === 'promote' ? 'voter' : change.kind === 'demote' ? 'learner' : undefined
-    if (existing !== undefined && (change.kind === 'add' || existing.role === wanted)) {
-      // What is in effect may not be committed yet.
-      using deadline = world.clock.deadline(requestTimeoutMs, inner)
-      if (kv.index < lastIndex) await indexes.wait(lastIndex, deadline.signal)
-      return existing
-    }
-    if (change.kind === 'remove' && existing === undefined && membership.removed.includes(memberId(change.member))) {
-      const peer = peers.get(memberId(change.member))
-      if (peer !== undefined) return { member: change.member, peer, role: 'learner' }
-    }
-    const plan = planChange(change, membership, existing, () => hex(world.random.bytes(8)))
-    // Before the proposal, so that the new member is spoken to as soon as the core does.
-    if (change.kind === 'add') speech.know(memberId(plan.info.member), change.peer)
-    const pending = changes.add(`${change.kind} a member; it may still happen`, deadlineMs(), inner)
-    const context = encodePeers(plan.membership, peers)
-    if (!inner.aborted) propose({ kind: 'proposeMembership', id: pending.id, change: plan.step, context })
-    await pending.promise
-    return plan.info
-  }
-
-  async function transferLeadership(inner: AbortSignal): Promise<void> {
-    checkLeader()
-    if (raftStatus(raft).membership.voters.length < 2) {
-      throw new StoreError('unavailable', 'there is no other voter to hand over to')
-    }
-    const pending = transfers.add('a hand-over of leadership', deadlineMs(), inner)
-    transferIds.push(pending.id)
-    push({ kind: 'transfer', to: undefined })
-    await pending.promise
-  }
+  const { changeMembership, transferLeadership } = createChanges(world, {
+    requestTimeoutMs,
+    raft: () => raftStatus(raft),
+    speech,
+    changes,
+    transfers,
+    transferIds,
+    indexes,
+    appliedIndex: () => kv.index,
+    checkLeader,
+    propose,
+    push,
+    deadlineMs,
+  })
 
   // ---- life and end ----
 
@@ -587,6 +559,14 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     },
     watch: (options, inner) => runWatch({ watches, kv: () => kv, isClosed: isEnding }, options, inner),
     write,
+    execute,
+    look: query => look(kv, query),
+    since: (from, after, countMax) => kv.versions.since(from, after, kv.revision, countMax),
+    hashAt: revision => hashAt(kv, revision),
+    onApplied(listener) {
+      listeners.add(listener)
+      return { [Symbol.dispose]: () => void listeners.delete(listener) }
+    },
     newest,
     async applied(revision, inner) {
       checkOpen()

@@ -1,10 +1,11 @@
 // Effects and messages as lines of text, for golden transcripts and for reading a simulation. One line per thing.
 import { unreachable } from '../lib/assert.ts'
 import { text } from '../lib/bytes.ts'
-import type { Effects, Entry, Membership, Message, Role, SnapshotMeta } from './types.ts'
+import { isWitness } from './membership.ts'
+import type { Effects, Entry, MemberId, Membership, Message, Role, SnapshotMeta } from './types.ts'
 
 export function describeEffects(effects: Effects): readonly string[] {
-  const { save, role, fetchSnapshot } = effects
+  const { save, role, fetchSnapshot, lostData } = effects
   const lines: string[] = []
   if (role !== undefined) lines.push(`role ${describeRole(role)}`)
   if (save !== undefined) {
@@ -15,6 +16,7 @@ export function describeEffects(effects: Effects): readonly string[] {
   for (const { to, message } of effects.send) lines.push(`send  -> ${to} ${describeMessage(message)}`)
   for (const { id, index, term } of effects.accepted) lines.push(`accepted #${id} at ${index}/${term}`)
   for (const { id, why } of effects.refused) lines.push(`refused #${id} ${why}`)
+  for (const { member, acknowledged, has } of lostData) lines.push(`lostData ${member} had ${acknowledged}, has ${has}`)
   for (const { to, atLeast } of effects.sendSnapshot) lines.push(`sendSnapshot -> ${to} at least ${atLeast}`)
   if (fetchSnapshot !== undefined) {
     lines.push(`fetchSnapshot from ${fetchSnapshot.from} ${describeSnapshot(fetchSnapshot.snapshot)}`)
@@ -69,10 +71,13 @@ export function describeEntry(entry: Entry): string {
   }
 }
 
-/** Voters, then learners after `+`, then removed ones after `-`. */
-export function describeMembership({ voters, learners, removed }: Membership): string {
-  const part = (sign: string, members: readonly string[]) => (members.length > 0 ? `${sign}${members.join(',')}` : '')
-  return `(${voters.join(',')}${part(' +', learners)}${part(' -', removed)})`
+/** Voters, then learners after `+`, then removed ones after `-`; `*` marks a witness. */
+export function describeMembership(membership: Membership): string {
+  const { voters, learners, removed } = membership
+  const names = (members: readonly MemberId[]) =>
+    members.map(member => (isWitness(membership, member) ? `${member}*` : member)).join(',')
+  const part = (sign: string, members: readonly MemberId[]) => (members.length > 0 ? `${sign}${names(members)}` : '')
+  return `(${names(voters)}${part(' +', learners)}${part(' -', removed)})`
 }
 
 function describeSnapshot({ index, term, membership }: SnapshotMeta): string {

@@ -1,9 +1,20 @@
 // Elections: pre-votes, votes, and who is not listened to. A pre-vote asks whether a campaign could win before any term
 // changes (dissertation 9.6); stickiness ignores campaigns while a leader is heard (dissertation 4.2.3).
 import { lastIndex, lastTerm } from './log.ts'
+import { isWitness } from './membership.ts'
 import { tally } from './quorum.ts'
 import { becomeLeader } from './replication.ts'
-import { becomeFollower, committedMembership, isVoter, membership, type Raft, resetTimer } from './state.ts'
+import {
+  becomeFollower,
+  committedMembership,
+  forgetLoss,
+  isDiskHung,
+  isVoter,
+  membership,
+  type PreVote,
+  type Raft,
+  resetTimer,
+} from './state.ts'
 import type { Index, MemberId, Message, Term } from './types.ts'
 
 type VoteRequest = Extract<Message, { kind: 'vote' | 'preVote' }>
@@ -20,25 +31,39 @@ export function tickElection(raft: Raft): void {
 
 /**
  * A witness only votes, learners have no vote to campaign with. A voter that is taken out by an entry that is not yet
- * committed may be the only one with the newest log, so it is still needed (dissertation 4.2.2).
+ * committed may be the only one with the newest log, so it is still needed (dissertation 4.2.2). One whose disk hangs
+ * could not even make its own vote durable.
  */
 function mayCampaign(raft: Raft): boolean {
-  if (raft.config.witness) return false
-  return isVoter(raft) || committedMembership(raft).voters.includes(raft.config.self)
+  const { self, witness } = raft.config
+  if (witness || isWitness(membership(raft), self) || isDiskHung(raft)) return false
+  return isVoter(raft) || committedMembership(raft).voters.includes(self)
 }
 
-/** Our connection to `member` is gone. If it leads, do not wait for the time-out; the jitter keeps peers from colliding. */
+/**
+ * Our connection to `member` is gone. If it leads, do not wait for the time-out: whoever asked before we knew is
+ * answered, and the shell's `campaign` is awaited, or a few random ticks, for a shell that does not send one.
+ */
 export function loseLeader(raft: Raft, member: MemberId): void {
   if (raft.leader !== member || raft.kind !== 'follower' || raft.leaderLost) return
   raft.leaderLost = true
-  const jitterTicks = Math.floor(raft.random() * (1 + raft.config.electionTicks / 4))
-  raft.timeoutTicks = Math.min(raft.timeoutTicks, raft.elapsedTicks + 1 + jitterTicks)
+  raft.timeoutTicks = Math.min(raft.timeoutTicks, raft.elapsedTicks + waitTicks(raft))
+  const held = [...raft.heldPreVotes]
+  raft.heldPreVotes.clear()
+  for (const [from, message] of held) onPreVote(raft, from, message)
+}
+
+const waitTicks = ({ config, random }: Raft): number => 1 + Math.floor(random() * (1 + config.electionTicks / 4))
+
+/** The shell's wait after a lost leader is over. Whoever gave way to another lets that one's campaign run first. */
+export function hurry(raft: Raft): void {
+  if (raft.kind === 'follower' && raft.leaderLost && !raft.gaveWay && mayCampaign(raft)) startPreVote(raft)
 }
 
 function startPreVote(raft: Raft): void {
   raft.kind = 'preCandidate'
   raft.leader = undefined
-  raft.leaderLost = false
+  forgetLoss(raft)
   raft.votes = new Map([[raft.config.self, true]])
   resetTimer(raft)
   const { voters } = membership(raft)
@@ -89,16 +114,25 @@ function isUpToDate(raft: Raft, candidate: { lastIndex: Index; lastTerm: Term })
 }
 
 /**
- * Learners and members that we do not know are answered too: our own membership may be older than the candidate's, and
- * it is the candidate that counts only its voters. Removed ones are not.
+ * Learners answer too, and so do members that the candidate's membership does not name: whether a vote counts is for
+ * the candidate to say, by its own membership, which may be newer than ours. A learner that was promoted by an entry it
+ * has not seen yet may be the one whose vote is needed (etcd-io/raft, campaign_learner_must_vote), and a vote that is
+ * given to someone who does not count it does no harm. Removed members get no answer, whatever their log (dissertation
+ * 4.2.3); they are stopped before this, in raft.ts.
  */
 export function onVoteRequest(raft: Raft, from: MemberId, message: VoteRequest): void {
-  if (committedMembership(raft).removed.includes(from)) return
   const isTransfer = message.kind === 'vote' && message.transfer
-  if (!isTransfer && isSticky(raft, from)) return
+  if (!isTransfer && isSticky(raft, from)) {
+    // Two followers of a leader that died hear of it a moment apart: the first to ask must not have asked in vain.
+    if (message.kind === 'preVote' && isRival(raft, from)) raft.heldPreVotes.set(from, message)
+    return
+  }
   if (message.kind === 'preVote') onPreVote(raft, from, message)
   else onVote(raft, from, message)
 }
+
+const isRival = (raft: Raft, from: MemberId): boolean =>
+  raft.lead === undefined && membership(raft).voters.includes(from)
 
 function onVote(raft: Raft, from: MemberId, message: Extract<Message, { kind: 'vote' }>): void {
   if (message.term > raft.term) becomeFollower(raft, message.term, undefined)
@@ -112,12 +146,41 @@ function onVote(raft: Raft, from: MemberId, message: Extract<Message, { kind: 'v
 }
 
 /** Changes nothing here: not the term, not the vote (canonical/raft#196), not the timer (hashicorp/raft#609). */
-function onPreVote(raft: Raft, from: MemberId, message: Extract<Message, { kind: 'preVote' }>): void {
+function onPreVote(raft: Raft, from: MemberId, message: PreVote): void {
   const free = raft.vote === undefined && raft.leader === undefined
-  const granted = (message.term > raft.term || (message.term === raft.term && free)) && isUpToDate(raft, message)
+  const isPossible = (message.term > raft.term || (message.term === raft.term && free)) && isUpToDate(raft, message)
+  const granted = isPossible && givesWay(raft, from, message)
+  if (granted) giveWay(raft)
   // Granted, it carries the term asked for; refused, our own, so that a candidate that is behind learns of it.
   const term = granted ? message.term : raft.term
   raft.out.early.push({ to: from, message: { kind: 'preVoteAnswer', term, granted } })
+}
+
+/**
+ * Of two that ask at the same moment both would win their pre-votes, and then split the votes: one of them steps back,
+ * the one with the smaller log, then the smaller name. Only for that moment: were it longer, one that cannot win could
+ * keep another from winning.
+ */
+function givesWay(raft: Raft, from: MemberId, message: PreVote): boolean {
+  if (raft.kind !== 'preCandidate' || raft.elapsedTicks > collisionTicks || !isRival(raft, from)) return true
+  const own = lastOf(raft)
+  if (message.lastTerm !== own.lastTerm) return message.lastTerm > own.lastTerm
+  if (message.lastIndex !== own.lastIndex) return message.lastIndex > own.lastIndex
+  return from > raft.config.self
+}
+
+const collisionTicks = 1
+
+function giveWay(raft: Raft): void {
+  if (raft.kind === 'preCandidate' && raft.elapsedTicks <= collisionTicks) {
+    raft.kind = 'follower'
+    raft.votes = new Map()
+  }
+  if (!raft.leaderLost || raft.gaveWay) return
+  raft.gaveWay = true
+  // Our own wait was cut short; the other's campaign gets as long as ours would have waited at most.
+  const { electionTicks } = raft.config
+  raft.timeoutTicks = Math.max(raft.timeoutTicks, raft.elapsedTicks + 1 + Math.ceil(electionTicks / 4))
 }
 
 /** Answers of later terms have been dealt with before. */

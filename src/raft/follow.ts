@@ -1,32 +1,35 @@
 // The follower's half of replication: accepting a leader's entries, and snapshots in their place.
-import { assert } from '../lib/assert.ts'
-import { append, compact, lastIndex, lastNotAfterTerm, reset, termAt, truncateFrom } from './log.ts'
+import { AssertionError, assert } from '../lib/assert.ts'
+import { append, appendAll, compact, lastIndex, lastNotAfterTerm, reset, termAt, truncateFrom } from './log.ts'
 import { compactHistory, membershipAt, noteEntry, rollBack } from './membership.ts'
-import { becomeFollower, type Raft, resetTimer } from './state.ts'
+import { becomeFollower, forgetLoss, type Raft, resetTimer } from './state.ts'
 import type { Entry, Index, MemberId, Message, SnapshotMeta } from './types.ts'
 
 type Append = Extract<Message, { kind: 'append' }>
 
 /** A message that only the leader of its term can have sent. False: it is of an old term. */
-function hearLeader(raft: Raft, from: MemberId, message: { term: number }, round: number): boolean {
+function hearLeader(raft: Raft, from: MemberId, message: { term: number }): boolean {
   const { term } = raft
   if (message.term < term) {
     // The sender may be kept from its office only by not knowing our term, after elections it did not hear of; silence
-    // would leave it leading and us deaf to it (etcd-io/etcd#5451).
-    const refusal = { kind: 'appendAnswer', term, accepted: false, index: 0, conflictTerm: 0, round } as const
+    // would leave it leading and us deaf to it (etcd-io/etcd#5451). No round is answered: the sender may lead our term by
+    // now, and would take the round of its former office for one of this.
+    const refusal = { kind: 'appendAnswer', term, accepted: false, index: 0, conflictTerm: 0, round: 0 } as const
     raft.out.late.push({ to: from, message: refusal })
     return false
   }
   const isOnly = message.term > term || raft.leader === undefined || raft.leader === from
-  assert(isOnly, `${from} leads term ${term}, and so does ${raft.leader}`)
+  if (!isOnly) throw new AssertionError(`${from} leads term ${term}, and so does ${raft.leader}`)
   if (message.term > term || raft.kind !== 'follower' || raft.leader !== from) becomeFollower(raft, message.term, from)
-  else resetTimer(raft)
-  raft.leaderLost = false
+  else {
+    resetTimer(raft)
+    forgetLoss(raft)
+  }
   return true
 }
 
 export function onAppend(raft: Raft, from: MemberId, message: Append): void {
-  if (!hearLeader(raft, from, message, message.round)) return
+  if (!hearLeader(raft, from, message)) return
   const { log, commit } = raft
   // What is committed here is the same there: a late message that begins before it is taken from there on.
   const known = Math.max(0, commit - message.previousIndex)
@@ -40,18 +43,36 @@ export function onAppend(raft: Raft, from: MemberId, message: Append): void {
   acceptEntries(raft, entries)
   const matched = previousIndex + entries.length
   raft.commit = Math.max(commit, Math.min(message.commit, matched))
-  answerAccepted(raft, from, matched, message.round)
+  if (entries.length > 0) answerAccepted(raft, from, matched, message.round)
+  else answerHeartbeat(raft, from, matched, message.round)
+}
+
+/**
+ * A heartbeat brings nothing to save, so its answer does not wait for a disk that is slow: newest reads and the leader's
+ * check for a majority depend on it. It promises what is known to be durable; what is on its way follows when it is.
+ */
+function answerHeartbeat(raft: Raft, to: MemberId, matched: Index, round: number): void {
+  const { term, log, out } = raft
+  const index = Math.min(matched, log.durable)
+  out.early.push({ to, message: { kind: 'appendAnswer', term, accepted: true, index, conflictTerm: 0, round } })
+  if (index < matched) answerAccepted(raft, to, matched, round)
 }
 
 /** A late message must not truncate what a newer one brought: only a conflict does (Raft paper, figure 2). */
 function acceptEntries(raft: Raft, entries: readonly Entry[]): void {
   const { log, history, commit } = raft
+  const [first] = entries
+  if (first !== undefined && first.index === lastIndex(log) + 1) {
+    appendAll(log, entries)
+    for (const entry of entries) noteEntry(history, entry)
+    return
+  }
   for (const entry of entries) {
     const here = termAt(log, entry.index)
     if (here === entry.term) continue
     if (here !== undefined) {
       assert(entry.index > commit, `a leader contradicts the committed entry ${entry.index}`)
-      truncateFrom(log, entry.index)
+      truncateFrom(log, entry.index, raft.term)
       rollBack(history, entry.index)
     }
     append(log, entry)
@@ -89,7 +110,7 @@ export function wantsSnapshot(raft: Raft, snapshot: SnapshotMeta): boolean {
 }
 
 export function onSnapshot(raft: Raft, from: MemberId, message: Extract<Message, { kind: 'snapshot' }>): void {
-  if (!hearLeader(raft, from, message, 0)) return
+  if (!hearLeader(raft, from, message)) return
   const { snapshot } = message
   if (wantsSnapshot(raft, snapshot)) {
     raft.out.fetchSnapshot = { from, snapshot }
@@ -105,7 +126,8 @@ export function onInstalled(raft: Raft, snapshot: SnapshotMeta): void {
   const { index, term, membership } = snapshot
   // It may come before any message of its term.
   if (term > raft.term) becomeFollower(raft, term, undefined)
-  reset(raft.log, snapshot)
+  reset(raft.log, snapshot, raft.term)
+  raft.savingSince = undefined
   // The snapshot's membership, not ours: keeping ours made disjoint majorities elsewhere (openraft#1808).
   raft.history.splice(0, raft.history.length, { index, membership })
   raft.commit = index

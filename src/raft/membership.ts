@@ -15,35 +15,48 @@ const plus = (members: readonly MemberId[], member: MemberId) => sortedBy([...me
 const minus = (members: readonly MemberId[], member: MemberId) => members.filter(id => id !== member)
 
 /** The membership after one step, or why it may not be. Says nothing about who has caught up. */
-export function change(membership: Membership, { kind, member }: MembershipStep): MembershipResult {
-  const { voters, learners, removed } = membership
+export function change(membership: Membership, step: MembershipStep): MembershipResult {
+  const { voters, learners, removed, witnesses = [] } = membership
+  const { kind, member } = step
   const isVoter = voters.includes(member)
   const isLearner = learners.includes(member)
   if (removed.includes(member)) return refused('removed')
   if (kind === 'addLearner') {
     if (isVoter || isLearner) return refused('already-member')
-    return { kind: 'changed', membership: { voters, learners: plus(learners, member), removed } }
+    const withIt = step.witness === true ? plus(witnesses, member) : witnesses
+    return changed(voters, plus(learners, member), removed, withIt)
   }
   if (!isVoter && !isLearner) return refused('unknown-member')
   if (kind === 'promote') {
     if (isVoter) return refused('already-member')
-    return {
-      kind: 'changed',
-      membership: { voters: plus(voters, member), learners: minus(learners, member), removed },
-    }
+    return changed(plus(voters, member), minus(learners, member), removed, witnesses)
   }
-  if (isVoter && voters.length === 1) return refused('last-voter')
+  if (isVoter && !othersMayLead(membership, member)) return refused('last-voter')
   if (kind === 'demote') {
     if (isLearner) return refused('already-member')
-    return {
-      kind: 'changed',
-      membership: { voters: minus(voters, member), learners: plus(learners, member), removed },
-    }
+    return changed(minus(voters, member), plus(learners, member), removed, witnesses)
   }
-  return {
-    kind: 'changed',
-    membership: { voters: minus(voters, member), learners: minus(learners, member), removed: plus(removed, member) },
-  }
+  return changed(minus(voters, member), minus(learners, member), plus(removed, member), minus(witnesses, member))
+}
+
+function changed(
+  voters: readonly MemberId[],
+  learners: readonly MemberId[],
+  removed: readonly MemberId[],
+  witnesses: readonly MemberId[],
+): MembershipResult {
+  const membership = { voters, learners, removed }
+  return { kind: 'changed', membership: witnesses.length === 0 ? membership : { ...membership, witnesses } }
+}
+
+/** Whether somebody may lead without this member: voters that are all witnesses would elect nobody, ever. */
+export function othersMayLead(membership: Membership, member: MemberId): boolean {
+  return membership.voters.some(voter => voter !== member && !isWitness(membership, voter))
+}
+
+/** Votes, if it is a voter, and never campaigns. */
+export function isWitness({ witnesses }: Membership, member: MemberId): boolean {
+  return witnesses?.includes(member) === true
 }
 
 /** The memberships in the log, oldest first; the first is the one at the base. The last is in effect. */

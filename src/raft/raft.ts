@@ -5,13 +5,15 @@
 // After Ongaro and Ousterhout 2014 ("Raft paper") and Ongaro's dissertation of 2014, with pre-vote, check-quorum and
 // leader stickiness always on.
 import { unreachable } from '../lib/assert.ts'
-import { campaign, loseLeader, onVoteAnswer, onVoteRequest, tickElection } from './election.ts'
+import { campaign, hurry, loseLeader, onVoteAnswer, onVoteRequest, tickElection } from './election.ts'
 import { onAppend, onCompacted, onInstalled, onSnapshot } from './follow.ts'
-import { flushLeader, onPropose, onProposeMembership, onTransfer, tickLeader } from './lead.ts'
-import { lastIndex, markDurable } from './log.ts'
+import { flushLeader, onPropose, tickLeader } from './lead.ts'
+import { lastIndex } from './log.ts'
+import { onProposeMembership } from './promotion.ts'
 import { flushForwards, onRead, onReadIndex, onReadIndexAnswer, tickForwards } from './read.ts'
 import { onAppendAnswer, onMemberUnreachable, onSnapshotSent } from './replication.ts'
-import { becomeFollower, finish, membership, type Raft, role } from './state.ts'
+import { becomeFollower, committedMembership, finish, membership, noteDurable, type Raft, role } from './state.ts'
+import { onTransfer } from './transfer.ts'
 import type { Effects, Index, MemberId, Membership, Message, RaftEvent, Role, Term } from './types.ts'
 
 export { snapshotMeta, wantsSnapshot } from './follow.ts'
@@ -46,7 +48,7 @@ function handle(raft: Raft, event: RaftEvent): void {
       onRead(raft, event.id)
       break
     case 'durable':
-      markDurable(raft.log, event.index, event.term)
+      noteDurable(raft, event.index, event.term)
       break
     case 'applied':
       raft.applied = Math.max(raft.applied, event.index)
@@ -64,8 +66,11 @@ function handle(raft: Raft, event: RaftEvent): void {
       if (raft.lead !== undefined) onMemberUnreachable(raft.lead, event.member)
       loseLeader(raft, event.member)
       break
+    case 'campaign':
+      hurry(raft)
+      break
     case 'transfer':
-      onTransfer(raft, event.to)
+      onTransfer(raft, event.to, event.id)
       break
     default:
       unreachable(event)
@@ -74,7 +79,7 @@ function handle(raft: Raft, event: RaftEvent): void {
 
 function onMessage(raft: Raft, from: MemberId, message: Message): void {
   // Our own name on a message of another is a mistake in addressing; counting it would be counting ourselves twice.
-  if (from === raft.config.self) return
+  if (from === raft.config.self || isBanned(raft, from)) return
   switch (message.kind) {
     case 'preVote':
     case 'vote':
@@ -109,6 +114,15 @@ function onMessage(raft: Raft, from: MemberId, message: Message): void {
   }
 }
 
+/**
+ * A member whose removal is committed is never heard again, also not after a restart or a snapshot, which both bring
+ * the list along (dissertation 4.2.3; an ID is used once, etcd-io/raft, doc.go). The leader that removed itself is
+ * heard until its office ends: its last message hands over.
+ */
+function isBanned(raft: Raft, from: MemberId): boolean {
+  return from !== raft.leader && committedMembership(raft).removed.includes(from)
+}
+
 /** An answer of a later term deposes us, unless it comes from one that is not a member (any more). */
 function hearTerm(raft: Raft, from: MemberId, term: Term): void {
   if (term <= raft.term) return
@@ -128,15 +142,21 @@ export type RaftStatus = {
   readonly membership: Membership
   /** On the leader: how far each member's log is known to match. */
   readonly match: Readonly<Record<string, Index>>
+  /** On the leader: members that have less than they acknowledged as durable. */
+  readonly lost: readonly MemberId[]
 }
 
 /** For people and for tests. */
 export function status(raft: Raft): RaftStatus {
   const { vote, commit, applied, log, lead } = raft
   const match: Record<string, Index> = {}
+  const lost: MemberId[] = []
   if (lead !== undefined) {
     match[raft.config.self] = log.durable
-    for (const [member, progress] of lead.progress) match[member] = progress.match
+    for (const [member, progress] of lead.progress) {
+      match[member] = progress.match
+      if (progress.lost) lost.push(member)
+    }
   }
   return {
     role: role(raft),
@@ -148,5 +168,6 @@ export function status(raft: Raft): RaftStatus {
     base: log.base,
     membership: membership(raft),
     match,
+    lost,
   }
 }

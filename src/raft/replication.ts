@@ -1,10 +1,11 @@
 // The leader's half of log replication: beginning a term, sending appends, counting answers, committing. Everything that
 // a step changed is sent by one `flush` at its end, so that one step makes at most a window of appends per member.
-import { append, batchFrom, between, entryBytes, lastIndex, lastNotAfterTerm, termAt } from './log.ts'
+import { append, batchFrom, between, entryBytes, lastIndex, lastNotAfterTerm, type Piece, termAt } from './log.ts'
 import { inEffectSince, membershipAt, noteEntry } from './membership.ts'
 import { acknowledge, becomeProbe, becomeReplicate, becomeSnapshot, createProgress, type Progress } from './progress.ts'
-import { agreedByVoters, becomeFollower, isVoter, type Lead, membership, type Raft } from './state.ts'
-import type { Entry, Index, MemberId, Message } from './types.ts'
+import { agreedByVoters, isVoter, type Lead, membership, type Raft } from './state.ts'
+import type { Entry, Index, MemberId, Message, RaftConfig } from './types.ts'
+import { addSent, hasRoom } from './window.ts'
 
 /**
  * Begins with an empty entry: until it is committed the leader cannot know what is (Raft paper, section 8), and entries
@@ -19,10 +20,11 @@ export function becomeLeader(raft: Raft): void {
     heartbeatTicks: 0,
     broadcast: true,
     uncommittedBytes: 0,
-    commitAtHeartbeat: [last + 1, last + 1],
+    promotion: undefined,
     arrivedReads: [],
     readBatches: [],
     transfer: undefined,
+    fleesDisk: false,
   }
   raft.kind = 'leader'
   raft.leader = raft.config.self
@@ -55,21 +57,19 @@ function followMembership(raft: Raft, lead: Lead): void {
   }
 }
 
-export function onAppendAnswer(
-  raft: Raft,
-  lead: Lead,
-  from: MemberId,
-  message: Extract<Message, { kind: 'appendAnswer' }>,
-): void {
+export function onAppendAnswer(raft: Raft, lead: Lead, from: MemberId, message: AppendAnswer): void {
   const progress = lead.progress.get(from)
   if (progress === undefined || message.term !== raft.term || message.index > lastIndex(raft.log)) return
+  if (forgot(progress, message)) noteLost(raft, from, progress, message.index)
   progress.heardAt = raft.nowTicks
   // Refused or not, it still follows us in this term.
   progress.acknowledged = Math.max(progress.acknowledged, message.round)
   if (message.accepted) {
-    acknowledge(progress, message.index)
+    // A heartbeat's answer speaks of what is durable only, which may be less than where the probe found agreement.
+    const agrees = progress.kind === 'probe' && message.index >= progress.next - 1
+    acknowledge(progress, message.index, lead.round)
     const arrived = progress.kind === 'snapshot' && progress.match >= raft.log.base.index
-    if (progress.kind === 'probe' || arrived) becomeReplicate(progress)
+    if (agrees || arrived) becomeReplicate(progress)
     return
   }
   if (progress.kind === 'snapshot' || message.round <= progress.since) return
@@ -77,6 +77,23 @@ export function onAppendAnswer(
   const { base } = raft.log
   const agree = message.index < base.index ? undefined : lastNotAfterTerm(raft.log, message.index, message.conflictTerm)
   becomeProbe(progress, agree === undefined ? base.index : Math.min(agree + 1, progress.next), lead.round)
+}
+
+type AppendAnswer = Extract<Message, { kind: 'appendAnswer' }>
+
+/**
+ * Whether a refusal shows that the follower's disk lost what it had acknowledged: its log ends, or differs, before that.
+ * Only a refusal of what was sent after the acknowledgement came, since messages may overtake each other. (What is
+ * accepted may name a smaller index: only what is known to be durable already.)
+ */
+const forgot = ({ match, matchRound }: Progress, { accepted, index, round }: AppendAnswer): boolean =>
+  !accepted && index < match && round > matchRound
+
+/** It goes on receiving what is missing, so that the data is in as many places as possible, and counts for nothing. */
+function noteLost(raft: Raft, member: MemberId, progress: Progress, has: Index): void {
+  if (!progress.lost) raft.out.lostData.push({ member, acknowledged: progress.match, has })
+  progress.lost = true
+  progress.match = has
 }
 
 /** Commits what a majority has on disk, but only by counting an entry of the own term (Raft paper, 5.4.2, figure 8). */
@@ -106,7 +123,8 @@ function sendTo(raft: Raft, lead: Lead, to: MemberId, progress: Progress): void 
   if (progress.kind !== 'snapshot' && progress.next <= log.base.index) startSnapshot(raft, to, progress)
   else if (progress.kind === 'replicate') {
     let sent = false
-    while (progress.inflight.length < config.inflightCountMax && progress.next <= lastIndex(log)) {
+    const last = lastIndex(log)
+    while (progress.next <= last && hasRoom(progress.window, config.inflightCountMax, inflightBytesMax(config))) {
       sendAppend(raft, lead, to, progress, true)
       sent = true
     }
@@ -120,12 +138,14 @@ function sendTo(raft: Raft, lead: Lead, to: MemberId, progress: Progress): void 
   }
 }
 
+const inflightBytesMax = (config: RaftConfig): number => config.inflightBytesMax ?? 8 * config.appendBytesMax
+
 /** With entries from `next` on, or as a heartbeat, which also finds out whether appends before it were lost. */
 function sendAppend(raft: Raft, lead: Lead, to: MemberId, progress: Progress, withEntries: boolean): void {
   const { log, config, term, commit } = raft
   const previousIndex = progress.kind === 'snapshot' ? log.base.index : progress.next - 1
   const previousTerm = termAt(log, previousIndex) ?? 0
-  const entries = withEntries ? batchFrom(log, progress.next, config.appendBytesMax) : []
+  const { entries, bytes } = withEntries ? batchFrom(log, progress.next, config.appendBytesMax) : heartbeat
   const round = ++lead.round
   raft.out.early.push({ to, message: { kind: 'append', term, previousIndex, previousTerm, entries, commit, round } })
   const lastSent = previousIndex + entries.length
@@ -134,8 +154,10 @@ function sendAppend(raft: Raft, lead: Lead, to: MemberId, progress: Progress, wi
   progress.toldCommit = Math.max(progress.toldCommit, Math.min(commit, lastSent))
   if (entries.length === 0) return
   progress.next = lastSent + 1
-  progress.inflight.push(lastSent)
+  addSent(progress.window, lastSent, bytes)
 }
+
+const heartbeat: Piece = { entries: [], bytes: 0 }
 
 function startSnapshot(raft: Raft, to: MemberId, progress: Progress): void {
   becomeSnapshot(progress)
@@ -184,23 +206,4 @@ export function onMemberUnreachable(lead: Lead, member: MemberId): void {
 /** A leader that is no longer a voter leads until that is committed, then no more (dissertation 4.2.2). */
 export function isOut(raft: Raft): boolean {
   return !isVoter(raft) && inEffectSince(raft.history) <= raft.commit
-}
-
-/** The voter whose log is the newest among those heard lately, `except` some. */
-export function mostCaughtUp(raft: Raft, lead: Lead, except: readonly MemberId[]): MemberId | undefined {
-  let best: { member: MemberId; match: Index } | undefined
-  for (const member of membership(raft).voters) {
-    const progress = lead.progress.get(member)
-    if (progress === undefined || except.includes(member)) continue
-    if (raft.nowTicks - progress.heardAt > raft.config.electionTicks) continue
-    if (best === undefined || progress.match > best.match) best = { member, match: progress.match }
-  }
-  return best?.member
-}
-
-/** Hands over as far as possible, then follows whoever comes. */
-export function leave(raft: Raft, lead: Lead): void {
-  const successor = mostCaughtUp(raft, lead, [])
-  if (successor !== undefined) raft.out.early.push({ to: successor, message: { kind: 'timeoutNow', term: raft.term } })
-  becomeFollower(raft, raft.term, undefined)
 }

@@ -1,7 +1,8 @@
 // The state of one member, owned and changed by this folder only, and the small acts that all its files share.
 
-import { assert } from '../lib/assert.ts'
-import { createLog, lastIndex, lastTerm, type RaftLog, takeUnsaved } from './log.ts'
+import { AssertionError, assert } from '../lib/assert.ts'
+import type { Bytes } from '../lib/bytes.ts'
+import { createLog, lastIndex, lastTerm, markDurable, type RaftLog, takeUnsaved, termAt } from './log.ts'
 import { createHistory, inEffect, inEffectSince, type MembershipHistory, membershipAt } from './membership.ts'
 import type { Progress } from './progress.ts'
 import { agreed } from './quorum.ts'
@@ -12,6 +13,7 @@ import type {
   Index,
   MemberId,
   Membership,
+  MembershipStep,
   Message,
   RaftConfig,
   Refusal,
@@ -21,6 +23,7 @@ import type {
   Term,
 } from './types.ts'
 
+export type PreVote = Extract<Message, { kind: 'preVote' }>
 export type Envelope = { readonly to: MemberId; readonly message: Message }
 
 /** What the running step has gathered so far. */
@@ -31,6 +34,7 @@ export type Outbox = {
   accepted: { id: number; index: Index; term: Term }[]
   refused: { id: number; why: Refusal }[]
   reads: { id: number; index: Index | undefined }[]
+  lostData: { member: MemberId; acknowledged: Index; has: Index }[]
   sendSnapshot: { to: MemberId; atLeast: Index }[]
   fetchSnapshot: { from: MemberId; snapshot: SnapshotMeta } | undefined
 }
@@ -55,8 +59,21 @@ export type Transfer = {
   /** The caller left the choice to us: when one does not take over, the next is asked. */
   readonly anyone: boolean
   readonly tried: MemberId[]
+  /** Who is told when nothing comes of it. */
+  readonly ids: number[]
   ticks: number
   asked: boolean
+}
+
+/** A learner that is to be promoted, in rounds (dissertation 4.2.1). */
+export type Promotion = {
+  readonly id: number
+  readonly change: Extract<MembershipStep, { kind: 'promote' }>
+  readonly context: Bytes
+  /** This round is over when the learner has the log up to here, as it was when the round began. */
+  target: Index
+  startedAt: number
+  round: number
 }
 
 /** What only a leader has. */
@@ -70,12 +87,13 @@ export type Lead = {
   /** Everyone must hear from us in this step, even without news. */
   broadcast: boolean
   uncommittedBytes: number
-  /** The commit index one and two heartbeats ago: a learner that has reached the older one has caught up. */
-  commitAtHeartbeat: [older: Index, newer: Index]
+  promotion: Promotion | undefined
   /** Reads of this step, and those that wait for the first commit of the term. */
   arrivedReads: ReadRequest[]
   readBatches: ReadBatch[]
   transfer: Transfer | undefined
+  /** The transfer under way, or the one before, was for our own disk's sake. */
+  fleesDisk: boolean
 }
 
 export type Raft = {
@@ -97,6 +115,12 @@ export type Raft = {
   timeoutTicks: number
   /** Our own connection to the leader is gone too, so stickiness does not hold us back. */
   leaderLost: boolean
+  /** Pre-votes that stickiness kept back since the leader was last heard: answered if it turns out to be lost. */
+  heldPreVotes: Map<MemberId, PreVote>
+  /** Another's pre-vote was granted since the leader was lost: our own would only collide with its campaign. */
+  gaveWay: boolean
+  /** Saves of entries have been handed out, and none has become durable since this tick. */
+  savingSince: number | undefined
   votes: Map<MemberId, boolean>
   lead: Lead | undefined
   forwards: Forward[]
@@ -113,6 +137,7 @@ const emptyOutbox = (): Outbox => ({
   accepted: [],
   refused: [],
   reads: [],
+  lostData: [],
   sendSnapshot: [],
   fetchSnapshot: undefined,
 })
@@ -141,6 +166,9 @@ export function createRaft(config: RaftConfig, restored: Restored, random: () =>
     elapsedTicks: 0,
     timeoutTicks: 0,
     leaderLost: false,
+    heldPreVotes: new Map(),
+    gaveWay: false,
+    savingSince: undefined,
     votes: new Map(),
     lead: undefined,
     forwards: [],
@@ -184,23 +212,37 @@ export function resetTimer(raft: Raft): void {
 
 /** Follows `leader` (or nobody yet) in `term`; a new term forgets the vote, the same term never does. */
 export function becomeFollower(raft: Raft, term: Term, leader: MemberId | undefined): void {
-  assert(term >= raft.term, `term ${term} is behind ${raft.term}`)
+  if (term < raft.term) throw new AssertionError(`term ${term} is behind ${raft.term}`)
+  const { lead } = raft
+  if (lead !== undefined) endOffice(raft, lead, term > raft.term)
   if (term > raft.term) {
     raft.term = term
     raft.vote = undefined
   }
-  const { lead } = raft
   raft.kind = 'follower'
   raft.leader = leader
-  raft.leaderLost = false
   raft.votes = new Map()
   raft.lead = undefined
+  forgetLoss(raft)
   resetTimer(raft)
-  if (lead === undefined) return
+}
+
+/** What a leader still owed. `isReplaced`: somebody campaigned, as a transfer wanted, and the role will tell. */
+function endOffice(raft: Raft, lead: Lead, isReplaced: boolean): void {
   // Reads of this member go to the next leader; members that forwarded theirs ask again by themselves.
   const requests = [...lead.arrivedReads, ...lead.readBatches.flatMap(batch => batch.requests)]
-  const ids = requests.filter(request => request.from === undefined).map(request => request.id)
-  if (ids.length > 0) forward(raft, ids)
+  const reads = requests.filter(request => request.from === undefined).map(request => request.id)
+  if (reads.length > 0) forward(raft, reads)
+  const transfers = isReplaced ? [] : (lead.transfer?.ids ?? [])
+  const owed = lead.promotion === undefined ? transfers : [...transfers, lead.promotion.id]
+  for (const id of owed) raft.out.refused.push({ id, why: 'not-leader' })
+}
+
+/** A leader is heard, or one is looked for anew. */
+export function forgetLoss(raft: Raft): void {
+  raft.leaderLost = false
+  raft.gaveWay = false
+  if (raft.heldPreVotes.size > 0) raft.heldPreVotes.clear()
 }
 
 export function forward(raft: Raft, ids: readonly number[]): void {
@@ -210,13 +252,33 @@ export function forward(raft: Raft, ids: readonly number[]): void {
   else raft.forwards.push({ wire: raft.nextWire++, ids: [...ids], ageTicks: 0, asked: undefined })
 }
 
-/** The value that a majority of voters has reached; `own` is this member's. */
+/** The value that a majority of voters has reached; `own` is this member's. Whoever lost data counts for nothing. */
 export function agreedByVoters(raft: Raft, lead: Lead, own: number, reached: (progress: Progress) => number): number {
   return agreed(membership(raft).voters, voter => {
     if (voter === raft.config.self) return own
     const progress = lead.progress.get(voter)
-    return progress === undefined ? Number.NEGATIVE_INFINITY : reached(progress)
+    return progress === undefined || progress.lost ? Number.NEGATIVE_INFINITY : reached(progress)
   })
+}
+
+/** It has answered within an election time-out. */
+export function isHeard({ nowTicks, config }: Raft, { heardAt }: Progress): boolean {
+  return nowTicks - heardAt <= config.electionTicks
+}
+
+/** Something has been waiting for our own disk, and nothing became durable, for two election time-outs. */
+export function isDiskHung({ savingSince, nowTicks, config }: Raft): boolean {
+  return savingSince !== undefined && nowTicks - savingSince > 2 * config.electionTicks
+}
+
+/** News of a save: the last one handed out, or one before it. */
+export function noteDurable(raft: Raft, index: Index, term: Term): void {
+  const { log } = raft
+  if (raft.savingSince !== undefined) {
+    const isAll = index === log.unsaved - 1 && termAt(log, index) === term
+    raft.savingSince = isAll ? undefined : raft.nowTicks
+  }
+  markDurable(log, index, term)
 }
 
 export function role(raft: Raft): Role {
@@ -241,6 +303,7 @@ export function finish(raft: Raft): Effects {
   const hard: HardState = { term: raft.term, vote: raft.vote }
   const hardChanged = hard.term !== raft.savedHard.term || hard.vote !== raft.savedHard.vote
   const entries = takeUnsaved(raft.log)
+  if (entries.length > 0) raft.savingSince ??= raft.nowTicks
   const commit = takeCommitted(raft)
   const now = role(raft)
   const shown = sameRole(raft.shownRole, now) ? undefined : now
@@ -256,6 +319,7 @@ export function finish(raft: Raft): Effects {
     accepted: out.accepted,
     refused: out.refused,
     reads: out.reads,
+    lostData: out.lostData,
     sendSnapshot: out.sendSnapshot,
     fetchSnapshot: out.fetchSnapshot,
     role: shown,

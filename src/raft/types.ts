@@ -18,6 +18,8 @@ export type Membership = {
   readonly learners: readonly MemberId[]
   /** Never admitted again under these names. */
   readonly removed: readonly MemberId[]
+  /** Those of the voters and learners that never campaign, fixed when they are admitted. Absent: none. */
+  readonly witnesses?: readonly MemberId[]
 }
 
 export type Entry =
@@ -67,7 +69,7 @@ export type Message =
       readonly kind: 'appendAnswer'
       readonly term: Term
       readonly accepted: boolean
-      /** Accepted: the last index known to match. Refused: where the leader should look next. */
+      /** Accepted: the last index known to match and to be durable. Refused: where the leader should look next. */
       readonly index: Index
       readonly conflictTerm: Term
       readonly round: number
@@ -100,12 +102,24 @@ export type RaftEvent =
   /** A snapshot has been received and installed on disk. */
   | { readonly kind: 'installed'; readonly snapshot: SnapshotMeta }
   | { readonly kind: 'snapshotSent'; readonly to: MemberId; readonly ok: boolean; readonly index: Index }
-  /** The connection to this member is gone: a lost leader starts a pre-vote without waiting for the time-out. */
+  /**
+   * The connection to this member is gone. Said at once and of every member: one that lost its leader from then on
+   * answers the campaigns of others. Its own pre-vote follows with `campaign`, or after a few ticks.
+   */
   | { readonly kind: 'unreachable'; readonly member: MemberId }
-  | { readonly kind: 'transfer'; readonly to: MemberId | undefined }
+  /**
+   * The shell's short random wait after `unreachable` of the leader is over (15 ms spread two campaigns well enough): a
+   * pre-vote begins now, unless the leader was heard again or another campaign came first. Ticks are too coarse for it.
+   */
+  | { readonly kind: 'campaign' }
+  /**
+   * Leadership transfer, to the most caught-up voter when none is named. With an `id` the caller hears of a failure by
+   * `refused`; the success is the `role` effect that names another leader.
+   */
+  | { readonly kind: 'transfer'; readonly to: MemberId | undefined; readonly id?: number }
 
 export type MembershipStep =
-  | { readonly kind: 'addLearner'; readonly member: MemberId }
+  | { readonly kind: 'addLearner'; readonly member: MemberId; readonly witness?: boolean }
   | { readonly kind: 'promote'; readonly member: MemberId }
   | { readonly kind: 'demote'; readonly member: MemberId }
   | { readonly kind: 'remove'; readonly member: MemberId }
@@ -113,6 +127,7 @@ export type MembershipStep =
 export type Refusal =
   | 'not-leader'
   | 'change-in-flight'
+  /** A learner: its last rounds took longer than an election time-out. A successor: it lacks entries still. */
   | 'not-caught-up'
   | 'no-entry-of-term'
   | 'last-voter'
@@ -122,6 +137,16 @@ export type Refusal =
   | 'overloaded'
   /** Leadership is being handed over: ask again in a moment, of the next leader. */
   | 'transferring'
+  /** No answer came from that member for an election time-out. */
+  | 'unreachable'
+  /** Transfer: no other voter that may lead answers. */
+  | 'no-successor'
+  /** Transfer: that member votes and never leads. */
+  | 'witness'
+  /** Transfer: that member is no voter. */
+  | 'not-a-voter'
+  /** Transfer: the successor was asked, and nothing came of it within an election time-out. */
+  | 'timed-out'
 
 /** What a peer finds on its disk when it starts. */
 export type Restored = {
@@ -156,6 +181,11 @@ export type Effects = {
    * say `installed`. Announced again and again while it is needed: ignore it while one is being fetched.
    */
   readonly fetchSnapshot: { readonly from: MemberId; readonly snapshot: SnapshotMeta } | undefined
+  /**
+   * Members that have less than they once acknowledged as durable: their disk lost data, or they run on an old copy.
+   * Said once per term; they are counted for nothing any more, and should be removed and come back as new members.
+   */
+  readonly lostData: readonly { readonly member: MemberId; readonly acknowledged: Index; readonly has: Index }[]
   /** Present when it changed. `serving`: this leader has committed an entry of its own term. */
   readonly role: Role | undefined
 }
@@ -172,9 +202,13 @@ export type RaftConfig = {
   /** In ticks. The real time-out is drawn from [electionTicks, 2 × electionTicks). */
   readonly electionTicks: number
   readonly heartbeatTicks: number
+  /** Appends with entries that one follower may leave unanswered. */
   readonly inflightCountMax: number
+  /** And their bytes together, passed by the last of them at most. Absent: eight appends of full size. */
+  readonly inflightBytesMax?: number
   readonly appendBytesMax: number
+  /** What the leader takes in and has not committed; more is refused as `overloaded`. */
   readonly uncommittedBytesMax: number
-  /** A witness votes and never campaigns. */
+  /** A witness votes and never campaigns. The membership says so too, once it is admitted as one. */
   readonly witness: boolean
 }

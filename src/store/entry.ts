@@ -43,20 +43,50 @@ export function readEntry(input: ByteReader): Entry {
   return { index, term, kind: 'membership', membership: readMembership(input), context: input.bytes() }
 }
 
+/**
+ * Stands where the first form has the number of voters, and is no number of voters: a newer form follows, whose number
+ * comes next. Programs that know the first form alone refuse it. It is written where it is needed only, so that what
+ * they can understand they do.
+ */
+const membershipMark = 2 ** 32
+const withWitnesses = 2
+
+/** First form: voters, learners, removed. Second form: these and the witnesses. */
 export function writeMembership(out: ByteWriter, membership: Membership): void {
-  for (const members of [membership.voters, membership.learners, membership.removed]) {
-    out.varint(members.length)
-    for (const member of members) out.text(member)
+  const { voters, learners, removed, witnesses } = membership
+  if (witnesses !== undefined) {
+    out.varint(membershipMark)
+    out.u8(withWitnesses)
   }
+  writeMembers(out, voters)
+  writeMembers(out, learners)
+  writeMembers(out, removed)
+  if (witnesses !== undefined) writeMembers(out, witnesses)
 }
 
 export function readMembership(input: ByteReader): Membership {
-  const members = (): MemberId[] => {
-    const all: MemberId[] = []
-    for (let i = input.count(4); i > 0 && input.ok; i--) all.push(memberId(input.text()))
-    return all
+  const first = input.varint()
+  const isNewer = first === membershipMark
+  if (isNewer && input.u8() !== withWitnesses) input.fail()
+  const membership = {
+    voters: readMembers(input, isNewer ? input.varint() : first),
+    learners: readMembers(input, input.varint()),
+    removed: readMembers(input, input.varint()),
   }
-  return { voters: members(), learners: members(), removed: members() }
+  return isNewer ? { ...membership, witnesses: readMembers(input, input.varint()) } : membership
+}
+
+function writeMembers(out: ByteWriter, members: readonly MemberId[]): void {
+  out.varint(members.length)
+  for (const member of members) out.text(member)
+}
+
+function readMembers(input: ByteReader, count: number): MemberId[] {
+  const members: MemberId[] = []
+  // A length before each name: a count that cannot be is a fault, not a long loop.
+  if (count * 4 > input.remaining) input.fail()
+  for (let i = count; i > 0 && input.ok; i--) members.push(memberId(input.text()))
+  return members
 }
 
 export function writeHard(out: ByteWriter, hard: HardState): void {

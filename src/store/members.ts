@@ -65,7 +65,7 @@ export function planChange(
   if (change.kind === 'add') {
     const member = freshId()
     return {
-      step: { kind: 'addLearner', member: memberId(member) },
+      step: { kind: 'addLearner', member: memberId(member), ...(change.witness === true && { witness: true }) },
       membership: { ...membership, learners: [...membership.learners, memberId(member)] },
       info: { member, peer: change.peer, role: 'learner' },
     }

@@ -1,15 +1,19 @@
 // A small language for conversations between members: each command and what came of it, as text. The files are in
 // test/golden/raft: commands, a line ----, the output. After etcd-io/raft, rafttest. One line is one command:
-//   voters a b c | learners d            the membership of the nodes that follow
+//   voters a b c | learners d | removed e | witnesses c     the membership of the nodes that follow
+//   config inflightBytesMax 100          of the nodes that follow
 //   node a [term 2] [vote b] [log 1,1,2] [base 5/2] [witness]
 //   random 0.5                           what every node draws from here on
+//   elect a                              ticks a until it leads, and settles; says nothing, like whatever follows quietly
+//   quietly settle
 //   tick a [n] | tickall [n]             prints the ticks of which something came
-//   propose a text | member a addLearner d | read a | transfer a [b] | unreachable a b
+//   propose a text | member a addLearner d [witness] | read a | transfer a [b] | unreachable a b | campaign a
 //   show a                               the status
 //   deliver [a>b] [kind] | drop [a>b] [kind] | settle      the messages under way (one round, none, until silence)
 //   message a b kind key=value …         b receives this from a; a snapshot is written 5/2
 //   hold a | release a [n]               saves of a do not, do become durable (the first n)
 //   crash a | restart a                  what was not durable is gone
+//   forget a 3                           its disk loses what it had from index 3 on
 //   compact a 3 | sent a b ok|failed | install a b         snapshots: a installs the state of b
 import { assert } from '../../src/lib/assert.ts'
 import { utf8 } from '../../src/lib/bytes.ts'
@@ -48,6 +52,7 @@ export function createTranscript(): { run(line: string): string } {
   let drawn = 0
   let nextId = 1
   let out: string[] = []
+  const bounds = { inflightCountMax: 3, appendBytesMax: 120, uncommittedBytesMax: 400 }
 
   const node = (name: string | undefined): Node => {
     const found = nodes.get(memberId(name ?? ''))
@@ -58,9 +63,7 @@ export function createTranscript(): { run(line: string): string } {
     self,
     electionTicks: 10,
     heartbeatTicks: 2,
-    inflightCountMax: 3,
-    appendBytesMax: 120,
-    uncommittedBytesMax: 400,
+    ...bounds,
     witness,
   })
 
@@ -93,7 +96,9 @@ export function createTranscript(): { run(line: string): string } {
     const effects = step(one.raft, events)
     for (const line of describeEffects(effects)) out.push(`  ${one.id}: ${line}`)
     for (const { to, message } of effects.sendEarly) flights.push({ from: one.id, to, message })
-    if (one.held !== undefined && effects.save !== undefined) one.held.push(effects)
+    const { held } = one
+    const waits = held !== undefined && (effects.save !== undefined || (held.length > 0 && effects.send.length > 0))
+    if (waits) held.push(effects)
     else finish(one, effects)
   }
 
@@ -164,7 +169,24 @@ export function createTranscript(): { run(line: string): string } {
         membership = { ...membership, voters: [first ?? '', ...rest].map(memberId) }
         break
       case 'learners':
-        membership = { ...membership, learners: [first ?? '', ...rest].map(memberId) }
+      case 'removed':
+      case 'witnesses':
+        membership = { ...membership, [name]: [first ?? '', ...rest].map(memberId) }
+        break
+      case 'config':
+        Object.assign(bounds, { [first ?? '']: Number(second) })
+        break
+      case 'quietly':
+        command([first ?? '', ...rest])
+        out = []
+        break
+      case 'elect':
+        for (let i = 0; i < 20 && status(node(first).raft).role.kind !== 'leader'; i++) {
+          act(node(first), [{ kind: 'tick' }])
+          while (flights.length > 0) deliver([])
+        }
+        assert(status(node(first).raft).role.serving, `${first} was not elected`)
+        out = []
         break
       case 'node':
         addNode(first ?? '', rest)
@@ -186,7 +208,8 @@ export function createTranscript(): { run(line: string): string } {
         )
         break
       case 'member': {
-        const change = { kind: second, member: memberId(rest[1] ?? '') } as MembershipStep
+        const witness = rest[2] === 'witness' ? { witness: true } : {}
+        const change = { kind: second, member: memberId(rest[1] ?? ''), ...witness } as MembershipStep
         act(node(first), [{ kind: 'proposeMembership', id: nextId++, change, context: utf8('') }])
         break
       }
@@ -194,7 +217,10 @@ export function createTranscript(): { run(line: string): string } {
         act(node(first), [{ kind: 'read', id: nextId++ }])
         break
       case 'transfer':
-        act(node(first), [{ kind: 'transfer', to: second === undefined ? undefined : memberId(second) }])
+        act(node(first), [{ kind: 'transfer', to: second === undefined ? undefined : memberId(second), id: nextId++ }])
+        break
+      case 'campaign':
+        act(node(first), [{ kind: 'campaign' }])
         break
       case 'unreachable':
         act(node(first), [{ kind: 'unreachable', member: memberId(second ?? '') }])
@@ -234,9 +260,12 @@ export function createTranscript(): { run(line: string): string } {
         break
       case 'release': {
         const one = node(first)
-        const held = one.held?.splice(0, Number(second ?? one.held.length)) ?? []
+        const { held = [] } = one
+        let left = Number(second ?? held.length)
+        // What was said after a save, and waited for it only, leaves with it.
+        const end = held.findIndex(({ save }) => save !== undefined && left-- === 0)
         if (second === undefined) one.held = undefined
-        for (const effects of held) finish(one, effects)
+        for (const effects of held.splice(0, end < 0 ? held.length : end)) finish(one, effects)
         break
       }
       case 'crash':
@@ -244,6 +273,9 @@ export function createTranscript(): { run(line: string): string } {
         break
       case 'restart':
         start(node(first))
+        break
+      case 'forget':
+        node(first).entries = node(first).entries.filter(({ index }) => index < Number(second))
         break
       case 'compact': {
         const one = node(first)

@@ -109,7 +109,7 @@ export function txnOf(
   no: readonly TxnOperation[],
 ): Txn {
   // biome-ignore lint/suspicious/noThenProperty: a list is not taken for a promise's method.
-  return { conditions, then: yes, otherwise: no }
+  return { conditions, success: yes, failure: no }
 }
 
 export function checkPut(request: PutRequest): void {

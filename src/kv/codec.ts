@@ -81,10 +81,10 @@ function sizeOf(command: Command): number {
     for (const { key } of compare) size += 12 + key.length
     for (const { key, value } of operations) size += 16 + key.length + (value?.length ?? 0)
   } else if (command.kind === 'txn') {
-    const { conditions, then, otherwise } = command.txn
+    const { conditions, success, failure } = command.txn
     for (const { range } of conditions) size += 40 + range.from.length + (range.to?.length ?? 0)
-    for (const operation of then) size += sizeOfOperation(operation)
-    for (const operation of otherwise) size += sizeOfOperation(operation)
+    for (const operation of success) size += sizeOfOperation(operation)
+    for (const operation of failure) size += sizeOfOperation(operation)
   }
   return size
 }
@@ -117,11 +117,11 @@ function writeWrite(out: ByteWriter, { id, term, compare, operations }: Write): 
   }
 }
 
-function writeTxn(out: ByteWriter, { conditions, then, otherwise }: Txn, depth: number): void {
+function writeTxn(out: ByteWriter, { conditions, success, failure }: Txn, depth: number): void {
   assert(depth < txnDepthMax, `a transaction holds more than ${txnDepthMax} in one another`)
   out.varint(conditions.length)
   for (const condition of conditions) writeCondition(out, condition)
-  for (const operations of [then, otherwise]) {
+  for (const operations of [success, failure]) {
     out.varint(operations.length)
     for (const operation of operations) writeOperation(out, operation, depth)
   }
@@ -234,9 +234,9 @@ function readTxn(input: ByteReader, depth: number): Txn {
   if (depth >= txnDepthMax) input.fail()
   const conditions: Condition[] = []
   for (let i = input.count(8); i > 0 && input.ok; i--) conditions.push(readCondition(input))
-  const then = readOperations(input, depth)
-  const otherwise = readOperations(input, depth)
-  return { conditions, then, otherwise }
+  const success = readOperations(input, depth)
+  const failure = readOperations(input, depth)
+  return { conditions, success, failure }
 }
 
 function readOperations(input: ByteReader, depth: number): readonly TxnOperation[] {

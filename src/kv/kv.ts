@@ -64,6 +64,7 @@ const blank: KvImage = {
   start: 0,
   compacted: 0,
   base: [],
+  baseRevision: 0,
   changes: [],
 }
 
@@ -82,7 +83,7 @@ export function restoreKv(image: KvImage): Kv {
 }
 
 /** All but the keys. */
-export type KvHead = Omit<KvImage, 'base' | 'changes'>
+export type KvHead = Omit<KvImage, 'base' | 'baseRevision' | 'changes'>
 
 /** A picture of the state as it is now; later applies do not change it. */
 export function captureKv(kv: Kv): KvImage {
@@ -120,9 +121,8 @@ export function apply(kv: Kv, entry: AppliedEntry, wantsAnswer: boolean): Applie
   }
   const command = decodeCommand(entry.command)
   if (command.kind === 'first') return applyFirst(kv, entry, command.write)
-  const before = kv.versions.pushedSum
   const applied = execute(kv, entry, command, wantsAnswer)
-  kv.hash = chain(kv, entry.command, codeOf(applied.answer), kv.versions.pushedSum - before)
+  kv.hash = chain(kv, entry.command, codeOf(applied.answer))
   return applied
 }
 
@@ -283,12 +283,12 @@ function codeOf(answer: Applied['answer']): number {
 const scratch = new Uint8Array(36)
 const scratchView = new DataView(scratch.buffer)
 
-/** What was asked, and what it did. */
-function chain(kv: Kv, command: Bytes, code: number, pushedSum: number): number {
+/** What was asked, and all that is there after it. */
+function chain(kv: Kv, command: Bytes, code: number): number {
   scratchView.setFloat64(0, kv.index)
   scratchView.setFloat64(8, kv.term)
   scratchView.setFloat64(16, kv.revision)
-  scratchView.setInt32(24, pushedSum)
+  scratchView.setUint32(24, kv.versions.hash)
   scratchView.setUint32(28, kv.leases.size)
   scratchView.setUint32(32, code)
   return crc32(command, crc32(scratch, kv.hash))

@@ -5,7 +5,7 @@
 import { ByteReader, ByteWriter } from '../lib/binary.ts'
 import type { Bytes } from '../lib/bytes.ts'
 import { crc32 } from '../lib/crc32.ts'
-import type { KvImage } from './kv.ts'
+import type { KvHead, KvImage } from './kv.ts'
 import { readVersion, writeVersion } from './record.ts'
 import type { KeyValue, Revision } from './store.ts'
 import type { LeaseId } from './txn.ts'
@@ -89,7 +89,7 @@ export type SnapshotReader = {
 }
 
 type Head = {
-  readonly image: Omit<KvImage, 'base' | 'changes' | 'done' | 'leases'>
+  readonly image: Omit<KvHead, 'done' | 'leases'>
   readonly counts: readonly [base: number, changes: number, done: number, leases: number]
   readonly context: Bytes
 }
@@ -161,7 +161,8 @@ export function snapshotReader(): SnapshotReader {
     },
     finish() {
       if (!ended || head === undefined) return undefined
-      return { image: { ...head.image, base, changes, done, leases }, context: head.context }
+      const { image, context } = head
+      return { image: { ...image, base, baseRevision: image.start, changes, done, leases }, context }
     },
   }
 }

@@ -11,9 +11,9 @@ const noEvents: readonly ChangeEvent[] = []
 
 /** A failed one changes nothing. Without `wantsAnswer` the answers are left out. */
 export function applyTxn(kv: Kv, txn: Txn, wantsAnswer: boolean): Done {
-  const [first] = txn.then
+  const [first] = txn.success
   // Most are one put: what the general way needs for the others would double its price.
-  if (first?.kind === 'put' && txn.then.length === 1 && txn.conditions.length === 0) {
+  if (first?.kind === 'put' && txn.success.length === 1 && txn.conditions.length === 0) {
     const draft = new Draft(kv)
     const previous = draft.put(first.key, first.value, first.lease)
     if (previous instanceof Failed) return failed(kv, previous.why)
@@ -43,7 +43,7 @@ function putAnswer(previous: KeyValue | undefined, wantsPrevious: boolean): TxnA
 function branches(kv: Kv, txn: Txn): boolean[] {
   const holds = txn.conditions.every(condition => isTrue(kv, condition))
   const path = [holds]
-  for (const operation of holds ? txn.then : txn.otherwise) {
+  for (const operation of holds ? txn.success : txn.failure) {
     if (operation.kind === 'txn') path.push(...branches(kv, operation.txn))
   }
   return path
@@ -95,7 +95,7 @@ function run(
 ): Failure | undefined {
   const holds = path[place.at] === true
   place.at += 1
-  for (const operation of holds ? txn.then : txn.otherwise) {
+  for (const operation of holds ? txn.success : txn.failure) {
     if (operation.kind === 'txn') {
       const inner: TxnAnswer[] | undefined = answers && []
       const succeeded = path[place.at] === true

@@ -45,8 +45,8 @@ export type TxnOperation =
 
 export type Txn = {
   readonly conditions: readonly Condition[]
-  readonly then: readonly TxnOperation[]
-  readonly otherwise: readonly TxnOperation[]
+  readonly success: readonly TxnOperation[]
+  readonly failure: readonly TxnOperation[]
 }
 
 /** In the order of the operations. */

@@ -33,8 +33,9 @@ type Past = {
 export type Image = {
   readonly start: Revision
   readonly compacted: Revision
-  /** The state at `start`, in order of the keys. */
+  /** The state at `baseRevision`, which is not after `start`, in order of the keys. */
   readonly base: readonly KeyValue[]
+  readonly baseRevision: Revision
   /** The versions since, deletions among them, in order of their revisions. */
   readonly changes: readonly KeyValue[]
 }
@@ -54,16 +55,20 @@ export class Versions {
   #baseSum = 0
   #startSum = 0
   #sum = 0
+  /** Of the items of now. */
+  #liveSum = 0
 
   constructor(image: Image) {
-    this.#start = image.start
-    this.#compacted = image.compacted
+    this.#start = image.baseRevision
+    this.#compacted = image.baseRevision
     for (const item of image.base) {
       const hash = hashOf(item)
       this.#live.put({ key: item.key, item, hash, older: undefined, from: 0 })
       this.#baseSum = (this.#baseSum + hash) | 0
     }
+    this.#liveSum = this.#baseSum
     for (const item of image.changes) this.push(item)
+    this.#forget(image.compacted, image.start)
   }
 
   /** How many keys there are. */
@@ -140,6 +145,7 @@ export class Versions {
     this.#sum = (this.#sum + hash) | 0
     this.#pushedBytes += 160 + item.key.length + (was?.value.length ?? 0)
     const net = isDeletion ? -wasHash | 0 : (hash - wasHash) | 0
+    this.#liveSum = (this.#liveSum + net) | 0
     this.#past.push({ event, revision, slot: into, bytes: this.#pushedBytes, sum: this.#sum, net })
     return event
   }
@@ -276,9 +282,9 @@ export class Versions {
     return (this.#baseSum + (last?.sum ?? this.#startSum) - this.#startSum) >>> 0
   }
 
-  /** Of the hashes of all versions pushed, for what a command adds. */
-  get pushedSum(): number {
-    return this.#sum
+  /** Of the hashes of all items of now. */
+  get liveSum(): number {
+    return this.#liveSum >>> 0
   }
 
   /** Of all versions that are kept. */
@@ -301,13 +307,15 @@ export class Versions {
   /** A picture of now; what is pushed later does not change it. */
   image(): Image {
     const base: KeyValue[] = []
-    this.#walk('', keysEnd, this.#start, item => base.push(item))
+    this.#walk('', keysEnd, this.#start, item => {
+      base.push(item)
+    })
     const changes: KeyValue[] = []
     for (let i = this.#head; i < this.#past.length; i++) {
       const past = this.#past[i]
       if (past !== undefined) changes.push(versionOf(past.event))
     }
-    return { start: this.#start, compacted: this.#compacted, base, changes }
+    return { start: this.#start, compacted: this.#compacted, base, baseRevision: this.#start, changes }
   }
 }
 

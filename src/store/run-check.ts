@@ -2,6 +2,7 @@
 // Nothing of the store changes: no tail is cut, no segment removed. (LevelDB tidies its own files whenever it is opened.)
 import { apply, createKv, type Kv, restoreKv } from '../kv/kv.ts'
 import type { Disk } from '../world/disk.ts'
+import { unwrap } from './command.ts'
 import { decodeSlot, type Identity, type LogState, StoreDamage, scanSegment, slotBytes, zeroFrom } from './log.ts'
 import { restore } from './restore.ts'
 import { checksum } from './run-append.ts'
@@ -9,7 +10,7 @@ import { segmentName } from './run-prepare.ts'
 import { logFolder, scanLog } from './run-scan.ts'
 import { type LoadedState, openState } from './run-state.ts'
 import { watermarkName } from './run-watermark.ts'
-import { keyEnd, keyPrefix } from './state.ts'
+import { allRecords } from './state.ts'
 
 export type CheckedFile = {
   /** As in the store's folder; a state is a folder of files that are one. */
@@ -103,7 +104,7 @@ async function sizeOf(disk: Disk, name: string): Promise<{ bytes: number; record
   const map = await disk.openMap(name)
   let bytes = 0
   let records = 0
-  for await (const [key, value] of map.entries({ from: keyPrefix, to: keyEnd })) {
+  for await (const [key, value] of map.entries(allRecords)) {
     bytes += key.length + value.length
     records += 1
   }
@@ -131,7 +132,7 @@ async function checkStates(disk: Disk, log: LogState, files: CheckedFile[]): Pro
   const kv = loaded === undefined ? createKv() : restoreKv(loaded.image)
   for (const entry of restored.entries) {
     const { index, term } = entry
-    apply(kv, { index, term, command: entry.kind === 'command' ? entry.command : undefined })
+    apply(kv, { index, term, command: entry.kind === 'command' ? unwrap(entry.command).command : undefined }, false)
   }
   return kv
 }

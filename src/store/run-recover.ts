@@ -130,5 +130,5 @@ async function found(
 function jumped(old: KvImage): KvImage {
   const revision = old.revision + recoveredRevisionJump
   const base = restoreKv(old).versions.all()
-  return { ...old, revision, start: revision, compacted: revision, base, changes: [] }
+  return { ...old, revision, start: revision, compacted: revision, base, baseRevision: revision, changes: [] }
 }

@@ -47,6 +47,8 @@ export type RunningStore = Omit<CommandStore, 'renewLease' | 'lease' | 'leases'>
 
 type Answer = Applied['answer']
 
+/** What a flush of the applied state may need besides what it writes: LevelDB rewrites its tables now and then. */
+const flushBytesSpare = 4 * 1024 * 1024
 /** Messages that wait, and writes; of more, messages are dropped and writes refused. */
 const inboxCountMax = 10_000
 
@@ -58,7 +60,7 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
   const start = await boot({ ...world, log }, settings)
 
   const raft = createRaft(raftConfig(settings), start.restored, () => world.random.float())
-  const disklog = start.log
+  const { log: disklog, space } = start
   const saver = createSaver(disklog, world.clock)
   let state = start.state
   let kv: Kv = start.loaded === undefined ? createKv() : restoreKv(start.loaded.image)
@@ -176,7 +178,7 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
       if (applied.answer.kind === 'unsupported') {
         throw new StoreError('closed', `entry ${index} is of a newer format: this program is too old for its cluster`)
       }
-      state.note(applied.events)
+      if (applied.events.length > 0) state.note(applied.events, kv.versions)
       for (const event of applied.events) events.push(event)
       if (taken?.waiting !== undefined) answers.push({ waiting: taken.waiting, answer: applied.answer })
       if (entry.kind !== 'membership') continue
@@ -259,10 +261,12 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
   }
 
   async function flush(): Promise<void> {
+    // What is on a full disk already must stay readable, and LevelDB does not outlive a write that finds no room.
+    if (!(await space.hasRoom(3 * state.dirtyBytes + flushBytesSpare))) return
     const head = captureHead(kv)
     const into = state
     const { membership } = snapshotMeta(raft, head.index)
-    const capture = into.capture(head, membership, encodePeers(membership, peers), key => kv.versions.get(key))
+    const capture = into.capture(head, membership, encodePeers(membership, peers))
     // The state must not know more than the log: at the next start it would look as if the log had lost something.
     await saver.saved(new AbortController().signal)
     await into.flush(capture, () => world.clock.sleep(1, ending.signal))
@@ -350,6 +354,7 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
   const ticksOf = (ms: number) => Math.max(1, Math.round(ms / tickMs))
   const quietTicks = ticksOf(200)
   const markTicks = ticksOf(2_000)
+  const fleeTicks = ticksOf(5_000)
   const bookmarkTicks = ticksOf(settings.bookmarkMs)
   const ageTicks = ticksOf(settings.historyAgeMs / 10)
   let ticks = 0
@@ -379,6 +384,8 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
       bookmark(watches)
     }
     if (ticks % ageTicks === 0) forget(true)
+    // Reads go on here; what is to be kept goes where there is room, if anybody has it.
+    if (space.isTight && ticks % fleeTicks === 0) push({ kind: 'transfer', to: undefined })
   }
 
   function forget(isTick: boolean): void {
@@ -415,6 +422,7 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
 
   async function execute(command: Command, inner?: AbortSignal): Promise<Outcome> {
     checkOpen()
+    if (space.isTight && role.kind === 'leader') throw new StoreError('unavailable', 'the disk of the leader is full')
     const bytes = encodeCommand(command)
     if (bytes.length > commandBytesMax) {
       throw new StoreError('too-large', `a command of ${bytes.length} bytes; at most ${commandBytesMax} are taken`)
@@ -502,6 +510,7 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     if (isEnding()) return
     if (why !== undefined) failure = why.error ?? new Error('unknown failure')
     ending.abort()
+    space.close()
     for (const one of asked) one.rejectAll(closed)
     commands.end(closed)
     for (const threshold of [revisions, indexes]) threshold.rejectAll(closed)

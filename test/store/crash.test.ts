@@ -75,27 +75,25 @@ test('a cluster of one that crashes again and again keeps every acknowledged wri
 test('a lost applied state is made again while the whole log is there, and refused when it is not', async () => {
   const disk = freshDisk()
   const mesh = createMesh()
-  const first = await open(disk, mesh, peerId('one'), { flushCountMax: 5, logCountMax: 1_000 })
+  const first = await open(disk, mesh, peerId('one'), { flushCountMax: 5, logCountMax: 1_000, historyCountMax: 20 })
   await serving(first)
   for (let i = 0; i < 50; i++) await first.write(put(`k${i}`, 'v'), never)
   await first.stop()
-  const map = disk.maps.get('state-0')
-  expect(map?.now.size).toBeGreaterThan(50)
 
-  for (const damage of ['lost', 'bent', 'key gone', 'key bent'] as const) {
+  const damages = ['lost', 'whole bent', 'item: gone', 'item: bent', 'change: gone', 'change: bent'] as const
+  for (const damage of damages) {
     const copy = disk.copy()
     const state = copy.maps.get('state-0')?.now ?? new Map<string, Uint8Array>()
+    const [prefix = '', what] = damage.split(' ')
+    const key = [...state.keys()].filter(name => name.startsWith(prefix)).at(-1) ?? ''
+    const value = state.get(key)
     if (damage === 'lost') copy.maps.delete('state-0')
-    if (damage === 'bent')
+    else if (value === undefined) throw new Error(`no record to damage: ${damage}`)
+    else if (what === 'gone') state.delete(key)
+    else
       state.set(
-        'whole',
-        (state.get('whole') ?? new Uint8Array()).map((b, i) => (i === 9 ? b ^ 1 : b)),
-      )
-    if (damage === 'key gone') state.delete('key:k7')
-    if (damage === 'key bent')
-      state.set(
-        'key:k7',
-        (state.get('key:k7') ?? new Uint8Array()).map((b, i) => (i === 20 ? b ^ 1 : b)),
+        key,
+        value.map((b, i) => (i === 20 ? b ^ 1 : b)),
       )
     const again = await open(copy, createMesh(), peerId('one'))
     await serving(again)
@@ -115,7 +113,9 @@ test('a damaged applied state is refused when the log no longer reaches back', a
   lost.maps.delete('state-0')
   await expect(open(lost, createMesh(), peerId('one'))).rejects.toMatchObject({ name: 'StoreDamage', found: 'missing' })
   const bent = disk.copy()
-  bent.maps.get('state-0')?.now.delete('key:k3')
+  const state = bent.maps.get('state-0')?.now
+  const key = [...(state?.keys() ?? [])].find(name => name.startsWith('change:')) ?? ''
+  expect(state?.delete(key)).toBe(true)
   await expect(open(bent, createMesh(), peerId('one'))).rejects.toMatchObject({ name: 'StoreDamage', found: 'corrupt' })
   const whole = await open(disk.copy(), createMesh(), peerId('one'))
   await serving(whole)

@@ -23,7 +23,7 @@ export function overWrites(store: Store, signal: AbortSignal): CommandStore {
       const holds = command.txn.conditions.every(
         one => one.target === 'mod' && one.number === (items.get(one.range.from)?.modRevision ?? 0),
       )
-      const chosen = holds ? command.txn.then : command.txn.otherwise
+      const chosen = holds ? command.txn.success : command.txn.failure
       const puts = chosen.flatMap(one => (one.kind === 'put' ? [{ key: one.key, value: one.value }] : []))
       const result = puts.length === 0 ? undefined : await store.write({ compare: [], operations: puts }, signal)
       const revision = result !== undefined && 'revision' in result ? result.revision : store.revision()
@@ -39,7 +39,7 @@ export function overWrites(store: Store, signal: AbortSignal): CommandStore {
       const version = item === undefined ? [] : [{ ...item, version: item.version ?? 1, lease: item.lease ?? 0 }]
       return { items: version, count: version.length, revision: store.revision() }
     },
-    onApplied: missing,
+    onApplied: () => ({ [Symbol.dispose]() {} }),
     since: missing,
     renewLease: missing,
     lease: missing,

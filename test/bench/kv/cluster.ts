@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { forgetPid, keepChild, keepPid, kill } from './children.ts'
 import { monotonicMs, sleep } from './clock.ts'
-import { childrenOf } from './proc.ts'
+import { childrenOf, programOf } from './proc.ts'
 import { put, range, status } from './single.ts'
 
 export const memberCount = 3
@@ -106,7 +106,10 @@ export class Member {
     const running = this.#running
     if (running === undefined) return
     kill(running.pid, signal)
-    const late = setTimeout(() => kill(running.pid, 'SIGKILL'), stopMs)
+    const late = setTimeout(() => {
+      kill(running.pid, 'SIGKILL')
+      running.child.kill('SIGKILL')
+    }, stopMs)
     await running.ended
     clearTimeout(late)
   }
@@ -233,10 +236,11 @@ const delayedSyncs = (ms: number, logFile: string): readonly string[] => [
   '--',
 ]
 
-/** The process that a fresh strace runs. */
+/** The process that a fresh strace runs, once it is no longer a copy of strace itself. */
 async function traced(strace: ChildProcess): Promise<number | undefined> {
-  for (let tries = 0; tries < 200 && strace.exitCode === null; tries++) {
-    const [pid] = strace.pid === undefined ? [] : childrenOf(strace.pid)
+  for (let tries = 0; tries < 500 && strace.exitCode === null && strace.pid !== undefined; tries++) {
+    const tracer = programOf(strace.pid)
+    const pid = childrenOf(strace.pid).find(child => ![tracer, ''].includes(programOf(child)))
     if (pid !== undefined) {
       keepPid(pid)
       return pid

@@ -20,8 +20,10 @@ export abstract class Call {
   sendWindow = 0
   /** Received since the last WINDOW_UPDATE of this stream. */
   received = 0
-  /** The beginning of a message whose end has not come yet. */
-  partial: Buffer | undefined
+  /** The beginning of a message whose end has not come yet, its bytes, and how many make it worth looking again. */
+  parts: Buffer[] = []
+  partsBytes = 0
+  neededBytes = 0
   /** What flow control holds back. */
   unsent: Buffer[] = []
   endAfterUnsent = false
@@ -225,20 +227,25 @@ export class Connection {
   }
 
   #messages(call: Call, bytes: Buffer, start: number, end: number): void {
-    if (call.partial !== undefined) {
-      bytes = Buffer.concat([call.partial, bytes.subarray(start, end)])
+    if (call.partsBytes > 0) {
+      keepPart(call, bytes, start, end)
+      if (call.partsBytes < call.neededBytes) return
+      bytes = Buffer.concat(call.parts)
       start = 0
       end = bytes.length
-      call.partial = undefined
+      dropParts(call)
     }
+    let needed = grpcPrefixBytes
     while (end - start >= grpcPrefixBytes) {
       if (bytes[start] !== 0) throw new Error('a message is compressed, which nobody asked for')
-      const next = start + grpcPrefixBytes + bytes.readUInt32BE(start + 1)
-      if (next > end) break
-      call.onMessage(bytes, start + grpcPrefixBytes, next)
-      start = next
+      needed = grpcPrefixBytes + bytes.readUInt32BE(start + 1)
+      if (start + needed > end) break
+      call.onMessage(bytes, start + grpcPrefixBytes, start + needed)
+      start += needed
+      needed = grpcPrefixBytes
     }
-    if (start < end) call.partial = Buffer.from(bytes.subarray(start, end))
+    call.neededBytes = needed
+    if (start < end) keepPart(call, bytes, start, end)
   }
 
   #onHeaders(bytes: Buffer, flag: number, streamId: number, start: number, end: number): void {
@@ -333,9 +340,9 @@ export class Connection {
     if (call === undefined) return
     this.#calls.delete(streamId)
     this.#blocked.delete(call)
-    const incomplete = call.partial !== undefined
+    const incomplete = call.partsBytes > 0
     call.streamId = 0
-    call.partial = undefined
+    dropParts(call)
     call.unsent = []
     if (incomplete && ending.status === 0) call.onEnd(unavailable, 'the last message is incomplete')
     else call.onEnd(ending.status, ending.text)
@@ -396,6 +403,18 @@ export class Connection {
     larger.set(this.#out.subarray(0, this.#outAt))
     this.#out = larger
   }
+}
+
+/** A copy: the bytes belong to a chunk that is larger, or that is used again. */
+function keepPart(call: Call, bytes: Buffer, start: number, end: number): void {
+  call.parts.push(Buffer.from(bytes.subarray(start, end)))
+  call.partsBytes += end - start
+}
+
+function dropParts(call: Call): void {
+  if (call.partsBytes === 0) return
+  call.parts = []
+  call.partsBytes = 0
 }
 
 function unpad(bytes: Buffer, flag: number, start: number, end: number): { start: number; end: number } {

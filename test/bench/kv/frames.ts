@@ -45,32 +45,6 @@ export function writeFrameHead(
   return at + frameBytes
 }
 
-export type Frame = {
-  readonly type: number
-  readonly flags: number
-  readonly streamId: number
-  readonly payload: Buffer
-}
-
-/** The whole frames at the beginning of `bytes`, and what is left behind them. */
-export function splitFrames(bytes: Buffer): { readonly frames: readonly Frame[]; readonly rest: Buffer } {
-  const frames: Frame[] = []
-  let at = 0
-  while (bytes.length - at >= frameBytes) {
-    const end = at + frameBytes + bytes.readUIntBE(at, 3)
-    if (end > bytes.length) break
-    const streamId = bytes.readUInt32BE(at + 5) & 0x7fffffff
-    frames.push({
-      type: bytes[at + 3] ?? 0,
-      flags: bytes[at + 4] ?? 0,
-      streamId,
-      payload: bytes.subarray(at + frameBytes, end),
-    })
-    at = end
-  }
-  return { frames, rest: bytes.subarray(at) }
-}
-
 /** Code and text of the payload `bytes[start, end)` of a GOAWAY. */
 export const goAwayReason = (bytes: Buffer, start: number, end: number): string =>
   `code ${bytes.readUInt32BE(start + 4)} ${bytes.toString('utf8', start + 8, end)}`.trim()

@@ -124,8 +124,8 @@ export class Watchers {
 export const evenly = (count: number, places: number, index: number): number =>
   Math.floor(count / places) + (index < count % places ? 1 : 0)
 
-/** What the watchers of this process have seen. */
-class Seen {
+/** What the watchers of this process have seen, and what of it is wrong. */
+export class Seen {
   readonly watchers: number
   readonly #writersMax: number
   readonly #last: Uint32Array

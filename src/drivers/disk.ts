@@ -2,7 +2,7 @@
 // here: data is synced by fdatasync, and a folder is synced after a name in it was made, changed or taken away.
 // LevelDB neither checks what it reads nor says when it lost something, so every value carries its own checksum.
 import { constants, fdatasync, fdatasyncSync, writeSync } from 'node:fs'
-import { type FileHandle, mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, unlink } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { Level } from 'level'
@@ -10,6 +10,7 @@ import { ByteWriter } from '../lib/binary.ts'
 import type { Bytes } from '../lib/bytes.ts'
 import { crc32 } from '../lib/crc32.ts'
 import type { Disk, DiskFile, DiskMap } from '../world/disk.ts'
+import { createReserve, isFull, release } from './reserve.ts'
 import { createSyncPace, type SyncPace } from './syncpace.ts'
 
 /** About a millisecond of work. */
@@ -32,7 +33,7 @@ export class DiskError extends Error {
  */
 export async function openDisk(root: string): Promise<Disk> {
   await makeFolder(root)
-  await lock(resolve(root))
+  await lockAnyhow(resolve(root))
   const pace = createSyncPace()
   const folderOf = async (name: string): Promise<void> => {
     const folder = dirname(checked(name))
@@ -58,7 +59,7 @@ export async function openDisk(root: string): Promise<Disk> {
       const temporary = `${path}.tmp`
       const file = await open(temporary, 'w', 0o600)
       try {
-        await writeAll(file, 0, bytes)
+        await writeAll(file, 0, bytes).catch(error => Promise.reject(writeError(path, error)))
         await file.sync()
       } finally {
         await file.close()
@@ -76,6 +77,21 @@ export async function openDisk(root: string): Promise<Disk> {
       await makeFolder(join(root, name))
       return openMap(join(root, name))
     },
+    reserve: createReserve(root),
+  }
+}
+
+/** Whatever stands in the way of it but another process: nobody else has it then, and it holds nothing of value. */
+async function lockAnyhow(root: string): Promise<void> {
+  try {
+    await lock(root)
+  } catch (error) {
+    const code = error instanceof DiskError ? error.code : undefined
+    // It takes room to take the lock.
+    if (code === 'FULL' && (await release(root))) return await lock(root)
+    if (code !== 'CORRUPT') throw error
+    await rm(join(root, 'lock'), { recursive: true, force: true })
+    await lock(root)
   }
 }
 
@@ -100,6 +116,9 @@ function inWords(path: string, error: unknown): unknown {
   if (code === 'LEVEL_LOCKED') return new DiskError('IN-USE', `${path} is in use by another process`, { cause: error })
   if (code === 'LEVEL_CORRUPTION' || text.includes('No such file')) {
     return new DiskError('CORRUPT', `${path} is damaged: ${text}`, { cause: error })
+  }
+  if (text.includes('No space left') || text.includes('quota exceeded')) {
+    return new DiskError('FULL', `no room on the disk for ${path}`, { cause: error })
   }
   return cause ?? error
 }
@@ -148,13 +167,13 @@ async function writeAll(file: FileHandle, offset: number, bytes: Bytes): Promise
 
 /** Of a write: a full disk is told apart, for it has harmed nothing. */
 function writeError(path: string, error: unknown): DiskError {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  if (code !== 'ENOSPC' && code !== 'EDQUOT') return failure('write', path, error)
+  if (!isFull(error)) return failure('write', path, error)
   return new DiskError('FULL', `no room on the disk for ${path}`, { cause: error })
 }
 
 function failure(what: string, path: string, error: unknown): DiskError {
-  return new DiskError('FAILED', `${what} of ${path} failed: ${String(error)}`, { cause: error })
+  const advice = 'Look at the disk (dmesg, smartctl), then start again: what was acknowledged is looked for then'
+  return new DiskError('FAILED', `${what} of ${path} failed: ${String(error)}. ${advice}`, { cause: error })
 }
 
 async function createFile(path: string): Promise<FileHandle> {
@@ -261,7 +280,7 @@ async function openMap(path: string): Promise<DiskMap> {
         // A long batch must not hold up heartbeats; nothing of it counts before `write`.
         if (i % sliceCount === sliceCount - 1) await setImmediate()
       }
-      await batch.write({ sync })
+      await batch.write({ sync }).catch(error => Promise.reject(inWords(path, error)))
     },
     async *entries({ from, to }) {
       const iterator = level.iterator({ gte: from, lt: to, highWaterMarkBytes: 256 * 1024 })

@@ -28,6 +28,8 @@ export type StoreConfig = {
   /** A segment of the log is full at so many bytes, and is filled with zeros so far ahead; tests make both small. */
   readonly segmentBytesMax?: number
   readonly zeroBytesAhead?: number
+  /** Room on the disk that is kept for the day when it is full; less on a small disk, 0 for none. */
+  readonly reserveBytes?: number
   readonly historyCountMax?: number
   readonly historyBytesMax?: number
   /** The leader lets all replicas forget changes older than this, and the oldest of what is more than the two above. */
@@ -52,6 +54,7 @@ export function settingsOf(config: StoreConfig): Settings {
     logBytesMax: 64 * 1024 * 1024,
     segmentBytesMax: segmentBytes,
     zeroBytesAhead,
+    reserveBytes: 64 * 1024 * 1024,
     historyCountMax: 100_000,
     historyBytesMax: 32 * 1024 * 1024,
     historyAgeMs: 5 * 60_000,

@@ -7,8 +7,10 @@ import type { Bytes } from '../lib/bytes.ts'
 import { crc32 as crc32OfFew } from '../lib/crc32.ts'
 import type { Entry, HardState } from '../raft/types.ts'
 import type { Disk, DiskFile } from '../world/disk.ts'
+import { isFullError } from './full.ts'
 import { encodeBatch, type Generation, type Identity, type LogRecord, type LogState, type Watermark } from './log.ts'
 import { createPreparer, segmentName } from './run-prepare.ts'
+import type { Space } from './run-space.ts'
 import { openMarker } from './run-watermark.ts'
 
 export type Append = {
@@ -51,6 +53,8 @@ export type Start = {
   readonly left: number
   readonly ahead: number
   readonly segmentBytesMax: number
+  /** Where to wait when the disk is full. Undefined: a full disk is an error like others. */
+  readonly space: Pick<Space, 'full' | 'untilRoom'> | undefined
 }
 
 /** The library's costs a call into it, ours costs more per byte. */
@@ -70,20 +74,26 @@ export function lastIndexOf(records: readonly LogRecord[]): number {
 type Batch = { readonly bytes: Bytes; readonly crc: number; readonly lastIndex: number }
 
 export async function runLog(disk: Disk, identity: Identity, start: Start): Promise<RunLog> {
-  const { segments, ahead, segmentBytesMax } = start
+  const { segments, ahead, segmentBytesMax, space } = start
   let { crc } = start
   let { hard, generation } = start.state
   const { base, entries } = start.state
   let last: { index: number; term: number } = entries.at(-1) ?? base
   let active = segments.at(-1)
   let file: DiskFile | undefined = active === undefined ? undefined : await disk.open(segmentName(active.number))
-  const preparer = createPreparer(disk, (active?.number ?? 0) + 1, start.left, ahead)
+  const preparer = createPreparer(
+    disk,
+    (active?.number ?? 0) + 1,
+    start.left,
+    ahead,
+    async () => (await space?.full()) ?? false,
+  )
   let isBusy = false
   let dropping: Promise<void> = Promise.resolve()
   /** Where the watermark stands, or will when the one under way is written. */
   let marked = { number: start.mark?.segment ?? 0, bytes: start.mark?.end ?? 0 }
   let markFailure: unknown
-  const marker = await openMarker(disk, start.mark, () => {
+  const marker = await openMarker(disk, start.mark, withRoom, () => {
     const { number, bytes } = active ?? { number: 0, bytes: 0 }
     marked = { number, bytes }
     return { identity, hard, segment: number, end: bytes, crc, lastIndex: last.index }
@@ -128,7 +138,7 @@ export async function runLog(disk: Disk, identity: Identity, start: Start): Prom
     if (marker.isBlank) await marker.mark()
     if (active === undefined && ahead > 0) preparer.want(ahead)
     const old = file
-    const next = await preparer.take()
+    const next = await withRoom(() => preparer.take())
     const segment = { number: next.number, bytes: 0, size: next.size, lastIndex: 0 }
     const batch = encode(append, segment, next.size)
     await save(next.file, segment, batch)
@@ -147,13 +157,25 @@ export async function runLog(disk: Disk, identity: Identity, start: Start): Prom
 
   async function save(target: DiskFile, segment: Segment, { bytes }: Batch): Promise<void> {
     const end = segment.bytes + bytes.length
-    await target.writeAt(segment.bytes, bytes)
+    await withRoom(() => target.writeAt(segment.bytes, bytes))
     if (end > segment.size) {
       // There was no time to prepare: the file grows here, by more than is needed now.
-      if (ahead > 0) await target.writeAt(end, new Uint8Array(ahead))
+      if (ahead > 0) await withRoom(() => target.writeAt(end, new Uint8Array(ahead)))
       segment.size = end + ahead
     }
     await target.sync()
+  }
+
+  /** A write that found no room harmed nothing, so it may wait and be tried again; a sync never is (world/disk.ts). */
+  async function withRoom<T>(act: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await act()
+      } catch (error) {
+        if (space === undefined || !isFullError(error)) throw error
+        if (!(await space.full())) await space.untilRoom(error)
+      }
+    }
   }
 
   async function complete(saving: Promise<void>, append: Append, segment: Segment, batch: Batch): Promise<void> {
@@ -161,6 +183,20 @@ export async function runLog(disk: Disk, identity: Identity, start: Start): Prom
     appended(append, segment, batch)
     // A forgotten vote can elect two leaders, so its trace is in two places before it counts. Elections are rare.
     if (append.hard !== undefined) await marker.mark()
+  }
+
+  /** In a segment that is ready, so that only a file system that writes elsewhere can find no room for it. */
+  function saveAtOnce(target: DiskFile, segment: Segment, batch: Batch): Promise<void> | undefined {
+    if (target.writeAndSync === undefined) return save(target, segment, batch)
+    const orWait = (error: unknown): Promise<void> => {
+      if (!isFullError(error)) throw error
+      return save(target, segment, batch)
+    }
+    try {
+      return target.writeAndSync(segment.bytes, batch.bytes)?.catch(orWait)
+    } catch (error) {
+      return orWait(error)
+    }
   }
 
   const isMarked = () => active === undefined || (marked.number === active.number && marked.bytes === active.bytes)
@@ -183,10 +219,8 @@ export async function runLog(disk: Disk, identity: Identity, start: Start): Prom
       if (active.bytes >= segmentBytesMax || (end > active.size && batch.bytes.length < preparer.readyBytes)) {
         return roll(append)
       }
-      if (end > active.size || file.writeAndSync === undefined) {
-        return complete(save(file, active, batch), append, active, batch)
-      }
-      const saving = file.writeAndSync(active.bytes, batch.bytes)
+      if (end > active.size) return complete(save(file, active, batch), append, active, batch)
+      const saving = saveAtOnce(file, active, batch)
       if (saving !== undefined) return complete(saving, append, active, batch)
       appended(append, active, batch)
       return append.hard === undefined ? undefined : marker.mark()

@@ -4,10 +4,12 @@ import type { Bytes } from '../lib/bytes.ts'
 import type { Restored } from '../raft/types.ts'
 import type { World } from '../world/world.ts'
 import type { Settings } from './config.ts'
+import { isFullError, StoreFull } from './full.ts'
 import { type Generation, type LogState, StoreDamage } from './log.ts'
 import { decodePeers, encodePeers, type Peers } from './members.ts'
 import { restore } from './restore.ts'
-import { openLog, type RunLog } from './run-log.ts'
+import { type OpenedLog, openLog, type RunLog } from './run-log.ts'
+import { openSpace, type Space } from './run-space.ts'
 import { clearState, type LoadedState, openState, type RunState } from './run-state.ts'
 
 export type Boot = {
@@ -16,11 +18,39 @@ export type Boot = {
   readonly loaded: LoadedState | undefined
   readonly restored: Restored
   readonly peers: Peers
+  readonly space: Space
 }
 
+/** Throws StoreDamage when the disk lost something, StoreFull when there is no room to begin. */
 export async function boot(world: World, settings: Settings): Promise<Boot> {
-  const identity = { cluster: settings.clusterId, member: settings.member }
-  const opened = await openLog(world.disk, identity, world.log, settings.zeroBytesAhead, settings.segmentBytesMax)
+  try {
+    return await open(world, settings, false)
+  } catch (error) {
+    if (!isFullError(error)) throw error
+    if ((await world.disk.reserve?.release()) !== true) throw new StoreFull(error)
+    world.log.error('the disk is full: the reserve is used to start, and no new work is taken until there is room')
+    return await open(world, settings, true).catch(second => {
+      throw isFullError(second) ? new StoreFull(second) : second
+    })
+  }
+}
+
+async function open(world: World, settings: Settings, wasFull: boolean): Promise<Boot> {
+  const space = openSpace(world, settings.reserveBytes, wasFull)
+  try {
+    const identity = { cluster: settings.clusterId, member: settings.member }
+    const { zeroBytesAhead, segmentBytesMax } = settings
+    const opened = await openLog(world.disk, identity, world.log, zeroBytesAhead, segmentBytesMax, space)
+    const both = await openBoth(world, settings, opened)
+    space.begin()
+    return { ...both, space }
+  } catch (error) {
+    space.close()
+    throw error
+  }
+}
+
+async function openBoth(world: World, settings: Settings, opened: OpenedLog): Promise<Omit<Boot, 'space'>> {
   const { log, found } = opened
   let logState = opened.state
   try {

@@ -4,6 +4,7 @@ import type { Log } from '../world/log.ts'
 import { type Identity, type LogState, segmentBytes, zeroBytesAhead } from './log.ts'
 import { type RunLog, runLog } from './run-append.ts'
 import { scanLog } from './run-scan.ts'
+import type { Space } from './run-space.ts'
 
 export type { Append, RunLog } from './run-append.ts'
 
@@ -21,6 +22,7 @@ export async function openLog(
   log: Log,
   ahead = zeroBytesAhead,
   segmentBytesMax = segmentBytes,
+  space?: Space,
 ): Promise<OpenedLog> {
   const { mark, state, crc, segments, torn, begun, left } = await scanLog(disk, identity)
   // Repaired before anything is written behind it. To do it twice is to do it once.
@@ -29,7 +31,7 @@ export async function openLog(
   const isTorn = torn !== undefined || begun !== undefined
   if (isTorn) log.warn('cut off the unfinished end of the log, as after a power cut; nothing acknowledged is lost')
 
-  const start = { segments: [...segments], state, crc, mark, left, ahead, segmentBytesMax }
+  const start = { segments: [...segments], state, crc, mark, left, ahead, segmentBytesMax, space }
   const running = await runLog(disk, identity, start)
   if (segments.length > 0) return { found: isTorn ? 'torn' : 'clean', state, log: running }
   return { found: mark === undefined ? 'new' : 'unused', state, log: running }

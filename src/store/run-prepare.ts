@@ -2,17 +2,16 @@
 // segment in use. So no append waits for a file system that finds room, and a full disk shows while there is still room.
 // Between two appends of an idle store nothing is written here.
 import type { Disk, DiskFile } from '../world/disk.ts'
+import { isFullError } from './full.ts'
 
 export type Prepared = { readonly number: number; readonly file: DiskFile; readonly size: number }
 
 export interface Preparer {
   /** So many bytes of the next segment are zeros, durably. */
   readonly readyBytes: number
-  /** What went wrong, if something did; a full disk is no failure. */
+  /** What went wrong, if something did; a full disk did not. */
   readonly failure: unknown
-  /** There was no room for the next piece. */
-  readonly isFull: boolean
-  /** Goes on until so many bytes are ready; returns at once. After a full disk it tries again. */
+  /** Goes on until so many bytes are ready, or there is no room; returns at once. */
   want(bytes: number): void
   /** Hands over the next segment as far as it is; the one after it is next. */
   take(): Promise<Prepared>
@@ -21,17 +20,19 @@ export interface Preparer {
 
 export const segmentName = (number: number) => `log/${String(number).padStart(16, '0')}`
 
-export const isFullError = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && error.code === 'FULL'
-
-/** `left`: bytes of segment `number` that a former life made ready. */
-export function createPreparer(disk: Disk, number: number, left: number, pieceBytes: number): Preparer {
+/** `left`: bytes of segment `number` that a former life made ready. `full`: see run-space.ts. */
+export function createPreparer(
+  disk: Disk,
+  number: number,
+  left: number,
+  pieceBytes: number,
+  full: () => Promise<boolean>,
+): Preparer {
   let file: DiskFile | undefined
   let ready = 0
   let wanted = 0
   let working: Promise<void> | undefined
   let failure: unknown
-  let isFull = false
   const zeros = new Uint8Array(pieceBytes)
 
   async function open(): Promise<DiskFile> {
@@ -47,16 +48,21 @@ export function createPreparer(disk: Disk, number: number, left: number, pieceBy
 
   async function work(): Promise<void> {
     try {
-      const target = await open()
-      while (ready < wanted) {
-        await target.writeAt(ready, zeros)
-        await target.sync()
-        ready += pieceBytes
-        isFull = false
+      while (ready < wanted || left > 0) {
+        try {
+          const target = await open()
+          if (ready >= wanted) break
+          await target.writeAt(ready, zeros)
+          await target.sync()
+          ready += pieceBytes
+        } catch (error) {
+          if (!isFullError(error)) throw error
+          // There is time: the next append asks again.
+          if (!(await full())) break
+        }
       }
     } catch (error) {
-      if (isFullError(error)) isFull = true
-      else failure = error
+      failure = error
     }
     working = undefined
   }
@@ -73,9 +79,6 @@ export function createPreparer(disk: Disk, number: number, left: number, pieceBy
     },
     get failure() {
       return failure
-    },
-    get isFull() {
-      return isFull
     },
     want,
     async take() {

@@ -20,10 +20,11 @@ export interface Marker {
   close(): Promise<void>
 }
 
-/** `current` is asked when it is written; only what is durable may be in it. */
+/** `current` is asked when it is written; only what is durable may be in it. `withRoom` waits for it on a full disk. */
 export async function openMarker(
   disk: Disk,
   last: Watermark | undefined,
+  withRoom: <T>(act: () => Promise<T>) => Promise<T>,
   current: () => Omit<Watermark, 'sequence'>,
 ): Promise<Marker> {
   const file: DiskFile = await disk.open(watermarkName)
@@ -32,7 +33,8 @@ export async function openMarker(
 
   async function write(): Promise<void> {
     sequence += 1
-    await file.writeAt((sequence % 2) * slotBytes, encodeSlot({ sequence, ...current() }))
+    const slot = encodeSlot({ sequence, ...current() })
+    await withRoom(() => file.writeAt((sequence % 2) * slotBytes, slot))
     await file.sync()
   }
 

@@ -19,6 +19,18 @@ export interface Disk {
   remove(name: string): Promise<void>
   /** The applied state: an ordered map with atomic batches, not synced one by one (it is rebuildable from the log). */
   openMap(name: string): Promise<DiskMap>
+  /** A disk without it cannot tell how much room there is. */
+  readonly reserve?: DiskReserve
+}
+
+/** Room that is taken while there is enough, to be given back when there is none left. */
+export interface DiskReserve {
+  /** What is free for us, in bytes, the reserve not counted. */
+  freeBytes(): Promise<number>
+  /** Takes `bytes`, or less on a small disk. False when that would leave less than as much again. Idempotent. */
+  keep(bytes: number): Promise<boolean>
+  /** Gives it back. False: there was none. */
+  release(): Promise<boolean>
 }
 
 export interface DiskFile {

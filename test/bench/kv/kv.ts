@@ -37,8 +37,9 @@ export const kvBench = {
     const options = readOptions(args)
     const failures: string[] = []
     const dir = mkdtempSync(join(options.dir, 'flotilla-bench-'))
-    process.once('exit', () => rmSync(dir, { recursive: true, force: true }))
     const generator = new Generator()
+    // After the generator, whose children's end is the first thing to happen at the exit: who still writes is in the way.
+    process.once('exit', () => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }))
     const print = (line: string) => console.log(line)
     const context: Context = {
       kinds: options.kinds,

@@ -67,6 +67,15 @@ export function ratioOf(cell: Cell, metric: Metric): number | null {
   return Number.isFinite(ratio) ? ratio : null
 }
 
+/** Smallest and largest ratio of two measurements that followed one another. */
+export function pairRatiosOf(cell: Cell, metric: Metric): readonly [least: number, most: number] {
+  const [reference, ours] = cell.systems
+  const ratios = (ours?.samples ?? []).map(
+    (sample, i) => sample[metric] / (reference?.samples[i]?.[metric] ?? Number.NaN),
+  )
+  return [Math.min(...ratios), Math.max(...ratios)]
+}
+
 /** What the members and the machine did between `begin` and `end`. */
 export class Watch implements Window {
   readonly #cluster: Cluster

@@ -1,7 +1,7 @@
 // The tables for people.
 
 import { median } from './histogram.ts'
-import { type Cell, medianOf, ratioOf, type Sample } from './measure.ts'
+import { type Cell, medianOf, pairRatiosOf, ratioOf, type Sample } from './measure.ts'
 
 const columns = [
   ['', 34],
@@ -46,7 +46,7 @@ export function rowsOf(cell: Cell): readonly string[] {
       line([
         '  ratio',
         ratio('perSecond'),
-        '',
+        pairRatiosOf(cell, 'perSecond').map(short).join('–'),
         ratio('p50Ms'),
         ratio('p90Ms'),
         ratio('p99Ms'),

@@ -1,6 +1,11 @@
 // The command line. Each command is one file in cli/ and one line here; it is loaded when it is asked for.
 import { Command } from 'commander'
+import { addBackupCommand } from './cli/backup.ts'
+import { addCheckCommand } from './cli/check.ts'
 import { addDemoCommand } from './cli/demo.ts'
+import { addLeaveCommand, addRejoinCommand, addRemoveCommand } from './cli/leave.ts'
+import { addRecoverCommand } from './cli/recover.ts'
+import { addRestoreCommand } from './cli/restore.ts'
 import { addStatusCommand } from './cli/status.ts'
 import { addTokenCommand } from './cli/token.ts'
 import { addJoinCommand, addUpCommand } from './cli/up.ts'
@@ -23,6 +28,13 @@ addUpCommand(program)
 addJoinCommand(program)
 addTokenCommand(program)
 addStatusCommand(program)
+addLeaveCommand(program)
+addRemoveCommand(program)
+addBackupCommand(program)
+addRestoreCommand(program)
+addRecoverCommand(program)
+addRejoinCommand(program)
+addCheckCommand(program)
 addDemoCommand(program)
 
 try {

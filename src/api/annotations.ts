@@ -6,3 +6,7 @@ export const peerAnnotation = 'flotilla.dev/peer'
 export const addressesAnnotation = 'flotilla.dev/addresses'
 /** On a Node: host:port of its API server, as pods reach it. */
 export const apiAnnotation = 'flotilla.dev/api'
+/** On a Node: its peer votes, never leads, and runs no pods. */
+export const witnessAnnotation = 'flotilla.dev/witness'
+/** On a Node: its peer wants to leave the cluster. */
+export const leavingAnnotation = 'flotilla.dev/leaving'

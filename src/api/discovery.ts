@@ -60,6 +60,7 @@ export function subresourcesOf(kind: Kind): readonly Subresource[] {
 const storedVerbs = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch']
 
 export function verbsOf(kind: Kind): readonly string[] {
+  if (kind.readOnly) return ['get', 'list']
   return kind.stored ? storedVerbs : ['create']
 }
 

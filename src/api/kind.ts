@@ -51,6 +51,8 @@ export interface Kind<out T extends KubeObject = KubeObject> {
   readonly scope: Scope
   /** False for what is only ever a request or an answer: reviews, Binding, Scale, Eviction, TokenRequest. */
   readonly stored: boolean
+  /** Not stored either: made when it is asked for, and only ever read. */
+  readonly readOnly?: true
   /** Shown to whoever creates one: what this version does not do with it. */
   readonly caution?: string
   readonly subresources: readonly string[]

@@ -146,7 +146,7 @@ export function defineKinds(kinds: readonly Kind[], dialect: Dialect): Definitio
     const name = nameOf(kind.schema)
     schemaOf(kind.schema.shape, dialect, into)
     into[name] = { ...into[name], 'x-kubernetes-group-version-kind': [gvk(kind)] }
-    if (!kind.stored) continue
+    if (!kind.stored && !kind.readOnly) continue
     schemaOf(listMeta.shape, dialect, into)
     into[`${name}List`] = {
       type: 'object',

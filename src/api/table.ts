@@ -23,7 +23,7 @@ export type TableOptions = {
 export function columnsOf<T extends KubeObject>(kind: Kind<T>): readonly Column<T>[] {
   const own = kind.columns()
   const has = (name: string) => own.some(column => column.name === name)
-  const named = has('Name') ? own : [nameColumn, ...own]
+  const named = own.some(({ format }) => format === 'name') ? own : [nameColumn, ...own]
   if (!kind.ageColumn || has('Age')) return named
   return named.toSpliced(named.findLastIndex(column => (column.priority ?? 0) === 0) + 1, 0, ageColumn)
 }

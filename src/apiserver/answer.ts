@@ -1,6 +1,6 @@
 // From objects, lists, Statuses and errors to responses, in the form that was negotiated. Pure.
 import { stringify } from 'yaml'
-import { ApiError, statusOf } from '../api/error.ts'
+import { ApiError, notFound, statusOf } from '../api/error.ts'
 import { apiVersionOf, type Kind, type KubeObject } from '../api/kind.ts'
 import type { Json, JsonObject } from '../api/schema.ts'
 import {
@@ -75,6 +75,30 @@ export function respondObject(
   const isObject = (object as JsonObject)['kind'] === kind.kind
   if (view.answers.as === 'Object' || !isObject) return mediaOf(view, code, JSON.stringify(object), headers)
   return json(code, shaped(kind, object as unknown as KubeObject, view), headers)
+}
+
+/** What is made when it is asked for: all of it, or the one of this name. */
+export function respondMade(
+  kind: Kind,
+  objects: readonly KubeObject[],
+  name: string | undefined,
+  revision: number,
+  view: View,
+): HttpResponse {
+  if (name !== undefined) {
+    const found = objects.find(({ metadata }) => metadata.name === name)
+    if (found === undefined) throw notFound(kind, name)
+    return respondObject(kind, 200, found as unknown as Json, view)
+  }
+  const listMeta = { resourceVersion: String(revision) }
+  const { answers, includeObject, nowMs } = view
+  if (answers.as === 'Table') {
+    return json(200, toTable(kind, objects, nowMs, { includeObject, version: answers.version, listMeta }))
+  }
+  if (answers.as !== 'Object') return json(200, partialObjectMetadataList(objects, listMeta))
+  const items = objects as unknown as Json
+  const text = JSON.stringify({ kind: `${kind.kind}List`, apiVersion: apiVersionOf(kind), metadata: listMeta, items })
+  return mediaOf(view, 200, text, {})
 }
 
 function shaped(kind: Kind, object: KubeObject, view: View): JsonObject {

@@ -3,12 +3,13 @@ import { ApiError } from '../api/error.ts'
 import type { Kind } from '../api/kind.ts'
 import { selfSubjectReview } from '../api/kinds/selfsubjectreview.ts'
 import { kinds } from '../api/kinds.ts'
+import { quorum } from './quorum.ts'
 import { pathNotFound } from './route.ts'
 
 /** kubectl 1.27 asks who it is in the versions that came before v1. */
 const older: readonly Kind[] = ['v1beta1', 'v1alpha1'].map(version => ({ ...selfSubjectReview, version }))
 
-export const served: readonly Kind[] = [...kinds, ...older]
+export const served: readonly Kind[] = [...kinds, ...older, quorum]
 
 const byPath = new Map(served.map(kind => [`${kind.group}/${kind.version}/${kind.plural}`, kind]))
 

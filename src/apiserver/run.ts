@@ -13,7 +13,7 @@ import { onAbort } from '../lib/abort.ts'
 import type { HttpRequest, HttpResponse, Identity } from '../world/http.ts'
 import type { MeshStream, PeerId } from '../world/network.ts'
 import type { World } from '../world/world.ts'
-import { failure, json, plain, respondList, respondObject, respondStored, viewOf } from './answer.ts'
+import { failure, json, plain, respondList, respondMade, respondObject, respondStored, viewOf } from './answer.ts'
 import { type Attributes, authorize, forbidden } from './authorize.ts'
 import { kindAt } from './catalog.ts'
 import {
@@ -31,6 +31,7 @@ import { usedBy } from './node-use.ts'
 import { openApi } from './openapi-paths.ts'
 import type { Operation } from './operation.ts'
 import { discovery, rootPaths, type Version, versionAnswer } from './paths.ts'
+import type { Quorum } from './quorum.ts'
 import { isTrue, pathNotFound, type ResourceRoute, route } from './route.ts'
 import { authenticate, impersonated, openTokens, type ServiceAccountKeys, unauthorized } from './run-auth.ts'
 import { makeDefaults } from './run-bootstrap.ts'
@@ -54,6 +55,8 @@ export type ApiserverConfig = {
   peerOfNode(name: string): PeerId | undefined
   /** A stream of protocol `kubelet` to that peer; for this peer itself a pipe to its own kubelet. */
   kubeletOf(peer: PeerId, signal: AbortSignal): Promise<MeshStream>
+  /** What `kubectl get quorum` shows; absent: nobody is there to ask. */
+  readonly quorum?: (signal: AbortSignal) => Promise<readonly Quorum[]>
   /** Further checks of /readyz, by name; a text says what is wrong. */
   readonly readiness?: Readonly<Record<string, () => string | undefined>>
 }
@@ -237,8 +240,10 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     request: HttpRequest,
     until: AbortSignal,
   ): Promise<HttpResponse> {
-    requireStored(kind)
     const view = viewOf(request.headers['accept'], query, world.clock.nowMs())
+    if (kind.readOnly)
+      return respondMade(kind, (await config.quorum?.(until)) ?? [], asked.name, store.revision(), view)
+    requireStored(kind)
     const resourceVersion = query.get('resourceVersion') ?? ''
     if (asked.verb === 'list') {
       const selectors = selectorsOf(query)
@@ -272,6 +277,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     identity: Identity,
     until: AbortSignal,
   ): Promise<HttpResponse> {
+    if (kind.readOnly) throw new ApiError('MethodNotAllowed', `${kind.plural} can only be read`)
     const view = viewOf(request.headers['accept'], query, world.clock.nowMs())
     const options = writeQuery(query, request.headers['user-agent'])
     const bytes = await request.body(bodyBytesMax)
@@ -354,7 +360,8 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
 
 function requireStored(kind: Kind): void {
   if (!kind.stored) {
-    throw new ApiError('MethodNotAllowed', `${kind.plural} of ${apiVersionOf(kind)} can only be created`)
+    const verbs = kind.readOnly ? 'read, not watched' : 'created'
+    throw new ApiError('MethodNotAllowed', `${kind.plural} of ${apiVersionOf(kind)} can only be ${verbs}`)
   }
 }
 

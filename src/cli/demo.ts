@@ -10,7 +10,6 @@ import { type Command, Option } from 'commander'
 import { realClock } from '../drivers/clock.ts'
 import { realLog } from '../drivers/log.ts'
 import { realRandom } from '../drivers/random.ts'
-import { loadDockerImage } from '../drivers/runtime/docker-load.ts'
 import { kubeconfigFile, kubeconfigText, readCertificate, writeKubeconfig } from '../node/run-files.ts'
 import type { StatusReport } from '../node/status.ts'
 import { type Api, ApiRequestError, requestApi } from './api.ts'
@@ -96,6 +95,7 @@ async function demo(runtime: string, dockerSocket: string): Promise<number> {
 /** True when Docker answers and has our image. Says in one line what is used and why. */
 async function useDocker(socketPath: string, asked: boolean, signal: AbortSignal): Promise<boolean> {
   const world = { clock: realClock(), random: realRandom(), log: realLog({ level: 'error', format: 'text' }) }
+  const { loadDockerImage } = await import('../drivers/runtime/docker-load.ts')
   // Pods on Docker get their addresses from the agent, which takes root.
   const root = process.getuid?.() === 0
   const loaded = root && (await loadDockerImage(world, socketPath, demoImage, demoArchive, signal))

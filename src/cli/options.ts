@@ -10,6 +10,7 @@ import {
   defaultDnsAddress,
   defaultMeshPort,
   defaultServiceCidr,
+  isClusterName,
   type NodeConfig,
   nodeNameFrom,
   type RuntimeChoice,
@@ -44,6 +45,9 @@ export type NodeFlags = {
   dnsAddress: string
   cgroupRoot: string
   endWithStdin?: true
+  witness?: true
+  newCluster?: true
+  clusterName?: string
 }
 
 export function addNodeOptions(command: Command): Command {
@@ -69,6 +73,9 @@ export function addNodeOptions(command: Command): Command {
     )
     .addOption(new Option('--log-level <level>', 'how much to say').choices([...logLevels]).default('info'))
     .option('--node-grace <seconds>', 'silence after which a node counts as lost (default: 5s)', seconds)
+    .option('--witness', 'this peer votes, never leads, and runs no pods: the third voter of two machines')
+    .option('--cluster-name <name>', 'what the cluster is called, when it is founded (default: made up)')
+    .option('--new-cluster', 'found a cluster although this data directory shows another')
     .option('--cluster-cidr <cidr>', 'addresses of pods, when a cluster is founded', defaultClusterCidr)
     .option('--service-cidr <cidr>', 'addresses of services, when a cluster is founded', defaultServiceCidr)
     .option(
@@ -109,11 +116,19 @@ export function nodeConfigOf(flags: NodeFlags): NodeConfig {
     dataplane: flags.dataplane,
     logLevel: flags.logLevel,
     nodeGraceMs: flags.nodeGrace ?? 5_000,
+    witness: flags.witness === true,
+    newCluster: flags.newCluster === true,
+    clusterName: clusterNameOf(flags.clusterName),
     clusterCidr: flags.clusterCidr,
     serviceCidr: flags.serviceCidr,
     dnsAddress: flags.dnsAddress === 'none' ? undefined : flags.dnsAddress,
     cgroupRoot: flags.cgroupRoot,
   }
+}
+
+function clusterNameOf(name: string | undefined): string | undefined {
+  if (name === undefined || isClusterName(name)) return name
+  throw new Error(`--cluster-name ${name}: lower-case letters, digits and "-", at most 63`)
 }
 
 /** All addresses of both families; a kernel without IPv6 knows no '::'. */

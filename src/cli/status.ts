@@ -22,7 +22,8 @@ export function addStatusCommand(program: Command): void {
 /** Pure: what a person reads. */
 export function describe(report: StatusReport): string {
   const head = [
-    `cluster ${report.clusterId}, term ${report.term}, revision ${report.revision}`,
+    report.notice === undefined ? '' : `ATTENTION: ${report.notice}`,
+    `cluster ${report.clusterName} (${report.clusterId}), term ${report.term}, revision ${report.revision}`,
     report.leader === undefined ? 'no leader: writes wait until a majority of voters is reachable' : '',
   ]
   const row = (peer: PeerStatus) => [

@@ -13,17 +13,22 @@ export function addTokenCommand(program: Command): void {
     .description('make a join string; it can be used until it expires or is revoked')
     .addOption(dataDirOption())
     .option('--ttl <hours>', 'how long it is good for', '24')
+    .option('--replaces <node>', 'for the return of this node on a machine that lost its key, or on another one')
     .option('-q, --quiet', 'print the join string alone')
-    .addHelpText('after', '\nExample:\n  flotilla token create --ttl 2')
-    .action(async (options: { dataDir: string; ttl: string; quiet?: boolean }) => {
+    .addHelpText('after', '\nExample:\n  flotilla token create --ttl 2\n  flotilla token create --replaces pi3')
+    .action(async (options: { dataDir: string; ttl: string; replaces?: string; quiet?: boolean }) => {
       const ttlMs = Number(options.ttl.replace(/h$/, '')) * 3_600_000
       if (!(ttlMs > 0)) throw new Error(`--ttl ${options.ttl}: say a number of hours`)
-      const made = await ask<{ token: string; expires: string }>(options.dataDir, 'POST', '/tokens', { ttlMs })
+      const made = await ask<{ token: string; expires: string }>(options.dataDir, 'POST', '/tokens', {
+        ttlMs,
+        ...(options.replaces !== undefined && { replaces: options.replaces }),
+      })
       if (options.quiet === true) {
         console.log(made.token)
         return
       }
-      console.log(`Good until ${made.expires}. On the other machine:\n\n  flotilla join --token ${made.token}\n`)
+      const name = options.replaces === undefined ? '' : ` --name ${options.replaces}`
+      console.log(`Good until ${made.expires}. On the other machine:\n\n  flotilla join${name} --token ${made.token}\n`)
     })
   token
     .command('list')

@@ -1,6 +1,5 @@
 // `flotilla up` and `flotilla join`: run the agent, in the foreground, until a signal ends it.
 import type { Command } from 'commander'
-import { runNode } from '../node/run.ts'
 import { addNodeOptions, type NodeFlags, nodeConfigOf } from './options.ts'
 
 export function addUpCommand(program: Command): void {
@@ -22,7 +21,7 @@ export function addJoinCommand(program: Command): void {
   )
     .addHelpText(
       'after',
-      '\nExample:\n  flotilla join --token flotilla.…\n  flotilla join /ip4/192.168.1.10/tcp/4001/p2p/12D3Koo… --token flotilla.…',
+      '\nExample:\n  flotilla join --token flotilla.…\n  flotilla join /ip4/192.168.1.10/tcp/4001/p2p/12D3Koo… --token flotilla.…\n  flotilla join --witness --token flotilla.…',
     )
     .action(async (target: string | undefined, flags: NodeFlags & { token: string }) => {
       await run(flags, { token: flags.token, ...(target !== undefined && { target }) })
@@ -41,6 +40,8 @@ async function run(flags: NodeFlags, join: { token: string; target?: string } | 
   process.on('SIGINT', end)
   process.on('SIGTERM', end)
   if (flags.endWithStdin === true) process.stdin.once('close', end).resume()
+  // The agent is most of the program: the other commands do without it.
+  const { runNode } = await import('../node/run.ts')
   await runNode(nodeConfigOf(flags), join, line => console.log(line), stop.signal)
   process.exit(0)
 }

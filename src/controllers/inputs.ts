@@ -7,10 +7,26 @@ import type { PeerId } from '../world/network.ts'
 
 export type ApiAddress = { readonly ip: string; readonly port: number; readonly nodeName?: string }
 
+/** What was measured of a peer; what is absent is not known yet. */
+export type PeerVitals = {
+  /** The 99th percentile of its disk's syncs. */
+  readonly syncMs?: number
+  /** The 90th percentile of the way there and back; 0 for this peer itself. */
+  readonly roundTripMs?: number
+  /** Greetings of the last minutes that it left unanswered. */
+  readonly failures?: number
+  /** For how long its agent runs. */
+  readonly upMs?: number
+}
+
 export type Inputs = {
   /** Absent in a test without peers: node health and membership then do nothing. */
   readonly gossip?: Gossip
   readonly store?: Pick<Store, 'status' | 'changeMembership'>
+  /** What the choice of voters goes by; absent: all are alike, and votes stay where they are. */
+  readonly vitalsOf?: (peer: PeerId) => PeerVitals | undefined
+  /** For how long no vote has moved, at most since this leader began. */
+  readonly votesRestMs?: () => number
   /** The peer that a Node stands for; undefined for a Node that nobody admitted. */
   readonly peerOf: (node: Node) => PeerId | undefined
   /** Where pods reach the API servers; the addresses behind the `kubernetes` service. */
@@ -41,6 +57,8 @@ export type ControllerConfig = {
   readonly terminatedPodsMax: number
   /** A voter that was dead for this long is replaced. */
   readonly replaceVoterMs: number
+  /** A living voter makes room for a better one only when no vote has moved for so long. */
+  readonly settleVotesMs: number
   /** A learner within this many entries of the leader's commit is promoted. */
   readonly caughtUpEntries: number
   /** Events are removed when they were last told this long ago. */
@@ -58,6 +76,7 @@ export const defaultControllerConfig: ControllerConfig = {
   unhealthyCountMin: 3,
   terminatedPodsMax: 1_000,
   replaceVoterMs: 600_000,
+  settleVotesMs: 600_000,
   caughtUpEntries: 64,
   eventTtlMs: 3_600_000,
 }

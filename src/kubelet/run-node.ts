@@ -24,7 +24,7 @@ export async function readMachine(
   name: string,
   ip: string,
   stateDir: string,
-  runtime: ContainerRuntime,
+  runtime: { readonly capabilities: { readonly name: string; readonly version: string } },
   version: string,
 ): Promise<Machine> {
   const line = async (file: string) => (await fs.readFile(file, 'utf8').catch(() => '')).trim()
@@ -58,7 +58,7 @@ export async function runNode(
     readonly annotations: Readonly<Record<string, string>>
   },
   client: Client,
-  runtime: ContainerRuntime,
+  runtime: Pick<ContainerRuntime, 'observe'>,
   signal: AbortSignal,
 ): Promise<void> {
   const nodes = follow(world, client, nodeKind, { fieldSelector: `metadata.name=${machine.hostname}` }, {}, signal)

@@ -1,6 +1,7 @@
 // What one peer is told when it starts, and what it keeps about the cluster it belongs to. Pure; run-files.ts reads and
 // writes it.
 import type { LogLevel } from '../drivers/log.ts'
+import type { SignedSuccession, Succession } from './succession.ts'
 
 export type RuntimeChoice = 'auto' | 'docker' | 'runc' | 'process'
 export type DataplaneChoice = 'auto' | 'nftables' | 'userspace'
@@ -26,7 +27,12 @@ export type NodeConfig = {
   readonly logLevel: LogLevel
   /** A node is NotReady when its peer has been silent for about this long. */
   readonly nodeGraceMs: number
-  /** For a cluster that is founded here; a joiner takes over what stands. */
+  /** This peer votes, never leads, and runs no pods. */
+  readonly witness: boolean
+  /** Founds a cluster although this peer's key shows that it was in one before. */
+  readonly newCluster: boolean
+  /** For a cluster that is founded here; a joiner takes over what stands. Undefined: made from its ID. */
+  readonly clusterName: string | undefined
   readonly clusterCidr: string
   readonly serviceCidr: string
   /** DNS is served here for pods; undefined: no cluster DNS on this peer. */
@@ -41,43 +47,93 @@ export const defaultMeshPort = 4001
 export const defaultApiPort = 6443
 export const defaultDnsAddress = '169.254.20.10'
 
-/** What a peer keeps of its cluster, in <data-dir>/cluster.json. Written once, when it founded or joined. */
+/** What a peer keeps of its cluster, in <data-dir>/cluster.json: replaced whole, so it is the one word on which store counts. */
 export type ClusterRecord = {
+  /** A cluster that began again after a lost majority, or from a backup, has another. */
   readonly clusterId: string
+  /** What people call it: shown, and typed before anything that cannot be taken back. Stays. */
+  readonly clusterName: string
+  /** The first cluster ID it ever had. Stays: containers are known by it, so that they are adopted by what began again. */
+  readonly origin: string
+  /** All IDs that the cluster had before, oldest first. */
+  readonly past: readonly string[]
   /** This admission's raft member; a peer that was wiped and joins again gets another. */
   readonly memberId: string
   readonly nodeName: string
   readonly clusterCidr: string
   readonly serviceCidr: string
+  /** The folder in the data directory that the store lies in. Another copy gets another folder, and counts once it is named here. */
+  readonly store: string
   /** Founded here: the first start with an empty store makes it. */
   readonly founded: boolean
   /** The store has run: from now on an empty one is a loss and never a new beginning. */
   readonly ran: boolean
+  /** Votes, never leads, runs no pods. */
+  readonly witness: boolean
+  /** Present where this peer began the cluster again: what it tells those who hold the old one. */
+  readonly succession?: Succession
+  /** Present once this peer knows that its cluster went on without it: its store never opens again, it asks to be admitted anew. */
+  readonly abandoned?: SignedSuccession
 }
 
 export class ConfigError extends Error {
   override readonly name = 'ConfigError'
 }
 
+const needed = ['clusterId', 'memberId', 'nodeName', 'clusterCidr', 'serviceCidr'] as const
+
 /** The record in `text`; throws ConfigError for a file that is not one. */
 export function parseClusterRecord(text: string, file: string): ClusterRecord {
+  const advice = 'restore it from a backup, or take it away and ask to be admitted again: flotilla join --token …'
   let value: Partial<ClusterRecord>
   try {
     value = JSON.parse(text) as Partial<ClusterRecord>
   } catch {
-    throw new ConfigError(`${file} is not JSON: restore it from a backup, or remove this peer and join it again`)
+    throw new ConfigError(`${file} is not JSON: ${advice}`)
   }
-  const { clusterId, memberId, nodeName, clusterCidr, serviceCidr, founded, ran } = value
-  if (
-    clusterId === undefined ||
-    memberId === undefined ||
-    nodeName === undefined ||
-    clusterCidr === undefined ||
-    serviceCidr === undefined
-  ) {
-    throw new ConfigError(`${file} lacks fields: restore it from a backup, or remove this peer and join it again`)
+  const lacking = needed.filter(name => typeof value[name] !== 'string' || value[name] === '')
+  if (lacking.length > 0) throw new ConfigError(`${file} lacks ${lacking.join(', ')}: ${advice}`)
+  const { clusterId = '', memberId = '', nodeName = '', clusterCidr = '', serviceCidr = '' } = value
+  const store = value.store ?? firstStore
+  // The name becomes part of a path.
+  if (!isStoreFolder(store)) throw new ConfigError(`${file} names ${store} as the store's folder: ${advice}`)
+  return {
+    clusterId,
+    clusterName: value.clusterName ?? defaultClusterName(clusterId),
+    origin: value.origin ?? clusterId,
+    past: value.past ?? [],
+    memberId,
+    nodeName,
+    clusterCidr,
+    serviceCidr,
+    store,
+    founded: value.founded === true,
+    ran: value.ran === true,
+    witness: value.witness === true,
+    ...(value.succession !== undefined && { succession: value.succession }),
+    ...(value.abandoned !== undefined && { abandoned: value.abandoned }),
   }
-  return { clusterId, memberId, nodeName, clusterCidr, serviceCidr, founded: founded === true, ran: ran === true }
+}
+
+/** Where the store of a cluster's founder, and of whoever joins for the first time, lies. */
+export const firstStore = 'store'
+
+export function isStoreFolder(name: string): boolean {
+  return /^store(-[a-z0-9]{1,32})?$/.test(name)
+}
+
+/** A folder of its own for each member: what an older one left behind is never taken for it. */
+export function storeFolderOf(memberId: string): string {
+  return `store-${memberId.replace(/[^a-z0-9]/g, '').slice(0, 12)}`
+}
+
+export function defaultClusterName(clusterId: string): string {
+  return `flotilla-${clusterId.slice(0, 8)}`
+}
+
+/** Short enough to be typed, plain enough to be part of a file name. */
+export function isClusterName(name: string): boolean {
+  return /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(name)
 }
 
 /** The first address of the service range is the API's own. */

@@ -8,6 +8,7 @@ export type JoinQuestion = {
   readonly nodeName: string
   readonly addresses: readonly string[]
   readonly tokenId: string
+  readonly witness: boolean
 }
 
 export type JoinRefusal =
@@ -24,8 +25,15 @@ export type JoinRefusal =
   | 'malformed'
 
 export type JoinDecision =
-  /** `again`: this peer is this Node already, so nothing is created and the token not used. `token`: its record afterwards. */
-  | { readonly kind: 'admit'; readonly again: boolean; readonly token: TokenRecord }
+  /** `token`: its record afterwards. */
+  | {
+      readonly kind: 'admit'
+      /** This peer is this Node already, so nothing is created and the token not used. */
+      readonly again: boolean
+      /** The peer that the Node stood for until now; the token says that this one takes its place. */
+      readonly instead?: PeerId
+      readonly token: TokenRecord
+    }
   | { readonly kind: 'refuse'; readonly why: JoinRefusal; readonly message: string }
 
 export type Cluster = {
@@ -63,18 +71,31 @@ export function decideJoin(
   if (token.usesLeft !== undefined && token.usesLeft <= 0) {
     return refuse('used-up', 'the token has been used as often as it may be; make a new one')
   }
-  // First come, first served, until an administrator deletes the Node: a name decides which pods and Secrets one gets.
-  if (holder !== undefined) {
+  const isReplacement = holder !== undefined && token.replaces === nodeName
+  // First come, first served, until an administrator says otherwise: a name decides which pods and Secrets one gets.
+  if (holder !== undefined && !isReplacement) {
     return refuse(
       'name-taken',
-      `the node name ${nodeName} belongs to the peer ${holder}; delete that Node, or use --name`,
+      `the node name ${nodeName} belongs to the peer ${holder}. If that machine lost its key, make a token for its return: ` +
+        `flotilla token create --replaces ${nodeName}. If it is another machine, choose another --name`,
+    )
+  }
+  if (token.replaces !== undefined && token.replaces !== nodeName) {
+    return refuse(
+      'bad-name',
+      `this token is for the return of ${token.replaces} alone: join with --name ${token.replaces}`,
     )
   }
   if (otherName !== undefined) {
     return refuse('peer-renamed', `this machine is already the node ${otherName}; delete that Node first to rename it`)
   }
   const { usesLeft } = token
-  return { kind: 'admit', again: false, token: usesLeft === undefined ? token : { ...token, usesLeft: usesLeft - 1 } }
+  return {
+    kind: 'admit',
+    again: false,
+    ...(isReplacement && { instead: holder }),
+    token: usesLeft === undefined ? token : { ...token, usesLeft: usesLeft - 1 },
+  }
 }
 
 /** A DNS subdomain (RFC 1123), as Kubernetes wants of node names. */

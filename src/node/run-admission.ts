@@ -1,18 +1,19 @@
 // The cluster's side of a join: tokens as Secrets, the decision, and the command that admits. Any peer may be asked; Node and
-// token are written through the API, and the leader gives the new machine its raft member.
-import { addressesAnnotation, peerAnnotation } from '../api/annotations.ts'
+// token are written through the API, and the leader gives the new machine its raft member. A peer that is a Node already and
+// lost its store is admitted again without a token: its key proves who it is. It gets another member, never the old one back.
+import { addressesAnnotation, peerAnnotation, witnessAnnotation } from '../api/annotations.ts'
 import { ApiError } from '../api/error.ts'
 import { type Node, node as nodeKind } from '../api/kinds/node.ts'
 import { type Secret, secret as secretKind } from '../api/kinds/secret.ts'
 import type { Client } from '../client/client.ts'
-import type { Store } from '../kv/store.ts'
-import { text, utf8 } from '../lib/bytes.ts'
-import type { PeerId } from '../world/network.ts'
+import { type Store, StoreError } from '../kv/store.ts'
+import { MeshError, type PeerId } from '../world/network.ts'
 import type { World } from '../world/world.ts'
 import type { ClusterRecord } from './config.ts'
 import { decideJoin, type JoinQuestion } from './join.ts'
-import { type JoinAnswer, type JoinPeer, serveJoin } from './run-join.ts'
-import { addressesOf, peerOf } from './status.ts'
+import { type JoinAnswer, type JoinGrant, type JoinPeer, serveJoin } from './run-join.ts'
+import { QuestionError, type Questions } from './run-questions.ts'
+import { addressesOf, isWitness, peerOf } from './status.ts'
 import { makeToken, type Seed, type TokenRecord } from './token.ts'
 
 export const tokenNamespace = 'kube-system'
@@ -25,19 +26,30 @@ export type AdmissionParts = {
   readonly client: Client
   readonly store: Store
   readonly cluster: ClusterRecord
+  readonly questions: Questions
   readonly caPem: string
   readonly caHash: string
 }
 
+/** What a peer is told that asks to be admitted again. */
+export type RejoinAnswer =
+  | { readonly kind: 'admitted'; readonly nodeName: string; readonly grant: JoinGrant }
+  | { readonly kind: 'refused'; readonly why: 'no-node' | 'not-ready'; readonly message: string }
+
 export interface Admission {
-  createToken(lifeMs: number, signal: AbortSignal): Promise<{ readonly token: string; readonly expires: string }>
+  /** With `replaces`, good once, for a machine that takes over this Node. */
+  createToken(
+    lifeMs: number,
+    replaces: string | undefined,
+    signal: AbortSignal,
+  ): Promise<{ readonly token: string; readonly expires: string }>
   listTokens(signal: AbortSignal): Promise<readonly { id: string; expires: string; usesLeft?: number }[]>
   revokeToken(id: string, signal: AbortSignal): Promise<void>
 }
 
 /** Serves joins and the leader's part of them until the signal. */
 export function openAdmission(parts: AdmissionParts, signal: AbortSignal): Admission & Disposable {
-  const { world, client, store, cluster } = parts
+  const { world, client, store, cluster, questions } = parts
 
   async function lookup(id: string, until: AbortSignal): Promise<{ record: TokenRecord; secret: Secret } | undefined> {
     try {
@@ -56,8 +68,23 @@ export function openAdmission(parts: AdmissionParts, signal: AbortSignal): Admis
     try {
       return await decide(question, until)
     } catch (error) {
-      if (!(error instanceof ApiError)) throw error
-      return { kind: 'refused', why: 'not-ready', message: `the cluster cannot admit anybody now: ${error.message}` }
+      return { kind: 'refused', why: 'not-ready', message: notNow(error) }
+    }
+  }
+
+  async function admitAgain(peer: PeerId, until: AbortSignal): Promise<RejoinAnswer> {
+    try {
+      const { items: nodes } = await client.list(nodeKind, {}, until)
+      const node = nodes.find(one => peerOf(one) === peer)
+      if (node === undefined) {
+        const message = 'no Node stands for this peer any more: it was removed. It needs a token: flotilla token create'
+        return { kind: 'refused', why: 'no-node', message }
+      }
+      const memberId = await memberFor(peer, true, isWitness(node), until)
+      world.log.info('a peer is admitted again, as a new member', { peer, node: node.metadata.name })
+      return { kind: 'admitted', nodeName: node.metadata.name, grant: grantOf(memberId, nodes) }
+    } catch (error) {
+      return { kind: 'refused', why: 'not-ready', message: notNow(error) }
     }
   }
 
@@ -77,34 +104,45 @@ export function openAdmission(parts: AdmissionParts, signal: AbortSignal): Admis
       world.clock.nowMs(),
     )
     if (decided.kind === 'refuse') return { kind: 'refused', why: decided.why, message: decided.message }
+    const { instead } = decided
+    if (instead !== undefined && world.network.connected().includes(instead)) {
+      const message = `${question.nodeName} is there, as the peer ${instead}: it can be replaced when it is gone`
+      return { kind: 'refused', why: 'name-taken', message }
+    }
     if (!decided.again) {
       if (found !== undefined && decided.token.usesLeft !== found.record.usesLeft) {
         // A compare-and-set on the Secret: of two machines with the last use of a token, one is refused.
         await client.update(secretKind, withRecord(found.secret, decided.token), until)
       }
-      await client.create(
-        nodeKind,
-        {
-          metadata: {
-            name: question.nodeName,
-            annotations: { [peerAnnotation]: question.peer, [addressesAnnotation]: question.addresses.join(',') },
-          },
-        },
-        until,
-      )
+      if (instead === undefined) await createNode(question, until)
+      else await takeOver(nodes, question, until)
     }
-    const memberId = await memberFor(question.peer, decided.again, until)
-    return {
-      kind: 'admitted',
-      grant: {
-        clusterId: cluster.clusterId,
-        memberId,
-        caPem: parts.caPem,
-        peers: peers(nodes),
-        clusterCidr: cluster.clusterCidr,
-        serviceCidr: cluster.serviceCidr,
-      },
-    }
+    if (instead !== undefined) await retire(instead, until)
+    const memberId = await memberFor(question.peer, decided.again, question.witness, until)
+    return { kind: 'admitted', grant: grantOf(memberId, nodes) }
+  }
+
+  async function createNode(question: JoinQuestion, until: AbortSignal): Promise<void> {
+    await client.create(
+      nodeKind,
+      { metadata: { name: question.nodeName, annotations: annotationsOf(question) } },
+      until,
+    )
+  }
+
+  /** The Node stays, with its pods; another peer stands behind it. A compare-and-set, should two come for it. */
+  async function takeOver(nodes: readonly Node[], question: JoinQuestion, until: AbortSignal): Promise<void> {
+    const node = nodes.find(one => one.metadata.name === question.nodeName)
+    if (node === undefined) throw new ApiError('Conflict', `the Node ${question.nodeName} is gone`)
+    const annotations = { ...node.metadata.annotations, ...annotationsOf(question) }
+    await client.update(nodeKind, { ...node, metadata: { ...node.metadata, annotations } }, until)
+    world.log.warn('another machine takes over a Node', { node: question.nodeName, peer: question.peer })
+  }
+
+  function grantOf(memberId: string, nodes: readonly Node[]): JoinGrant {
+    const { clusterId, clusterName, origin, past, clusterCidr, serviceCidr } = cluster
+    const { caPem } = parts
+    return { clusterId, memberId, caPem, peers: peers(nodes), clusterCidr, serviceCidr, clusterName, origin, past }
   }
 
   function peers(nodes: readonly Node[]): JoinPeer[] {
@@ -117,43 +155,47 @@ export function openAdmission(parts: AdmissionParts, signal: AbortSignal): Admis
   }
 
   /** The leader gives a peer its raft member; one that was here before and comes anew gets another. */
-  async function memberFor(peer: PeerId, anew: boolean, until: AbortSignal): Promise<string> {
-    const { leader } = store.status()
-    if (leader === world.network.self) return await makeMember(peer, anew, until)
-    if (leader === undefined) throw new ApiError('ServiceUnavailable', 'there is no leader at this moment')
-    using deadline = world.clock.deadline(askLeaderMs, until)
-    const answer = await world.network.request(leader, 'status', utf8(JSON.stringify({ peer, anew })), deadline.signal)
-    const { memberId, error } = JSON.parse(text(answer)) as { memberId?: string; error?: string }
-    if (memberId === undefined) throw new ApiError('ServiceUnavailable', error ?? 'the leader gave no answer')
+  async function memberFor(peer: PeerId, anew: boolean, witness: boolean, until: AbortSignal): Promise<string> {
+    const { memberId } = await askLeader<{ memberId: string }>({ want: 'new', peer, anew, witness }, until)
     return memberId
   }
 
-  async function makeMember(peer: PeerId, anew: boolean, until: AbortSignal): Promise<string> {
-    const before = store.status().members.find(member => member.peer === peer)
-    if (before !== undefined && anew) {
-      if (before.role === 'voter') await store.changeMembership({ kind: 'demote', member: before.member }, until)
-      await store.changeMembership({ kind: 'remove', member: before.member }, until)
-    }
-    const { member } = await store.changeMembership({ kind: 'add', peer }, until)
-    return member
+  /** The members of a peer that does not come back under its key are taken out. */
+  async function retire(peer: PeerId, until: AbortSignal): Promise<void> {
+    await askLeader({ want: 'none', peer }, until)
   }
 
-  const serving = serveJoin(world, { lookup: async (id, until) => (await lookup(id, until))?.record, admit })
-  const leading = world.network.onRequest('status', async (from, body, until) => {
-    try {
-      const { peer, anew } = JSON.parse(text(body)) as { peer?: unknown; anew?: unknown }
-      if (typeof peer !== 'string' || typeof anew !== 'boolean') throw new Error('the question cannot be read')
-      if (!store.status().members.some(member => member.peer === from)) throw new Error('only a member may ask this')
-      return utf8(
-        JSON.stringify({ memberId: await makeMember(peer as PeerId, anew, AbortSignal.any([until, signal])) }),
-      )
-    } catch (error) {
-      return utf8(JSON.stringify({ error: error instanceof Error ? error.message : String(error) }))
+  async function askLeader<T>(fields: object, until: AbortSignal): Promise<T> {
+    const { leader } = store.status()
+    if (leader === undefined) throw new ApiError('ServiceUnavailable', 'there is no leader at this moment')
+    if (leader === world.network.self) return (await lead(leader, fields, until)) as T
+    using deadline = world.clock.deadline(askLeaderMs, until)
+    return await questions.ask<T>(leader, 'member', fields, deadline.signal)
+  }
+
+  async function lead(from: PeerId, asked: object, until: AbortSignal): Promise<object> {
+    const { want, peer, anew, witness } = asked as Readonly<Record<string, unknown>>
+    if (typeof peer !== 'string') throw new Error('the question cannot be read')
+    if (!store.status().members.some(member => member.peer === from)) throw new Error('only a member may ask this')
+    const both = AbortSignal.any([until, signal])
+    if (want === 'none') {
+      await removeMembers(store, peer as PeerId, both)
+      return {}
     }
-  })
+    if (anew === true) await removeMembers(store, peer as PeerId, both)
+    const added = { kind: 'add', peer: peer as PeerId, ...(witness === true && { witness: true }) } as const
+    const { member } = await store.changeMembership(added, both)
+    return { memberId: member }
+  }
+
+  const handlers = [
+    serveJoin(world, { lookup: async (id, until) => (await lookup(id, until))?.record, admit }),
+    questions.on('member', (from, asked, until) => lead(from, asked, until)),
+    questions.on('rejoin', (from, _, until) => admitAgain(from, until)),
+  ]
 
   return {
-    async createToken(lifeMs, until) {
+    async createToken(lifeMs, replaces, until) {
       const { items: nodes } = await client.list(nodeKind, {}, until)
       const seeds: readonly Seed[] = nodes.flatMap(node => {
         const peer = peerOf(node)
@@ -166,6 +208,7 @@ export function openAdmission(parts: AdmissionParts, signal: AbortSignal): Admis
         role: 'control',
         nowMs,
         lifeMs,
+        ...(replaces !== undefined && { replaces, uses: 1 }),
       })
       const draft = { metadata: { namespace: tokenNamespace, name: tokenName(record.id) }, type: tokenType }
       await client.create(secretKind, { ...draft, data: { record: encoded(record) } }, until)
@@ -188,9 +231,39 @@ export function openAdmission(parts: AdmissionParts, signal: AbortSignal): Admis
       await client.delete(secretKind, { namespace: tokenNamespace, name: tokenName(id) }, {}, until)
     },
     [Symbol.dispose]() {
-      serving[Symbol.dispose]()
-      leading[Symbol.dispose]()
+      for (const handler of handlers) handler[Symbol.dispose]()
     },
+  }
+}
+
+/** A voter loses its vote first: its removal then needs nobody's answer but the others'. */
+export async function removeMembers(
+  store: Pick<Store, 'status' | 'changeMembership'>,
+  peer: PeerId,
+  signal: AbortSignal,
+): Promise<void> {
+  const before = store.status().members.find(member => member.peer === peer)
+  if (before === undefined) return
+  if (before.role === 'voter') await store.changeMembership({ kind: 'demote', member: before.member }, signal)
+  await store.changeMembership({ kind: 'remove', member: before.member }, signal)
+}
+
+/** What passes: no quorum, a change of membership under way, a peer out of reach. Anything else is thrown on. */
+function notNow(error: unknown): string {
+  const passes =
+    error instanceof ApiError ||
+    error instanceof StoreError ||
+    error instanceof QuestionError ||
+    error instanceof MeshError
+  if (!passes) throw error
+  return `the cluster cannot admit anybody now: ${error.message}`
+}
+
+function annotationsOf({ peer, addresses, witness }: JoinQuestion): Record<string, string> {
+  return {
+    [peerAnnotation]: peer,
+    [addressesAnnotation]: addresses.join(','),
+    ...(witness && { [witnessAnnotation]: 'true' }),
   }
 }
 

@@ -4,38 +4,36 @@ import { addressesAnnotation, apiAnnotation, peerAnnotation } from '../api/annot
 import { ApiError } from '../api/error.ts'
 import { node as nodeKind } from '../api/kinds/node.ts'
 import { pod as podKind } from '../api/kinds/pod.ts'
-import { openApiserver } from '../apiserver/run.ts'
+import { type Apiserver, openApiserver } from '../apiserver/run.ts'
 import type { Client } from '../client/client.ts'
 import { follow } from '../client/run-follow.ts'
 import { runDns } from '../dns/run.ts'
 import { podMtu } from '../drivers/dataplane/nftables.ts'
 import { serveHttps } from '../drivers/http/serve.ts'
 import type { MeshNetwork } from '../drivers/network/libp2p.ts'
-import { certificateHash } from '../drivers/pki.ts'
 import { openRuntime } from '../drivers/runtime/open.ts'
-import { gossipConfig, runGossip } from '../gossip/run.ts'
+import { gossipConfig, type RunningGossip, runGossip } from '../gossip/run.ts'
 import { nodePodIp } from '../kubelet/address.ts'
-import { allocatableOf } from '../kubelet/node.ts'
+import { allocatableOf, type Node } from '../kubelet/node.ts'
 import { type Kubelet, openKubelet } from '../kubelet/run.ts'
 import { readMachine, runNode as runNodeObject } from '../kubelet/run-node.ts'
 import type { NodeFacts } from '../kubelet/spec.ts'
 import { aborted, onAbort } from '../lib/abort.ts'
 import { runOverlay } from '../overlay/run.ts'
 import { runProxy } from '../proxy/run.ts'
-import type { RunningStore } from '../store/run.ts'
 import type { DnsConfig } from '../world/runtime.ts'
 import type { World } from '../world/world.ts'
-import { apiServiceIp, type ClusterRecord, type NodeConfig } from './config.ts'
-import { openAdmission } from './run-admission.ts'
-import { type ControlHandler, serveControl } from './run-control.ts'
+import { apiServiceIp, type ClusterRecord } from './config.ts'
 import { chooseDataplane } from './run-dataplane.ts'
 import * as files from './run-files.ts'
-import { runLeaderTasks } from './run-leader.ts'
+import type { Member, Peer } from './run-member.ts'
 import { followMembers, type Members } from './run-members.ts'
+import { runOffices } from './run-offices.ts'
 import { pipe } from './run-pipe.ts'
 import { adminCertificate, clusterKeys, servingCertificate } from './run-pki.ts'
+import { openSight, type Sight } from './run-sight.ts'
 import type { Scope } from './scope.ts'
-import { peerOf, peersOf, type StatusReport } from './status.ts'
+import { ownerOf, peerOf, peersOf, type StatusReport } from './status.ts'
 
 const versionInfo = {
   major: '1',
@@ -48,29 +46,24 @@ const versionInfo = {
 const clusterDomain = 'cluster.local'
 const dnsTtlSeconds = 5
 const issuer = 'https://kubernetes.default.svc'
-const controlMs = 25_000
 
 /** Brings every component up, in the order in which they need one another; what it starts ends with the scope. */
-export async function start(
-  world: World,
-  network: MeshNetwork,
-  config: NodeConfig,
-  cluster: ClusterRecord,
-  store: RunningStore,
-  scope: Scope,
-  say: (line: string) => void,
-): Promise<void> {
+export async function start(peer: Peer, member: Member, scope: Scope): Promise<void> {
+  const { network, config, say } = peer
+  const { world, cluster, store } = member
   const { signal } = scope
   const { dataDir } = config
-  const { clusterCidr, serviceCidr, nodeName } = cluster
+  const { serviceCidr, nodeName } = cluster
   const keys = await clusterKeys(world, dataDir, store, cluster.clusterId, cluster.founded, signal)
+  member.setKeys(keys)
   const caPem = keys.authority.certificatePem
   const names = { nodeName, hosts: [config.nodeIp, ...config.apiNames], serviceIp: apiServiceIp(serviceCidr) }
   const serving = await servingCertificate(world, dataDir, keys, names)
 
-  // The kubelet and the members stand on the API, which asks them back: they are filled in below.
+  // The kubelet, the members and the quorum stand on the API, which asks them back: they are filled in below.
   let kubelet: Kubelet | undefined
   let members: Members | undefined
+  let sight: Sight | undefined
   const nodes = () => members?.nodes.view.list() ?? []
   const nodeNamed = (name: string) => nodes().find(one => one.metadata.name === name)
   const apiserver = openApiserver(
@@ -85,12 +78,13 @@ export async function start(
         const node = nodeNamed(name)
         return node === undefined ? undefined : peerOf(node)
       },
-      kubeletOf: async (peer, until) => {
-        if (peer !== network.self) return await network.open(peer, 'kubelet', until)
+      kubeletOf: async (to, until) => {
+        if (to !== network.self) return await network.open(to, 'kubelet', until)
         const [near, far] = pipe(network.self)
         kubelet?.serve(far, until).catch(error => world.log.debug('a kubelet stream broke', { error: String(error) }))
         return near
       },
+      quorum: async until => (await sight?.quorum(until)) ?? [],
     },
     signal,
   )
@@ -107,16 +101,83 @@ export async function start(
     signal,
   )
   const client = apiserver.client({ user: `system:node:${nodeName}`, groups: ['system:nodes'] })
-  members = followMembers(world, client, dataDir, signal)
-  const gossip = openGossip(world, client, members, scope)
+  members = followMembers(world, client, store, dataDir, signal)
+  const gossip = openGossip(world, cluster, client, members, scope)
+  sight = openSight(peer, member, members, gossip, scope)
 
+  const annotations = {
+    [peerAnnotation]: network.self,
+    [addressesAnnotation]: network.addresses().join(','),
+    [apiAnnotation]: `${config.nodeIp}:${server.port}`,
+  }
+  const parts: Parts = { world, peer, member, client, apiserver, gossip, members, annotations, nodeNamed }
+  scope.start('own node', inner => makeOwnNode(parts, inner))
+  let plays = { runtime: 'none', dataplane: 'none' }
+  if (cluster.witness) await startWitness(parts, scope)
+  else {
+    const workload = await startWorkload(parts, scope)
+    kubelet = workload.kubelet
+    plays = { runtime: workload.runtime, dataplane: workload.dataplane }
+  }
+
+  const kubeconfig = files.kubeconfigFile(dataDir)
+  const context = { name: nodeName, server: `https://${bracketed(config.nodeIp)}:${server.port}` }
+  const admin = await adminCertificate(world, dataDir, keys)
+  await files.writeKubeconfig(kubeconfig, files.kubeconfigText([context], caPem, admin))
+
+  const report = (): StatusReport => {
+    const { term, leader, revision, appliedIndex, commitIndex } = store.status()
+    const notice = member.greeter.conflict()
+    return {
+      clusterId: cluster.clusterId,
+      clusterName: cluster.clusterName,
+      ...(notice !== undefined && { notice }),
+      self: network.self,
+      node: nodeName,
+      version: versionInfo.gitVersion,
+      term,
+      leader,
+      revision,
+      appliedIndex,
+      commitIndex,
+      ...plays,
+      peers: peersOf(network.self, nodes(), store.status(), gossip.view()),
+    }
+  }
+  const offices = { peer, member, apiserver, members, gossip, caPem, program: versionInfo.gitVersion, report }
+  const seen = sight
+  scope.start('offices', inner => runOffices(offices, seen, inner))
+  say(welcome(network, nodeName, kubeconfig))
+}
+
+/** What the parts of a peer that come last stand on. */
+type Parts = {
+  readonly world: World
+  readonly peer: Peer
+  readonly member: Member
+  readonly client: Client
+  readonly apiserver: Apiserver
+  readonly gossip: RunningGossip
+  readonly members: Members
+  readonly annotations: Readonly<Record<string, string>>
+  readonly nodeNamed: (name: string) => Node | undefined
+}
+
+/** All that runs pods and routes their packets. */
+async function startWorkload(parts: Parts, scope: Scope) {
+  const { world, peer, member, client, gossip, annotations, nodeNamed } = parts
+  const { network, config, say } = peer
+  const { cluster } = member
+  const { clusterCidr, serviceCidr, nodeName } = cluster
+  const { dataDir } = config
+  const { signal } = scope
   const opened = await openRuntime(
     config.runtime,
     world,
     {
       stateDir: files.runtimeDir(dataDir),
       dockerSocket: config.dockerSocket,
-      owner: `${cluster.clusterId}/${nodeName}`,
+      owner: ownerOf(cluster),
       mtu: await podMtu(config.nodeIp, signal),
       nodePodIp: () => {
         const cidr = nodeNamed(nodeName)?.spec.podCIDR
@@ -131,12 +192,6 @@ export async function start(
   say(`runtime: ${runtime.capabilities.name} (${opened.why}); dataplane: ${dataplane.name} (${chosen.why})`)
 
   const machine = await readMachine(nodeName, config.nodeIp, dataDir, runtime, versionInfo.gitVersion)
-  if (cluster.founded) scope.start('own node', inner => makeOwnNode(world, client, nodeName, network, inner))
-  const annotations = {
-    [peerAnnotation]: network.self,
-    [addressesAnnotation]: network.addresses().join(','),
-    [apiAnnotation]: `${config.nodeIp}:${server.port}`,
-  }
   scope.start('node object', inner =>
     runNodeObject(world, machine, { stateDir: dataDir, annotations }, client, runtime, inner),
   )
@@ -150,11 +205,10 @@ export async function start(
     memoryBytes: machine.memoryBytes,
   }
   const kubeletConfig = { node: facts, stateDir: dataDir, allocatable: allocatableOf(machine) }
-  const own = openKubelet(world, kubeletConfig, client, runtime, gossip, signal)
-  kubelet = own
-  scope.start('kubelet', () => own.done)
+  const kubelet = openKubelet(world, kubeletConfig, client, runtime, gossip, signal)
+  scope.start('kubelet', () => kubelet.done)
   scope.start('kubelet streams', async inner => {
-    using _ = network.onStream('kubelet', (stream, until) => own.serve(stream, until))
+    using _ = network.onStream('kubelet', (stream, until) => kubelet.serve(stream, until))
     await aborted(inner)
   })
   const cidrs = { node: nodeName, clusterCidr, serviceCidr }
@@ -168,57 +222,28 @@ export async function start(
     const dns = { ...zone, listen: [{ ip: config.dnsAddress, port: 53 }], resolvConf: '/etc/resolv.conf' }
     scope.start('dns', inner => runDns(world, dns, client, inner))
   }
-  const parts = { world, store, apiserver, gossip, members, caPem, cluster, config }
-  scope.start('leader', inner => runLeaderTasks(parts, inner))
+  return { kubelet, runtime: runtime.capabilities.name, dataplane: dataplane.name }
+}
 
-  const kubeconfig = files.kubeconfigFile(dataDir)
-  const context = { name: nodeName, server: `https://${bracketed(config.nodeIp)}:${server.port}` }
-  const admin = await adminCertificate(world, dataDir, keys)
-  await files.writeKubeconfig(kubeconfig, files.kubeconfigText([context], caPem, admin))
-
-  const report = (): StatusReport => {
-    const { term, leader, revision, appliedIndex, commitIndex } = store.status()
-    return {
-      clusterId: cluster.clusterId,
-      self: network.self,
-      node: nodeName,
-      version: versionInfo.gitVersion,
-      term,
-      leader,
-      revision,
-      appliedIndex,
-      commitIndex,
-      runtime: runtime.capabilities.name,
-      dataplane: dataplane.name,
-      peers: peersOf(network.self, nodes(), store.status(), gossip.view()),
-    }
-  }
-  scope.start('admission', async inner => {
-    const caHash = certificateHash(caPem)
-    const administrator = apiserver.client({ user: 'flotilla:admission', groups: ['system:masters'] })
-    using admission = openAdmission({ world, client: administrator, store, cluster, caPem, caHash }, inner)
-    const handle: ControlHandler = async (method, path, body) => {
-      using deadline = world.clock.deadline(controlMs, inner)
-      if (method === 'GET' && path === '/status') return report()
-      if (method === 'GET' && path === '/tokens') return await admission.listTokens(deadline.signal)
-      if (method === 'POST' && path === '/tokens') {
-        const { ttlMs } = body as { ttlMs?: unknown }
-        if (typeof ttlMs !== 'number' || !(ttlMs > 0)) throw new Error('ttlMs must be a number of milliseconds')
-        return await admission.createToken(ttlMs, deadline.signal)
-      }
-      if (method === 'DELETE' && path.startsWith('/tokens/')) {
-        await admission.revokeToken(decodeURIComponent(path.slice('/tokens/'.length)), deadline.signal)
-        return {}
-      }
-      return undefined
-    }
-    await serveControl(files.controlSocket(dataDir), world.log, handle, inner)
-  })
-  say(welcome(network, nodeName, kubeconfig))
+/** A witness has no runtime: its Node says that no pod fits there, and is Ready as long as its agent runs. */
+async function startWitness({ world, peer, member, client, annotations }: Parts, scope: Scope): Promise<void> {
+  const { dataDir, nodeIp } = peer.config
+  const runtime = { capabilities: { name: 'none', version: '0' }, observe: async () => [] }
+  const machine = await readMachine(member.cluster.nodeName, nodeIp, dataDir, runtime, versionInfo.gitVersion)
+  scope.start('node object', inner =>
+    runNodeObject(world, { ...machine, podsMax: 0 }, { stateDir: dataDir, annotations }, client, runtime, inner),
+  )
+  peer.say('a witness: it votes, never leads, and runs no pods')
 }
 
 /** Gossip believes a peer of itself and of the pods that the store has bound to its node, and of nothing else. */
-function openGossip(world: World, client: Client, members: Members, scope: Scope) {
+function openGossip(
+  world: World,
+  cluster: ClusterRecord,
+  client: Client,
+  members: Members,
+  scope: Scope,
+): RunningGossip {
   const pods = follow(world, client, podKind, {}, { uid: pod => [pod.metadata.uid] }, scope.signal)
   const allowed = (peer: string, uid: string) => {
     const nodeName = pods.view.by('uid', uid)[0]?.spec.nodeName
@@ -226,7 +251,9 @@ function openGossip(world: World, client: Client, members: Members, scope: Scope
     return node !== undefined && peerOf(node) === peer
   }
   // The network ends after the scope, so the farewell still finds it. A stopping agent leaves its pods running: it goes quietly.
-  const gossip = runGossip(world, gossipConfig, allowed, scope.signal)
+  // A cluster that began again hears nothing of the one before it.
+  const topic = `${gossipConfig.topic}/${cluster.clusterId}`
+  const gossip = runGossip(world, { ...gossipConfig, topic }, allowed, scope.signal)
   onAbort(scope.signal, () => gossip.stayQuiet())
   members.nodes.onChange(() => gossip.expect(members.nodes.view.list().flatMap(node => peerOf(node) ?? [])))
   pods.onChange(() => gossip.recheck())
@@ -234,24 +261,29 @@ function openGossip(world: World, client: Client, members: Members, scope: Scope
   return gossip
 }
 
-/** The founder admits itself; the others are admitted by the cluster. */
-async function makeOwnNode(
-  world: World,
-  client: Client,
-  name: string,
-  network: MeshNetwork,
-  signal: AbortSignal,
-): Promise<void> {
-  const annotations = { [peerAnnotation]: network.self, [addressesAnnotation]: network.addresses().join(',') }
-  while (!signal.aborted) {
+/**
+ * The founder admits itself; the others are admitted by the cluster. Only while it is alone: one that was removed must not come
+ * back by its own word. Whoever restored a backup onto another machine takes the Node that it is to be.
+ */
+async function makeOwnNode({ world, member, client, annotations }: Parts, signal: AbortSignal): Promise<void> {
+  const { cluster, store } = member
+  const { nodeName: name } = cluster
+  if (!cluster.founded && cluster.succession?.to !== cluster.clusterId) return
+  while (!signal.aborted && store.status().members.length <= 1) {
     try {
-      await client.create(nodeKind, { metadata: { name, annotations } }, signal)
+      const body = { metadata: { annotations } }
+      await client.patch(nodeKind, { name }, { type: 'merge', body }, signal)
       return
     } catch (error) {
-      if (error instanceof ApiError && error.reason === 'AlreadyExists') return
-      world.log.debug('the own Node was not made yet', { error: String(error) })
+      if (error instanceof ApiError && error.reason === 'NotFound') {
+        await client.create(nodeKind, { metadata: { name, annotations } }, signal).catch(failed)
+      } else failed(error)
     }
     await world.clock.sleep(200, signal)
+  }
+
+  function failed(error: unknown): void {
+    world.log.debug('the own Node was not made yet', { error: String(error) })
   }
 }
 

@@ -11,7 +11,7 @@ import type { DataplaneChoice } from './config.ts'
 export type ChosenDataplane = { readonly dataplane: Dataplane; readonly why: string }
 
 export async function chooseDataplane(
-  world: World,
+  world: Pick<World, 'clock' | 'random' | 'log'>,
   choice: DataplaneChoice,
   signal: AbortSignal,
 ): Promise<ChosenDataplane> {

@@ -37,6 +37,9 @@ export type JoinGrant = {
   readonly peers: readonly JoinPeer[]
   readonly clusterCidr: string
   readonly serviceCidr: string
+  readonly clusterName: string
+  readonly origin: string
+  readonly past: readonly string[]
 }
 
 export type JoinAnswer =
@@ -97,8 +100,9 @@ export function serveJoin(
       return refused('malformed', 'there is no open challenge for this proof')
     }
     const { tokenId, nonce, challenge } = given
-    const { nodeName, addresses, proof } = asked
-    const transcript: Transcript = { joiner: from, asked: network.self, tokenId, nonce, challenge, nodeName, addresses }
+    const { nodeName, addresses, proof, witness } = asked
+    const named = { nodeName, addresses, witness }
+    const transcript: Transcript = { joiner: from, asked: network.self, tokenId, nonce, challenge, ...named }
     const record = await server.lookup(tokenId, signal)
     if (record === undefined) {
       return refused('unknown-token', 'this cluster does not know the token: it was revoked, or is of another cluster')
@@ -110,7 +114,7 @@ export function serveJoin(
       log.warn('a machine asked to join with a wrong token', { peer: from, token: tokenId })
       return refused('wrong-token', 'the token is wrong')
     }
-    const decided = await server.admit({ peer: from, nodeName, addresses, tokenId }, signal)
+    const decided = await server.admit({ peer: from, tokenId, ...named }, signal)
     if (decided.kind === 'refused') {
       log.warn('a machine was not admitted', { peer: from, node: nodeName, why: decided.why })
       return refused(decided.why, decided.message)
@@ -158,6 +162,7 @@ export type JoinWish = {
   readonly target: string | undefined
   readonly token: string
   readonly nodeName: string
+  readonly witness?: boolean
   /** Default: all that the network listens on. */
   readonly addresses?: readonly string[]
   /** How long mDNS may look for a peer without a known address. Default 15 s. */
@@ -302,7 +307,7 @@ async function askAt(
     if (hello.answer.case !== 'challenge') throw unexpected(asked, hello)
     const { challenge } = hello.answer.value
     if (challenge.length !== nonceBytes) throw new JoinError('no-answer', `${asked} gave a malformed challenge`)
-    const { nodeName } = wish
+    const { nodeName, witness = false } = wish
     const addresses = [...(wish.addresses ?? network.addresses())]
     const transcript: Transcript = {
       joiner: network.self,
@@ -312,9 +317,10 @@ async function askAt(
       challenge,
       nodeName,
       addresses,
+      witness,
     }
     const proof = proveToken(token, transcript)
-    const value = { tokenId: token.id, nonce, challenge, nodeName, addresses, proof }
+    const value = { tokenId: token.id, nonce, challenge, nodeName, addresses, witness, proof }
     const answer = await ask(clock, network, asked, { ask: { case: 'proof', value } }, admitMs, signal)
     if (answer.answer.case !== 'admitted') throw unexpected(asked, answer)
     const { grant, signature } = answer.answer.value
@@ -416,14 +422,15 @@ function encodeResponse(response: ResponseInit): Bytes {
 
 export function encodeGrant(grant: JoinGrant): Bytes {
   const peers = grant.peers.map(({ peer, addresses, control }) => ({ peer, addresses: [...addresses], control }))
-  return toBinary(JoinGrantSchema, create(JoinGrantSchema, { ...grant, peers }))
+  return toBinary(JoinGrantSchema, create(JoinGrantSchema, { ...grant, peers, past: [...grant.past] }))
 }
 
 /** Total; undefined when the bytes are no grant. */
 export function decodeGrant(bytes: Bytes): JoinGrant | undefined {
   try {
-    const { clusterId, memberId, caPem, peers, clusterCidr, serviceCidr } = fromBinary(JoinGrantSchema, bytes)
-    if (clusterId === '' || caPem === '') return undefined
+    const read = fromBinary(JoinGrantSchema, bytes)
+    const { clusterId, memberId, caPem, peers, clusterCidr, serviceCidr, clusterName, origin, past } = read
+    if ([clusterId, memberId, caPem, clusterName, origin].includes('')) return undefined
     const named = peers.filter(({ peer }) => peer !== '')
     return {
       clusterId,
@@ -432,6 +439,9 @@ export function decodeGrant(bytes: Bytes): JoinGrant | undefined {
       peers: named.map(({ peer, addresses, control }) => ({ peer: peerId(peer), addresses, control })),
       clusterCidr,
       serviceCidr,
+      clusterName,
+      origin,
+      past,
     }
   } catch {
     // Not a grant of this version.

@@ -10,6 +10,7 @@ import { runScheduler } from '../scheduler/run.ts'
 import type { World } from '../world/world.ts'
 import { apiServiceIp, type ClusterRecord, type NodeConfig } from './config.ts'
 import type { Members } from './run-members.ts'
+import type { Sight } from './run-sight.ts'
 import { openScope } from './scope.ts'
 import { peerOf } from './status.ts'
 
@@ -19,9 +20,12 @@ export type LeaderParts = {
   readonly apiserver: Apiserver
   readonly gossip: Gossip
   readonly members: Members
+  readonly sight: Sight
   readonly caPem: string
   readonly cluster: ClusterRecord
   readonly config: NodeConfig
+  /** Makes the scheduled backups. */
+  readonly schedule: (signal: AbortSignal) => Promise<void>
 }
 
 /** Follows leadership until the signal; rejects when a leader task fails. */
@@ -35,6 +39,9 @@ export async function runLeaderTasks(parts: LeaderParts, signal: AbortSignal): P
     world.log.info('leading', { term: leadership.term })
     await using scope = openScope(world.log, AbortSignal.any([signal, leadership.ended]))
     const { term } = leadership
+    // What moved before was another leader's to see.
+    parts.sight.votes.moved()
+    scope.start('backups', inner => parts.schedule(inner))
     scope.start('controllers', async inner => {
       await bootstrap(parts, term, inner)
       const identity = { user: 'system:kube-controller-manager', groups: ['system:masters'] }
@@ -62,10 +69,19 @@ async function bootstrap(parts: LeaderParts, term: number, signal: AbortSignal):
 }
 
 function inputsOf(parts: LeaderParts): Inputs {
-  const { world, store, gossip, members, cluster, config, caPem } = parts
+  const { world, store, gossip, members, sight, cluster, config, caPem } = parts
   return {
     gossip,
-    store,
+    store: {
+      status: () => store.status(),
+      async changeMembership(change, signal) {
+        const member = await store.changeMembership(change, signal)
+        if (change.kind === 'promote' || change.kind === 'demote') sight.votes.moved()
+        return member
+      },
+    },
+    vitalsOf: sight.vitalsOf,
+    votesRestMs: sight.votes.restMs,
     peerOf,
     apiAddresses: () =>
       members.nodes.view.list().flatMap((node): ApiAddress[] => {

@@ -13,10 +13,16 @@ import {
 } from '../drivers/pki.ts'
 import type { Store } from '../kv/store.ts'
 import type { World } from '../world/world.ts'
-import { type Certificate, readCertificate, readSecret, writeCertificate, writeSecret } from './run-files.ts'
+import {
+  type Certificate,
+  clusterKeysFile,
+  readCertificate,
+  readSecret,
+  writeCertificate,
+  writeSecret,
+} from './run-files.ts'
 
 export const pkiKey = '/flotilla/pki'
-const keysFile = 'cluster.json'
 
 export type ClusterKeys = { readonly authority: Authority; readonly signing: SigningKey }
 
@@ -33,12 +39,12 @@ export async function clusterKeys(
   founder: boolean,
   signal: AbortSignal,
 ): Promise<ClusterKeys> {
-  const kept = await readSecret(dataDir, keysFile)
+  const kept = await readSecret(dataDir, clusterKeysFile)
   if (kept !== undefined) return JSON.parse(kept) as ClusterKeys
   while (!signal.aborted) {
     const found = await store.get(pkiKey)
     if (found !== undefined) {
-      await writeSecret(dataDir, keysFile, found.value)
+      await writeSecret(dataDir, clusterKeysFile, found.value)
       return JSON.parse(found.value) as ClusterKeys
     }
     if (founder && store.status().role === 'leader') {

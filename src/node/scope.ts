@@ -6,6 +6,8 @@ export interface Scope extends AsyncDisposable {
   readonly signal: AbortSignal
   /** A task lives until the scope's signal; ending earlier is allowed, failing ends the scope. */
   start(name: string, task: (signal: AbortSignal) => Promise<void>): void
+  /** Ends it without a failure. */
+  end(): void
   /** Rejects with the first failure; resolves when the scope has ended without one. */
   readonly ended: Promise<void>
 }
@@ -24,6 +26,7 @@ export function openScope(log: Log, parent: AbortSignal): Scope {
   return {
     signal,
     ended: ended.promise,
+    end: () => controller.abort(),
     start(name, task) {
       const run = (async () => {
         try {

@@ -1,10 +1,11 @@
 // What `flotilla status` shows. Pure.
-import { addressesAnnotation, peerAnnotation } from '../api/annotations.ts'
+import { addressesAnnotation, leavingAnnotation, peerAnnotation, witnessAnnotation } from '../api/annotations.ts'
 import type { ObjectOf } from '../api/kind.ts'
 import type { node as nodeKind } from '../api/kinds/node.ts'
 import type { GossipView } from '../gossip/gossip.ts'
 import type { StoreStatus } from '../kv/store.ts'
 import { type AdmittedPeer, type PeerId, peerId } from '../world/network.ts'
+import type { ClusterRecord } from './config.ts'
 
 type Node = ObjectOf<typeof nodeKind>
 
@@ -22,6 +23,9 @@ export type PeerStatus = {
 
 export type StatusReport = {
   readonly clusterId: string
+  readonly clusterName: string
+  /** What a person has to decide; absent when all is well. */
+  readonly notice?: string
   readonly self: PeerId
   readonly node: string
   readonly version: string
@@ -40,8 +44,21 @@ export function peerOf(node: Node): PeerId | undefined {
   return text === undefined || text === '' ? undefined : peerId(text)
 }
 
+/** What containers carry so that they are adopted: it stays when a cluster begins again. */
+export function ownerOf({ origin, nodeName }: Pick<ClusterRecord, 'origin' | 'nodeName'>): string {
+  return `${origin}/${nodeName}`
+}
+
 export function addressesOf(node: Node): readonly string[] {
   return (node.metadata.annotations?.[addressesAnnotation] ?? '').split(',').filter(text => text !== '')
+}
+
+export function isWitness(node: Node): boolean {
+  return node.metadata.annotations?.[witnessAnnotation] === 'true'
+}
+
+export function isLeaving(node: Node): boolean {
+  return node.metadata.annotations?.[leavingAnnotation] === 'true'
 }
 
 /** Everybody that a Node admits, in the order of their names. */

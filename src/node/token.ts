@@ -37,6 +37,8 @@ export type TokenRecord = {
   readonly usesLeft?: number
   /** What its holders may become: only some tokens let a machine hold a replica, with all Secrets in it. */
   readonly role: 'control' | 'worker'
+  /** A machine with a new key may take over this Node with it, pods and all: for one whose key is lost. */
+  readonly replaces?: string
   readonly storedKey: string
   readonly serverKey: string
 }
@@ -48,6 +50,7 @@ export type NewToken = {
   readonly nowMs: number
   readonly lifeMs?: number
   readonly uses?: number
+  readonly replaces?: string
 }
 
 /** A new token as text for people, shown once, and its record for the store. */
@@ -63,6 +66,7 @@ export function makeToken(
     expiresMs: wanted.nowMs + (wanted.lifeMs ?? tokenLifeMs),
     ...(wanted.uses === undefined ? {} : { usesLeft: wanted.uses }),
     role: wanted.role,
+    ...(wanted.replaces === undefined ? {} : { replaces: wanted.replaces }),
     storedKey: hex(sha256(clientKeyOf(secret))),
     serverKey: hex(serverKeyOf(secret)),
   }
@@ -127,6 +131,7 @@ export type Transcript = {
   readonly challenge: Bytes
   readonly nodeName: string
   readonly addresses: readonly string[]
+  readonly witness: boolean
 }
 
 /** The joiner's proof that it holds the token. */
@@ -154,8 +159,9 @@ export function verifyGrant(token: Token, transcript: Transcript, grant: Bytes, 
 }
 
 function transcriptBytes(transcript: Transcript): Bytes {
-  const { joiner, asked, tokenId, nonce, challenge, nodeName, addresses } = transcript
-  const parts = ['flotilla join 1', joiner, asked, tokenId, nonce, challenge, nodeName, ...addresses]
+  const { joiner, asked, tokenId, nonce, challenge, nodeName, addresses, witness } = transcript
+  const as = witness ? 'witness' : 'peer'
+  const parts = ['flotilla join 1', joiner, asked, tokenId, nonce, challenge, as, nodeName, ...addresses]
   return concat(
     parts.flatMap(part => {
       const bytes = typeof part === 'string' ? utf8(part) : part

@@ -11,9 +11,13 @@ type Spec = {
   readonly behind?: number
   readonly deadMs?: number
   readonly node?: false
+  readonly witness?: true
+  readonly leaving?: true
+  readonly syncMs?: number
+  readonly failures?: number
 }
 
-function look(specs: Readonly<Record<string, Spec>>, leader = 'a', more: readonly string[] = []) {
+function scene(specs: Readonly<Record<string, Spec>>, leader = 'a', more: readonly string[] = [], votesRestMs = 0) {
   const members = Object.entries(specs).map(
     ([name, { role }]): MemberInfo => ({ member: `m-${name}`, peer: peerId(name), role }),
   )
@@ -30,13 +34,30 @@ function look(specs: Readonly<Record<string, Spec>>, leader = 'a', more: readonl
       Object.entries(specs).map(([name, { behind = 0 }]) => [`m-${name}`, 1_000 - behind]),
     ),
   }
+  const named = Object.keys(specs).filter(name => specs[name]?.node !== false)
   const around: Surroundings = {
-    admitted: new Set([...Object.keys(specs).filter(name => specs[name]?.node !== false), ...more].map(peerId)),
+    admitted: new Map(
+      [...named, ...more].map(name => {
+        const { witness = false, leaving = false } = specs[name] ?? {}
+        return [peerId(name), { witness, leaving }]
+      }),
+    ),
     stateOf: (peer: PeerId) => specs[peer]?.state ?? 'alive',
     deadMs: (peer: PeerId) => specs[peer]?.deadMs ?? 0,
+    vitalsOf: (peer: PeerId) => {
+      const { syncMs, failures = 0 } = specs[peer] ?? {}
+      return syncMs === undefined ? undefined : { syncMs, failures, roundTripMs: 1, upMs: 3_600_000 }
+    },
+    votesRestMs,
     replaceVoterMs: 600_000,
+    settleVotesMs: 600_000,
     caughtUpEntries: 64,
   }
+  return { status, around }
+}
+
+function look(...args: Parameters<typeof scene>) {
+  const { status, around } = scene(...args)
   return nextStep(status, around)
 }
 

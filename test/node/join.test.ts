@@ -17,7 +17,13 @@ const record: TokenRecord = {
   storedKey: '',
   serverKey: '',
 }
-const question: JoinQuestion = { peer: newcomer, nodeName: 'pi', addresses: ['/ip4/192.0.2.1/tcp/1'], tokenId: 'a1' }
+const question: JoinQuestion = {
+  peer: newcomer,
+  nodeName: 'pi',
+  addresses: ['/ip4/192.0.2.1/tcp/1'],
+  tokenId: 'a1',
+  witness: false,
+}
 const decide = (more: Partial<JoinQuestion> = {}, token: TokenRecord | undefined = record, nowMs = 500) =>
   decideJoin({ ...question, ...more }, token, cluster, nowMs)
 const why = (...args: Parameters<typeof decide>) => {
@@ -51,6 +57,24 @@ test('a member that asks again, because the first answer got lost, is answered a
   ] as const) {
     expect(decide({ peer: member, nodeName: 'taken' }, token, nowMs)).toEqual({ kind: 'admit', again: true, token })
   }
+})
+
+test('a machine with another key takes a Node over with a token that names it, and with no other', () => {
+  const forTaken = { ...record, replaces: 'taken' }
+  expect(decide({ nodeName: 'taken' }, forTaken)).toEqual({
+    kind: 'admit',
+    again: false,
+    instead: member,
+    token: { ...forTaken, usesLeft: 0 },
+  })
+  expect(why({ nodeName: 'taken' }, { ...record, replaces: 'other' })).toBe('name-taken')
+  expect(why({ nodeName: 'pi' }, forTaken)).toBe('bad-name')
+  expect(why({ nodeName: 'taken' }, { ...forTaken, usesLeft: 0 })).toBe('used-up')
+  expect(why({ nodeName: 'taken' }, forTaken, 1_001)).toBe('expired')
+  // One that is a Node already does not become a second one.
+  expect(why({ peer: member, nodeName: 'third' }, { ...record, replaces: 'third' })).toBe('peer-renamed')
+  // The Node is gone meanwhile: there is nothing to take over, and the name is free.
+  expect(decide({ nodeName: 'gone' }, { ...record, replaces: 'gone' })).not.toHaveProperty('instead')
 })
 
 test('node names are DNS subdomains', () => {

@@ -21,6 +21,9 @@ async function cluster(network: MeshNetwork) {
     peers: [{ peer: network.self, addresses: network.addresses(), control: true }],
     clusterCidr: '10.244.0.0/16',
     serviceCidr: '10.96.0.0/16',
+    clusterName: 'home',
+    origin: 'c-0',
+    past: ['c-0'],
   }
   const admit = async (question: JoinQuestion): Promise<JoinAnswer> => {
     const decision = decideJoin(
@@ -85,6 +88,9 @@ test('the token alone is enough to join, by peer ID, by multiaddr and by host:po
       clusterId: grant.clusterId,
       memberId: grant.memberId,
       caPem: grant.caPem,
+      clusterName: 'home',
+      origin: 'c-0',
+      past: ['c-0'],
       via: peer.self,
     })
     expect(reply.peers.map(one => one.peer)).toEqual([peer.self])
@@ -149,7 +155,8 @@ test('a peer that lets everybody in without knowing the token is not believed', 
   )
   // It has read the store of the cluster, so it can check proofs, but its own CA is not the one that the token names.
   const thief = await mesh.open('thief')
-  const grant = { clusterId: 'c', memberId: 'm', caPem, peers: [], clusterCidr: '', serviceCidr: '' }
+  const names = { clusterName: 'n', origin: 'c', past: [] }
+  const grant = { clusterId: 'c', memberId: 'm', caPem, peers: [], clusterCidr: '', serviceCidr: '', ...names }
   serveJoin(
     { clock, random, log, network: thief },
     { lookup: async id => tokens.get(id), admit: async () => ({ kind: 'admitted', grant }) },

@@ -35,6 +35,7 @@ const transcript = (tokenId: string): Transcript => ({
   challenge: random.bytes(32),
   nodeName: 'pi',
   addresses: ['/ip4/192.0.2.9/tcp/4001'],
+  witness: false,
 })
 
 test('a token names the cluster and where to ask, and is one word that fits a line of a chat', () => {
@@ -84,6 +85,7 @@ test('a proof holds for its token and its transcript alone', () => {
     { ...agreed, challenge: random.bytes(32) },
     { ...agreed, nodeName: 'other' },
     { ...agreed, addresses: [] },
+    { ...agreed, witness: true },
     { ...agreed, nodeName: 'pi/ip4/192.0.2.9/tcp/4001', addresses: [] },
   ]) {
     expect(verifyProof(record, other, proof)).toBe(false)

@@ -133,7 +133,7 @@ export interface Store {
   /** Only on the leader; resolves once the command is committed and applied here. */
   write(command: Write, signal: AbortSignal): Promise<WriteResult>
   /** Resolves when this replica has applied all that was committed before the call (ReadIndex), with its revision. */
-  newest(signal: AbortSignal): Promise<Revision>
+  newest(signal?: AbortSignal): Promise<Revision>
   /** Resolves when this replica has applied `revision`. */
   applied(revision: Revision, signal: AbortSignal): Promise<void>
   /** The newest revision applied here. */

@@ -21,10 +21,10 @@ function hearLeader(raft: Raft, from: MemberId, message: { term: number }): bool
   const isOnly = message.term > term || raft.leader === undefined || raft.leader === from
   if (!isOnly) throw new AssertionError(`${from} leads term ${term}, and so does ${raft.leader}`)
   if (message.term > term || raft.kind !== 'follower' || raft.leader !== from) becomeFollower(raft, message.term, from)
-  else {
-    resetTimer(raft)
-    forgetLoss(raft)
-  }
+  else if (raft.leaderLost) resetTimer(raft)
+  // No new draw for each message: that is for after an election, where it keeps two from colliding again.
+  raft.elapsedTicks = 0
+  forgetLoss(raft)
   return true
 }
 

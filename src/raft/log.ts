@@ -105,6 +105,12 @@ export function entryBytes(entry: Entry): number {
   }
 }
 
+/** Of the entry at `index`; 0 where there is none. */
+export function bytesAt({ base, entries }: RaftLog, index: Index): number {
+  const entry = entries[index - base.index - 1]
+  return entry === undefined ? 0 : entryBytes(entry)
+}
+
 /** Appends at the end; the caller has checked that it follows. */
 export function append(log: RaftLog, entry: Entry): void {
   if (entry.index !== lastIndex(log) + 1) {

@@ -11,7 +11,7 @@ import { flushLeader, onPropose, tickLeader } from './lead.ts'
 import { lastIndex } from './log.ts'
 import { onProposeMembership } from './promotion.ts'
 import { flushForwards, onRead, onReadIndex, onReadIndexAnswer, tickForwards } from './read.ts'
-import { onAppendAnswer, onMemberUnreachable, onSnapshotSent } from './replication.ts'
+import { hasUntold, onAppendAnswer, onMemberUnreachable, onSnapshotSent } from './replication.ts'
 import { becomeFollower, committedMembership, finish, membership, noteDurable, type Raft, role } from './state.ts'
 import { onTransfer } from './transfer.ts'
 import type { Effects, Index, MemberId, Membership, Message, RaftEvent, Role, Term } from './types.ts'
@@ -24,7 +24,7 @@ export function step(raft: Raft, events: readonly RaftEvent[]): Effects {
   for (const event of events) handle(raft, event)
   flushForwards(raft)
   if (raft.lead !== undefined) flushLeader(raft, raft.lead)
-  return finish(raft)
+  return finish(raft, raft.lead !== undefined && hasUntold(raft, raft.lead))
 }
 
 function handle(raft: Raft, event: RaftEvent): void {
@@ -68,6 +68,9 @@ function handle(raft: Raft, event: RaftEvent): void {
       break
     case 'campaign':
       hurry(raft)
+      break
+    case 'tellCommit':
+      if (raft.lead !== undefined) raft.lead.tellsCommit = true
       break
     case 'transfer':
       onTransfer(raft, event.to, event.id)

@@ -1,6 +1,16 @@
 // The leader's half of log replication: beginning a term, sending appends, counting answers, committing. Everything that
 // a step changed is sent by one `flush` at its end, so that one step makes at most a window of appends per member.
-import { append, batchFrom, between, entryBytes, lastIndex, lastNotAfterTerm, type Piece, termAt } from './log.ts'
+import {
+  append,
+  batchFrom,
+  between,
+  bytesAt,
+  entryBytes,
+  lastIndex,
+  lastNotAfterTerm,
+  type Piece,
+  termAt,
+} from './log.ts'
 import { inEffectSince, membershipAt, noteEntry } from './membership.ts'
 import { acknowledge, becomeProbe, becomeReplicate, becomeSnapshot, createProgress, type Progress } from './progress.ts'
 import { agreedByVoters, isVoter, type Lead, membership, type Raft } from './state.ts'
@@ -19,6 +29,7 @@ export function becomeLeader(raft: Raft): void {
     round: 0,
     heartbeatTicks: 0,
     broadcast: true,
+    tellsCommit: false,
     uncommittedBytes: 0,
     promotion: undefined,
     arrivedReads: [],
@@ -98,9 +109,10 @@ function noteLost(raft: Raft, member: MemberId, progress: Progress, has: Index):
 
 /** Commits what a majority has on disk, but only by counting an entry of the own term (Raft paper, 5.4.2, figure 8). */
 export function advanceCommit(raft: Raft, lead: Lead): void {
+  if (raft.commit === lastIndex(raft.log)) return
   const index = agreedByVoters(raft, lead, raft.log.durable, progress => progress.match)
   if (index <= raft.commit || termAt(raft.log, index) !== raft.term) return
-  for (const entry of between(raft.log, raft.commit + 1, index)) lead.uncommittedBytes -= entryBytes(entry)
+  for (let at = raft.commit + 1; at <= index; at++) lead.uncommittedBytes -= bytesAt(raft.log, at)
   raft.commit = index
 }
 
@@ -116,7 +128,17 @@ export function replicate(raft: Raft, lead: Lead): void {
     }
   }
   lead.broadcast = false
+  lead.tellsCommit = false
 }
+
+/** Some member that follows closely has not heard how far the log is committed. */
+export function hasUntold({ commit }: Raft, lead: Lead): boolean {
+  for (const progress of lead.progress.values())
+    if (progress.kind === 'replicate' && isUntold(progress, commit)) return true
+  return false
+}
+
+const isUntold = (progress: Progress, commit: Index): boolean => progress.toldCommit < Math.min(commit, progress.match)
 
 function sendTo(raft: Raft, lead: Lead, to: MemberId, progress: Progress): void {
   const { log, config } = raft
@@ -128,7 +150,8 @@ function sendTo(raft: Raft, lead: Lead, to: MemberId, progress: Progress): void 
       sendAppend(raft, lead, to, progress, true)
       sent = true
     }
-    if (!sent && (lead.broadcast || progress.toldCommit < Math.min(raft.commit, progress.match))) {
+    const tells = lead.tellsCommit || config.lazyCommit !== true
+    if (!sent && (lead.broadcast || (tells && isUntold(progress, raft.commit)))) {
       sendAppend(raft, lead, to, progress, false)
     }
   } else if (progress.kind === 'probe' && !progress.paused) {

@@ -2,7 +2,7 @@
 
 import { AssertionError, assert } from '../lib/assert.ts'
 import type { Bytes } from '../lib/bytes.ts'
-import { createLog, lastIndex, lastTerm, markDurable, type RaftLog, takeUnsaved, termAt } from './log.ts'
+import { between, createLog, lastIndex, lastTerm, markDurable, type RaftLog, takeUnsaved, termAt } from './log.ts'
 import { createHistory, inEffect, inEffectSince, type MembershipHistory, membershipAt } from './membership.ts'
 import type { Progress } from './progress.ts'
 import { agreed } from './quorum.ts'
@@ -86,6 +86,8 @@ export type Lead = {
   heartbeatTicks: number
   /** Everyone must hear from us in this step, even without news. */
   broadcast: boolean
+  /** Whoever has not heard of a commit must hear of it in this step. */
+  tellsCommit: boolean
   uncommittedBytes: number
   promotion: Promotion | undefined
   /** Reads of this step, and those that wait for the first commit of the term. */
@@ -282,54 +284,71 @@ export function noteDurable(raft: Raft, index: Index, term: Term): void {
 }
 
 export function role(raft: Raft): Role {
-  const { term, leader, lead } = raft
-  const { self } = raft.config
-  const serving = lead !== undefined && raft.commit >= lead.first
-  if (lead !== undefined) return { kind: 'leader', term, leader: self, serving }
-  if (raft.kind !== 'follower') return { kind: 'candidate', term, leader, serving }
-  if (isVoter(raft)) return { kind: 'follower', term, leader, serving }
-  // Only a committed removal is final: until then a new leader may undo it.
-  const isRemoved = committedMembership(raft).removed.includes(self)
-  return { kind: isRemoved ? 'removed' : 'learner', term, leader, serving }
+  const { term, leader, shownRole } = raft
+  const kind = roleKind(raft)
+  const serving = raft.lead !== undefined && raft.commit >= raft.lead.first
+  const isShown =
+    shownRole !== undefined &&
+    shownRole.kind === kind &&
+    shownRole.term === term &&
+    shownRole.leader === leader &&
+    shownRole.serving === serving
+  return isShown ? shownRole : { kind, term, leader, serving }
 }
 
-const sameRole = (a: Role | undefined, b: Role) =>
-  a !== undefined && a.kind === b.kind && a.term === b.term && a.leader === b.leader && a.serving === b.serving
+function roleKind(raft: Raft): Role['kind'] {
+  if (raft.lead !== undefined) return 'leader'
+  if (raft.kind !== 'follower') return 'candidate'
+  if (isVoter(raft)) return 'follower'
+  // Only a committed removal is final: until then a new leader may undo it.
+  return committedMembership(raft).removed.includes(raft.config.self) ? 'removed' : 'learner'
+}
 
 /** Turns what the step has gathered into its effects. */
-export function finish(raft: Raft): Effects {
-  const { out } = raft
-  raft.out = emptyOutbox()
-  const hard: HardState = { term: raft.term, vote: raft.vote }
-  const hardChanged = hard.term !== raft.savedHard.term || hard.vote !== raft.savedHard.vote
-  const entries = takeUnsaved(raft.log)
+export function finish(raft: Raft, untold: boolean): Effects {
+  const { out, savedHard, log } = raft
+  const hardChanged = raft.term !== savedHard.term || raft.vote !== savedHard.vote
+  if (hardChanged) raft.savedHard = { term: raft.term, vote: raft.vote }
+  const entries = takeUnsaved(log)
   if (entries.length > 0) raft.savingSince ??= raft.nowTicks
   const commit = takeCommitted(raft)
   const now = role(raft)
-  const shown = sameRole(raft.shownRole, now) ? undefined : now
-  raft.savedHard = hard
+  const shown = now === raft.shownRole ? undefined : now
   raft.shownRole = now
+  const { early, late, accepted, refused, reads, lostData, sendSnapshot, fetchSnapshot } = out
+  // What stayed empty is used again.
+  if (early.length > 0) out.early = []
+  if (late.length > 0) out.late = []
+  if (accepted.length > 0) out.accepted = []
+  if (refused.length > 0) out.refused = []
+  if (reads.length > 0) out.reads = []
+  if (lostData.length > 0) out.lostData = []
+  if (sendSnapshot.length > 0) out.sendSnapshot = []
+  out.fetchSnapshot = undefined
   return {
-    save: hardChanged || entries.length > 0 ? { hard, entries } : undefined,
+    save: hardChanged || entries.length > 0 ? { hard: raft.savedHard, entries } : undefined,
     // A message may speak for a term only once the term is on disk: a lone voter that crashed just after its election
     // would else lead the same term twice, with different entries.
-    sendEarly: hardChanged ? [] : out.early,
-    send: hardChanged ? [...out.early, ...out.late] : out.late,
+    sendEarly: hardChanged ? nothing : orNothing(early),
+    send: hardChanged ? [...early, ...late] : orNothing(late),
+    untold,
     commit,
-    accepted: out.accepted,
-    refused: out.refused,
-    reads: out.reads,
-    lostData: out.lostData,
-    sendSnapshot: out.sendSnapshot,
-    fetchSnapshot: out.fetchSnapshot,
+    accepted: orNothing(accepted),
+    refused: orNothing(refused),
+    reads: orNothing(reads),
+    lostData: orNothing(lostData),
+    sendSnapshot: orNothing(sendSnapshot),
+    fetchSnapshot,
     role: shown,
   }
 }
 
+const nothing: readonly never[] = []
+const orNothing = <T>(list: readonly T[]): readonly T[] => (list.length > 0 ? list : nothing)
+
 function takeCommitted(raft: Raft): readonly Entry[] {
-  if (raft.commit <= raft.emitted) return []
-  const { log } = raft
-  const taken = log.entries.slice(raft.emitted - log.base.index, raft.commit - log.base.index)
+  if (raft.commit <= raft.emitted) return nothing
+  const taken = between(raft.log, raft.emitted + 1, raft.commit)
   raft.emitted = raft.commit
   return taken
 }

@@ -116,6 +116,8 @@ export type RaftEvent =
    * Leadership transfer, to the most caught-up voter when none is named. With an `id` the caller hears of a failure by
    * `refused`; the success is the `role` effect that names another leader.
    */
+  /** Members are told of commits now, if `lazyCommit` has kept it from them. */
+  | { readonly kind: 'tellCommit' }
   | { readonly kind: 'transfer'; readonly to: MemberId | undefined; readonly id?: number }
 
 export type MembershipStep =
@@ -167,6 +169,8 @@ export type Effects = {
   readonly sendEarly: readonly { readonly to: MemberId; readonly message: Message }[]
   /** Only after `save` is durable: votes, append answers. */
   readonly send: readonly { readonly to: MemberId; readonly message: Message }[]
+  /** With `lazyCommit`: members wait to hear of a commit. If nothing else is sent for a moment, say `tellCommit`. */
+  readonly untold: boolean
   /** Committed entries to apply, in order, each once. */
   readonly commit: readonly Entry[]
   /** Where each accepted proposal went, so that its answer can be found at that index and term. */
@@ -209,6 +213,8 @@ export type RaftConfig = {
   readonly appendBytesMax: number
   /** What the leader takes in and has not committed; more is refused as `overloaded`. */
   readonly uncommittedBytesMax: number
+  /** A commit is told with the next append, or when the shell says so, instead of by a message of its own at once. */
+  readonly lazyCommit?: boolean
   /** A witness votes and never campaigns. The membership says so too, once it is admitted as one. */
   readonly witness: boolean
 }

@@ -35,6 +35,8 @@ export type StoreConfig = {
   /** The leader lets all replicas forget changes older than this, and the oldest of what is more than the two above. */
   readonly historyAgeMs?: number
   readonly bookmarkMs?: number
+  /** How often a member compares the hash of its state with the others'. */
+  readonly auditMs?: number
 }
 
 export type Settings = Required<StoreConfig>
@@ -59,6 +61,7 @@ export function settingsOf(config: StoreConfig): Settings {
     historyBytesMax: 32 * 1024 * 1024,
     historyAgeMs: 5 * 60_000,
     bookmarkMs: 2_000,
+    auditMs: 60_000,
     ...config,
   }
 }
@@ -75,6 +78,8 @@ export function raftConfig(settings: Settings): RaftConfig {
     inflightCountMax: 16,
     appendBytesMax: 1024 * 1024,
     uncommittedBytesMax: 32 * 1024 * 1024,
+    // With one writer after the other it would be every second message.
+    lazyCommit: true,
     witness: settings.witness,
   }
 }

@@ -50,6 +50,8 @@ export interface Commands<T> {
   expire(nowMs: number): void
   end(error: () => Error): void
   readonly waitingCount: number
+  /** Another member has sent us commands within the last second: it waits to hear of their commit. */
+  readonly servesOthers: boolean
 }
 
 type Foreign = { readonly peer: PeerId; readonly origin: number; readonly sequence: number }
@@ -72,6 +74,7 @@ export function createCommands<T>(world: World, log: Log, config: CommandsConfig
   /** The highest number taken of each sender in this term. */
   let taken = new Map<number, number>()
   let takenTerm = 0
+  let tookAtMs = Number.NEGATIVE_INFINITY
 
   const handler = network.onMessage('store', (peer, bytes) => {
     const speech = config.isMember(peer) ? decodeSpeech(bytes) : undefined
@@ -96,6 +99,7 @@ export function createCommands<T>(world: World, log: Log, config: CommandsConfig
       if (role.kind !== 'leader' || role.term !== term) refuseForeign(foreign, 'not-leader')
       else if (sequence > (taken.get(theirs) ?? 0)) {
         taken.set(theirs, sequence)
+        tookAtMs = clock.monotonicMs()
         const id = config.nextId()
         proposed.set(id, foreign)
         config.propose(id, bytes)
@@ -148,6 +152,9 @@ export function createCommands<T>(world: World, log: Log, config: CommandsConfig
   return {
     get waitingCount() {
       return waiting.size
+    },
+    get servesOthers() {
+      return clock.monotonicMs() - tookAtMs < 1_000
     },
     execute(command, signal) {
       if (waiting.size >= config.countMax) {

@@ -14,15 +14,19 @@ import { assert } from '../lib/assert.ts'
 import { createRaft, status as raftStatus, snapshotMeta, step, wantsSnapshot } from '../raft/raft.ts'
 import type { Effects, Entry, HardState, MemberId, RaftEvent, Refusal, Role, SnapshotMeta } from '../raft/types.ts'
 import type { World } from '../world/world.ts'
+import { createHashes } from './audit.ts'
 import { commandBytesMax, raftConfig, type StoreConfig, settingsOf } from './config.ts'
 import { createForgetting } from './forget.ts'
 import { encodePeers } from './members.ts'
 import { createPendings, createThresholds, unlessAborted } from './pending.ts'
 import { refusalError } from './refusal.ts'
+import { createAsks } from './run-asks.ts'
+import { createAudit, knownOf } from './run-audit.ts'
 import { boot } from './run-boot.ts'
 import { createChanges } from './run-changes.ts'
 import { createCommands, type Waiting } from './run-commands.ts'
 import { createLeaderships } from './run-leadership.ts'
+import { createLeaseTimes } from './run-leases.ts'
 import type { Append } from './run-log.ts'
 import { createSaver } from './run-saver.ts'
 import { fetchSnapshot, type SnapshotGiver, serveSnapshot } from './run-snapshot.ts'
@@ -35,8 +39,7 @@ import { bookmark, createWatches, publish, restart, wakeAll } from './watch.ts'
 export type { StoreConfig } from './config.ts'
 export { StoreDamage } from './log.ts'
 
-/** What there is of leases is run-leases.ts. */
-export type RunningStore = Omit<CommandStore, 'renewLease' | 'lease' | 'leases'> & {
+export type RunningStore = CommandStore & {
   /** Ends in order: what was accepted is made durable, the applied state is written. Idempotent. */
   stop(): Promise<void>
   /** Resolves after a stop; rejects when the store had to end: a failed disk, a broken invariant. */
@@ -49,6 +52,8 @@ type Answer = Applied['answer']
 
 /** What a flush of the applied state may need besides what it writes: LevelDB rewrites its tables now and then. */
 const flushBytesSpare = 4 * 1024 * 1024
+/** How long a batch of proposals waits for the one before it, and a commit for a message that carries it. */
+const momentMs = 1
 /** Messages that wait, and writes; of more, messages are dropped and writes refused. */
 const inboxCountMax = 10_000
 
@@ -129,11 +134,48 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
 
   function turn(): void {
     reading = undefined
-    // Proposals wait for the sync under way: what came meanwhile is one batch. All else must not wait for a disk.
-    const events = saver.isIdle && proposals.length > 0 ? [...inbox, ...proposals] : inbox
-    if (events !== inbox) proposals = []
+    const events = inbox
     inbox = []
     if (events.length > 0) carryOut(step(raft, events), undefined)
+    if (proposals.length === 0) return
+    if (mayPropose()) proposeAll()
+    else if (saver.isIdle) wakeLater()
+  }
+
+  /** The last entry of the newest batch of proposals, and when that was made. */
+  let batch = { index: 0, atMs: Number.NEGATIVE_INFINITY }
+
+  /**
+   * Proposals wait for the sync under way, and for the batch before to be committed: what comes meanwhile is one batch.
+   * Where the others are far away they wait no longer than a moment, so that batches follow each other on the way.
+   */
+  function mayPropose(): boolean {
+    return saver.isIdle && (kv.index >= batch.index || world.clock.monotonicMs() - batch.atMs >= momentMs)
+  }
+
+  function proposeAll(): void {
+    const events = proposals
+    proposals = []
+    const effects = step(raft, events)
+    batch = { index: effects.accepted.at(-1)?.index ?? batch.index, atMs: world.clock.monotonicMs() }
+    carryOut(effects, undefined)
+  }
+
+  const wakeLater = afterMoment(wake)
+  /** A commit is told with the next batch when one follows closely, as it does while somebody writes. */
+  const tellCommitLater = afterMoment(() => push({ kind: 'tellCommit' }))
+
+  /** What it gives calls `act` a moment later, once for all calls before that. */
+  function afterMoment(act: () => void): () => void {
+    let isDue = false
+    return () => {
+      if (isDue) return
+      isDue = true
+      world.clock.sleep(momentMs, ending.signal).then(() => {
+        isDue = false
+        if (!isEnding()) act()
+      })
+    }
   }
 
   function carryOut(effects: Effects, base: Append['base']): void {
@@ -158,6 +200,10 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
 
     for (const { id, index, term } of effects.accepted) if (!commands.accepted(id)) accepted.set(index, { id, term })
     for (const { id, why } of effects.refused) refuse(id, why)
+    if (effects.untold) {
+      if (commands.servesOthers) push({ kind: 'tellCommit' })
+      else tellCommitLater()
+    }
     if (effects.commit.length > 0) applyAll(effects.commit)
     for (const { id, index } of effects.reads) {
       if (index === undefined) reads.reject(id, new StoreError('unavailable', 'no leader answered a read'))
@@ -179,6 +225,8 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
         throw new StoreError('closed', `entry ${index} is of a newer format: this program is too old for its cluster`)
       }
       if (applied.events.length > 0) state.note(applied.events, kv.versions)
+      hashes.note(index, kv.hash)
+      times.applied(applied.answer)
       for (const event of applied.events) events.push(event)
       if (taken?.waiting !== undefined) answers.push({ waiting: taken.waiting, answer: applied.answer })
       if (entry.kind !== 'membership') continue
@@ -195,6 +243,34 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     forget(false)
     if (kv.index - flushedIndex >= settings.flushCountMax || state.dirtyBytes >= settings.flushBytesMax) startFlush()
   }
+
+  const hashes = createHashes()
+  const times = createLeaseTimes({
+    clock: world.clock,
+    log,
+    known: () => kv.leases,
+    newest: inner => newest(inner),
+    revoke: (lease, term) => execute({ kind: 'revoke', lease, term }),
+  })
+  const asks = createAsks(world, log, {
+    clusterId,
+    requestTimeoutMs,
+    isMember: peer => settings.mayRaft(peer) && [...peers.values()].includes(peer),
+    leads: () => role.kind === 'leader',
+    leaderPeer: () => (role.leader === member ? undefined : peerOf(role.leader)),
+    times,
+    hashes: indexes => knownOf(hashes, indexes),
+    ending: ending.signal,
+  })
+  const audit = createAudit({
+    self: member,
+    membership: () => raftStatus(raft).membership,
+    peers: () => peers,
+    hashes,
+    asks,
+    log,
+    fail: error => fail(error),
+  })
 
   const listeners = new Set<(change: AppliedChange) => void>()
 
@@ -243,6 +319,7 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
   }
 
   function showLeadership(): void {
+    times.lead(role.kind === 'leader' && role.serving && !isEnding() ? role.term : undefined)
     if (role.kind === 'leader' && role.serving && !isEnding()) leaderships.lead(role.term)
     else leaderships.follow(role.term, role.leader === member ? undefined : peerOf(role.leader))
   }
@@ -326,6 +403,7 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     for (const [id, peer] of fetched.peers) speech.know(id, peer)
     const base = { index: meta.index, term: meta.term, generation, keep: false } as const
     carryOut(step(raft, [{ kind: 'installed', snapshot: meta }]), base)
+    hashes.clear()
     restart(watches, kv.revision)
     tell({ kind: 'break', revision: kv.revision })
     afterApplied()
@@ -357,6 +435,7 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
   const fleeTicks = ticksOf(5_000)
   const bookmarkTicks = ticksOf(settings.bookmarkMs)
   const ageTicks = ticksOf(settings.historyAgeMs / 10)
+  const auditTicks = ticksOf(settings.auditMs)
   let ticks = 0
   let busyAtTick = 0
   let markedAtTick = 0
@@ -384,6 +463,8 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
       bookmark(watches)
     }
     if (ticks % ageTicks === 0) forget(true)
+    times.tick()
+    if (ticks % auditTicks === 0) void audit()
     // Reads go on here; what is to be kept goes where there is room, if anybody has it.
     if (space.isTight && ticks % fleeTicks === 0) push({ kind: 'transfer', to: undefined })
   }
@@ -488,6 +569,7 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     }),
     onAbort(signal, () => end(undefined)),
     commands,
+    asks,
   ]
 
   function closed(): StoreError {
@@ -572,6 +654,9 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     look: query => look(kv, query),
     since: (from, after, countMax) => kv.versions.since(from, after, kv.revision, countMax),
     hashAt: revision => hashAt(kv, revision),
+    leases: () => [...kv.leases.keys()],
+    lease: asks.lease,
+    renewLease: asks.renewLease,
     onApplied(listener) {
       listeners.add(listener)
       return { [Symbol.dispose]: () => void listeners.delete(listener) }

@@ -71,7 +71,7 @@ export function memoryStore(options: { readonly self?: PeerId } = {}): MemorySto
       throw new Error(`the store answered ${answer.kind}`)
     },
     async newest(signal) {
-      signal.throwIfAborted()
+      signal?.throwIfAborted()
       if (leader === undefined) throw new StoreError('unavailable', 'there is no leader')
       return kv.revision
     },

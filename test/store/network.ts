@@ -4,7 +4,9 @@ import type { Bytes } from '../../src/lib/bytes.ts'
 import type { MeshStream, Network, PeerId, Protocol } from '../../src/world/network.ts'
 
 type StreamHandler = (stream: MeshStream, signal: AbortSignal) => Promise<void>
+type RequestHandler = (from: PeerId, body: Bytes, signal: AbortSignal) => Promise<Bytes>
 type Node = {
+  readonly requests: Map<Protocol, RequestHandler>
   readonly messages: Map<Protocol, (from: PeerId, message: Bytes) => void>
   readonly streams: Map<Protocol, StreamHandler>
   readonly watchers: Set<(peer: PeerId, connected: boolean) => void>
@@ -58,7 +60,7 @@ export function createMesh(): Mesh {
       }
     },
     network(self) {
-      const node: Node = { messages: new Map(), streams: new Map(), watchers: new Set() }
+      const node: Node = { requests: new Map(), messages: new Map(), streams: new Map(), watchers: new Set() }
       nodes.set(self, node)
       return {
         self,
@@ -69,8 +71,17 @@ export function createMesh(): Mesh {
           })
         },
         onMessage: (protocol, handler) => on(node.messages, protocol, handler),
-        request: () => Promise.reject(new Error('no requests on this mesh')),
-        onRequest: () => ({ [Symbol.dispose]() {} }),
+        async request(to, protocol, body, signal) {
+          sentCount += 1
+          await new Promise<void>(later)
+          const handler = nodes.get(to)?.requests.get(protocol)
+          if (!reach(self, to) || handler === undefined) throw new Error(`${to} cannot be reached`)
+          const answer = await handler(self, body, signal)
+          await new Promise<void>(later)
+          if (!reach(self, to)) throw new Error(`${to} went away`)
+          return answer
+        },
+        onRequest: (protocol, handler) => on(node.requests, protocol, handler),
         async open(to, protocol, signal) {
           const handler = nodes.get(to)?.streams.get(protocol)
           if (!reach(self, to) || handler === undefined) throw new Error(`${to} cannot be reached`)

@@ -103,15 +103,6 @@ const comparisons: Readonly<Record<number, (a: KeyValue, b: KeyValue) => number>
 
 // ---- writes ----
 
-export function txnOf(
-  conditions: readonly Condition[],
-  yes: readonly TxnOperation[],
-  no: readonly TxnOperation[],
-): Txn {
-  // biome-ignore lint/suspicious/noThenProperty: a list is not taken for a promise's method.
-  return { conditions, success: yes, failure: no }
-}
-
 export function checkPut(request: PutRequest): void {
   if (request.key === '') throw errors.emptyKey()
   if (request.ignoreValue && request.value !== '') throw errors.valueProvided()
@@ -125,7 +116,7 @@ export function checkLease(lease: number): void {
 }
 
 export function putTxn(request: PutRequest): Txn {
-  return txnOf([], [putOperation(request)], [])
+  return { conditions: [], success: [putOperation(request)], failure: [] }
 }
 
 function putOperation(request: PutRequest): TxnOperation {
@@ -197,7 +188,11 @@ function holds({ from, to }: KeyRange, key: string): boolean {
 }
 
 export function storeTxn(request: TxnRequest): Txn {
-  return txnOf(request.compare.map(conditionOf), request.success.map(operationOf), request.failure.map(operationOf))
+  return {
+    conditions: request.compare.map(conditionOf),
+    success: request.success.map(operationOf),
+    failure: request.failure.map(operationOf),
+  }
 }
 
 function operationOf(operation: OperationRequest): TxnOperation {

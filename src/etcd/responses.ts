@@ -64,7 +64,7 @@ const numberSize = (value: number) => (value === 0 ? 0 : 1 + varintLength(value)
 const textSize = (length: number) => (length === 0 ? 0 : 1 + varintLength(length) + length)
 const messageSize = (length: number) => 1 + varintLength(length) + length
 
-function keyValueSize(item: KeyValue, withValue: boolean): number {
+export function keyValueSize(item: KeyValue, withValue: boolean): number {
   return (
     textSize(item.key.length) +
     numberSize(item.createRevision) +

@@ -96,7 +96,8 @@ export function kvRoutes(context: Context): Routes {
       range: kv.keyRange(request.key, request.end),
       wantsPrevious: request.previous,
     } as const
-    settle(call, store.execute({ kind: 'txn', txn: kv.txnOf([], [operation], []) }), outcome => {
+    const txn = { conditions: [], success: [operation], failure: [] }
+    settle(call, store.execute({ kind: 'txn', txn }), outcome => {
       begin(outcome.revision)
       const answer = outcome.kind === 'txn' ? outcome.answers[0] : undefined
       if (answer?.kind === 'delete') writeDelete(out, answer.count, answer.previous)

@@ -3,7 +3,7 @@
 // SIGUSR2 makes it print what it measured of its own event loop. The first one founds the cluster and takes the others in.
 //   node test/bench/kv/member.ts --dir /tmp/m0 --index 0 --mesh-port 7000 --mesh-ports 7000,7001,7002 --etcd-port 7100
 import { createHash } from 'node:crypto'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks'
 import { parseArgs } from 'node:util'
@@ -98,7 +98,18 @@ store.done.catch(error => {
 using _joining = network.onRequest('join', async from => utf8(await take(from)))
 const tending = tendMembers()
 
-const service = openEtcd(commandsOf(store), { clusterId, member }, stop.signal)
+const service = openEtcd(
+  clock,
+  commandsOf(store),
+  {
+    clusterId,
+    member,
+    clientUrlsOf: peer => (peer === own.peer ? [`http://127.0.0.1:${etcdPort}`] : []),
+    nameOf: peer => `m${keys.findIndex(key => key.peer === peer)}`,
+    dbBytes: () => folderBytes(join(dir, 'store')),
+  },
+  stop.signal,
+)
 const server = await serveGrpc({ host: '127.0.0.1', port: etcdPort, tls: undefined, service, log }, stop.signal)
 reports()
 await untilComplete()
@@ -176,6 +187,20 @@ async function handOver(): Promise<void> {
 
 function commandsOf(running: RunningStore): CommandStore {
   return 'execute' in running ? (running as unknown as CommandStore) : overWrites(running, stop.signal)
+}
+
+async function folderBytes(folder: string): Promise<number> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
+  // A file may go while we look.
+  const sizes = entries.map(async entry =>
+    entry.isFile()
+      ? await stat(join(entry.parentPath, entry.name)).then(
+          found => found.size,
+          () => 0,
+        )
+      : 0,
+  )
+  return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0)
 }
 
 /** Since the last SIGUSR2. */

@@ -1,5 +1,6 @@
-// A disk in memory that keeps only what it promised: a crash loses or tears what was not synced, the newest batches of a
-// map go first, and a write or a sync may fail. It never loses what was synced; that is for the tests of the log.
+// A disk in memory that keeps only what it promised: a crash loses or tears what was not synced, by bytes or by sectors,
+// and the newest batches of a map; a write or a sync may fail, or find no room, or take for ever. What was synced it keeps,
+// until disk-damage.ts takes some of it away.
 import type { Bytes } from '../../src/lib/bytes.ts'
 import type { Prng } from '../../src/lib/prng.ts'
 import { compareText } from '../../src/lib/sorted.ts'
@@ -7,15 +8,24 @@ import type { Disk, DiskFile, DiskMap, DiskMapChange } from '../../src/world/dis
 import { delay, forever, type Life, later } from './life.ts'
 
 export type DiskFaults = {
-  /** Of one write or sync: EIO or ENOSPC. */
+  /** Of one write or sync: the disk does not work. */
   errorChance: number
   syncMsMax: number
-  /** Of a sync: it takes a hundred times as long. */
+  /** Of a sync: it takes up to `stallMsMax`. */
   stallChance: number
+  stallMsMax: number
   /** Of a sync: the power goes while it runs. */
   crashChance: number
-  /** A bug that a test may put in: a sync resolves at once and nothing is safe. */
+  /** A crash keeps any sectors of what was not synced, not only a beginning of it. */
+  tearsSectors: boolean
+}
+
+/** Bugs that a test puts in. */
+export type DiskBugs = {
+  /** A sync resolves at once and happens later. */
   readonly syncLies?: boolean
+  /** A failed sync is taken for a success. */
+  readonly syncErrorsSwallowed?: boolean
 }
 
 export type SimDisk = {
@@ -25,16 +35,42 @@ export type SimDisk = {
   readonly crash: () => void
   /** A fresh disk. */
   readonly wipe: () => void
+  /** Until then nothing grows. */
+  fullUntilMs: number
+  /** The next whole file that is read comes back as another one. */
+  misdirectsRead: boolean
+  /** What a dead disk holds, for those who damage it. */
+  readonly held: {
+    readonly files: () => ReadonlyMap<string, Bytes>
+    readonly put: (name: string, bytes: Bytes | undefined) => void
+    readonly map: (name: string) => Map<string, Bytes> | undefined
+  }
 }
+
+export const noDiskBites = () => ({
+  'failed disk call': 0,
+  'full disk': 0,
+  'stalled sync': 0,
+  'crash in a sync': 0,
+  'lost write': 0,
+  'torn write': 0,
+  'bent write': 0,
+  'lost batch': 0,
+  'misdirected read': 0,
+})
+export type DiskBites = ReturnType<typeof noDiskBites>
 
 export class DiskError extends Error {
   override readonly name = 'DiskError'
-  readonly code: 'EIO' | 'ENOSPC'
-  constructor(code: 'EIO' | 'ENOSPC', what: string) {
+  /** As in world/disk.ts. */
+  readonly code: 'EIO' | 'FULL'
+  constructor(code: 'EIO' | 'FULL', what: string) {
     super(`${code}: ${what}`)
     this.code = code
   }
 }
+
+const sectorBytes = 512
 
 /** Bytes that grow at the end without a copy each time. */
 type Content = { bytes: Uint8Array; length: number }
@@ -50,6 +86,7 @@ type MapData = {
 }
 
 const content = (bytes: Uint8Array): Content => ({ bytes: bytes.slice(), length: bytes.length })
+const whole = ({ bytes, length }: Content): Bytes => bytes.slice(0, length)
 
 function apply(target: Content, change: Change): void {
   if (change.kind === 'size') {
@@ -78,32 +115,65 @@ function put(map: Map<string, Bytes>, changes: readonly DiskMapChange[]): void {
   }
 }
 
-export function createSimDisk(random: Prng, faults: DiskFaults, pullPlug: () => void): SimDisk {
+export function createSimDisk(
+  random: Prng,
+  faults: DiskFaults,
+  bites: DiskBites,
+  pullPlug: () => void,
+  bugs: DiskBugs = {},
+): SimDisk {
   let files = new Map<string, File>()
   let maps = new Map<string, MapData>()
 
-  /** The beginning of what was written, in order; the first that is missing may be there in part, or end in rubbish. */
   function crashFile(name: string, file: File): void {
     if (!file.isNamed && random.chance(0.5)) {
       files.delete(name)
       return
     }
     const { durable, unsynced } = file
+    if (faults.tearsSectors) for (const change of unsynced) keepSectors(durable, change)
+    else keepBeginning(durable, unsynced)
+    files.set(name, { durable, view: content(whole(durable)), unsynced: [], isNamed: true })
+  }
+
+  /** What was written, in order; the first that is missing may be there in part, or end in rubbish. */
+  function keepBeginning(durable: Content, unsynced: readonly Change[]): void {
     const kept = random.below(unsynced.length + 1)
     for (const change of unsynced.slice(0, kept)) apply(durable, change)
     const torn = unsynced[kept]
-    if (torn?.kind === 'write') {
-      const bytes = torn.bytes.slice(0, random.below(torn.bytes.length + 1))
-      // A bit flip in what is not finished.
-      const last = bytes.length - 1
-      if (last >= 0 && random.chance(0.3)) bytes[last] = (bytes[last] ?? 0) ^ (1 << random.below(8))
-      apply(durable, { kind: 'write', offset: torn.offset, bytes })
+    if (torn === undefined) return
+    bites['lost write']++
+    if (torn.kind !== 'write') return
+    const bytes = torn.bytes.slice(0, random.below(torn.bytes.length + 1))
+    const last = bytes.length - 1
+    if (last >= 0) bites['torn write']++
+    if (last >= 0 && random.chance(0.3)) {
+      bites['bent write']++
+      bytes[last] = (bytes[last] ?? 0) ^ (1 << random.below(8))
     }
-    files.set(name, { durable, view: content(durable.bytes.subarray(0, durable.length)), unsynced: [], isNamed: true })
+    apply(durable, { kind: 'write', offset: torn.offset, bytes })
+  }
+
+  /** Each sector reached the disk or did not. */
+  function keepSectors(durable: Content, change: Change): void {
+    if (change.kind === 'size') {
+      if (random.chance(0.5)) apply(durable, change)
+      return
+    }
+    let isTorn = false
+    for (let at = 0; at < change.bytes.length; ) {
+      const offset = change.offset + at
+      const count = Math.min(change.bytes.length - at, sectorBytes - (offset % sectorBytes))
+      if (random.chance(0.5)) apply(durable, { kind: 'write', offset, bytes: change.bytes.slice(at, at + count) })
+      else isTorn = true
+      at += count
+    }
+    if (isTorn) bites['torn write']++
   }
 
   function crashMap(map: MapData): void {
     const kept = random.below(map.unsynced.length + 1)
+    if (kept < map.unsynced.length) bites['lost batch']++
     for (const changes of map.unsynced.slice(0, kept)) put(map.durable, changes)
     map.view = new Map(map.durable)
     map.unsynced = []
@@ -111,21 +181,34 @@ export function createSimDisk(random: Prng, faults: DiskFaults, pullPlug: () => 
   }
 
   function attach(life: Life): Disk {
-    const pauseMs = () => random.float() * 0.2
+    const isFull = () => life.agenda.nowMs() < disk.fullUntilMs
     /** Most calls return at once, some a little later, so that others come between. */
     async function some(): Promise<void> {
       if (!life.alive) await forever()
-      if (random.chance(0.2)) await delay(life, pauseMs())
+      if (random.chance(0.2)) await delay(life, random.float() * 0.2)
     }
     async function slow(): Promise<void> {
       if (!life.alive) await forever()
-      const stall = random.chance(faults.stallChance) ? 100 : 1
-      const ms = 0.1 + random.float() * faults.syncMsMax * stall
-      if (random.chance(faults.crashChance)) later(life, random.float() * ms, pullPlug)
+      const isStalled = random.chance(faults.stallChance)
+      if (isStalled) bites['stalled sync']++
+      const ms = 0.1 + random.float() * (isStalled ? faults.stallMsMax : faults.syncMsMax)
+      if (random.chance(faults.crashChance)) {
+        later(life, random.float() * ms, () => {
+          bites['crash in a sync']++
+          pullPlug()
+        })
+      }
       await delay(life, ms)
     }
     function maybeFail(what: string): void {
-      if (random.chance(faults.errorChance)) throw new DiskError(random.chance(0.5) ? 'EIO' : 'ENOSPC', what)
+      if (!random.chance(faults.errorChance)) return
+      bites['failed disk call']++
+      throw new DiskError('EIO', what)
+    }
+    function maybeFull(what: string): void {
+      if (!isFull()) return
+      bites['full disk']++
+      throw new DiskError('FULL', what)
     }
     function fileOf(name: string): File {
       const known = files.get(name)
@@ -142,6 +225,10 @@ export function createSimDisk(random: Prng, faults: DiskFaults, pullPlug: () => 
         apply(file.view, one)
         file.unsynced.push(one)
       }
+      const syncNow = (count: number) => {
+        for (const one of file.unsynced.splice(0, count)) apply(file.durable, one)
+        file.isNamed = true
+      }
       return {
         async size() {
           await some()
@@ -152,24 +239,38 @@ export function createSimDisk(random: Prng, faults: DiskFaults, pullPlug: () => 
           return file.view.bytes.slice(offset, Math.min(file.view.length, offset + length))
         },
         async writeAt(offset, bytes) {
+          // The bytes are the caller's again afterwards.
+          const own = bytes.slice()
           await some()
-          if (random.chance(faults.errorChance)) {
-            change({ kind: 'write', offset, bytes: bytes.slice(0, random.below(bytes.length + 1)) })
-            throw new DiskError('ENOSPC', `write to ${name}`)
+          const grows = offset + own.length > file.view.length
+          if ((grows && isFull()) || random.chance(faults.errorChance)) {
+            change({ kind: 'write', offset, bytes: own.slice(0, random.below(own.length + 1)) })
+            if (grows) maybeFull(`write to ${name}`)
+            bites['failed disk call']++
+            throw new DiskError('EIO', `write to ${name}`)
           }
-          change({ kind: 'write', offset, bytes: bytes.slice() })
+          change({ kind: 'write', offset, bytes: own })
         },
         async truncate(size) {
           await some()
           change({ kind: 'size', size })
         },
         async sync() {
-          if (faults.syncLies === true) return
           const until = file.unsynced.length
+          if (bugs.syncLies === true) {
+            later(life, 5 + random.float() * 200, () => syncNow(until))
+            return
+          }
           await slow()
-          maybeFail(`sync of ${name}`)
-          for (const one of file.unsynced.splice(0, until)) apply(file.durable, one)
-          file.isNamed = true
+          try {
+            maybeFail(`sync of ${name}`)
+          } catch (error) {
+            // After a failed sync the pages may count as written and be gone.
+            file.unsynced.splice(0, until)
+            if (bugs.syncErrorsSwallowed === true) return
+            throw error
+          }
+          syncNow(until)
         },
         async close() {
           await some()
@@ -189,6 +290,7 @@ export function createSimDisk(random: Prng, faults: DiskFaults, pullPlug: () => 
         },
         async batch(changes, { sync }) {
           await some()
+          maybeFull(`batch in ${name}`)
           maybeFail(`batch in ${name}`)
           put(data.view, changes)
           data.unsynced.push(changes)
@@ -224,12 +326,19 @@ export function createSimDisk(random: Prng, faults: DiskFaults, pullPlug: () => 
       async read(name) {
         await some()
         const file = files.get(name)
-        return file?.view.bytes.slice(0, file.view.length)
+        const others = [...files.keys()].filter(other => other !== name)
+        const other = files.get(others[random.below(Math.max(1, others.length))] ?? '')
+        if (!disk.misdirectsRead || file === undefined || other === undefined) return file && whole(file.view)
+        disk.misdirectsRead = false
+        bites['misdirected read']++
+        return whole(other.view)
       },
       async replace(name, bytes) {
+        const own = content(bytes)
         await slow()
+        maybeFull(`replacement of ${name}`)
         maybeFail(`replacement of ${name}`)
-        files.set(name, { durable: content(bytes), view: content(bytes), unsynced: [], isNamed: true })
+        files.set(name, { durable: own, view: content(whole(own)), unsynced: [], isNamed: true })
       },
       async remove(name) {
         await slow()
@@ -243,7 +352,7 @@ export function createSimDisk(random: Prng, faults: DiskFaults, pullPlug: () => 
     }
   }
 
-  return {
+  const disk: SimDisk = {
     attach,
     crash() {
       for (const [name, file] of [...files]) crashFile(name, file)
@@ -253,5 +362,16 @@ export function createSimDisk(random: Prng, faults: DiskFaults, pullPlug: () => 
       files = new Map()
       maps = new Map()
     },
+    fullUntilMs: 0,
+    misdirectsRead: false,
+    held: {
+      files: () => new Map([...files].map(([name, file]) => [name, whole(file.durable)])),
+      put(name, bytes) {
+        if (bytes === undefined) files.delete(name)
+        else files.set(name, { durable: content(bytes), view: content(bytes), unsynced: [], isNamed: true })
+      },
+      map: name => maps.get(name)?.durable,
+    },
   }
+  return disk
 }

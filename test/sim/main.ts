@@ -1,19 +1,27 @@
-// `npm run sim`: runs seeds of the whole store in the simulator, or replays one and says what happened in it.
+// `npm run sim`: runs seeds of both simulations on all cores, replays one and says what happened in it, or puts in bugs to
+// see that they are found.
 import { parseArgs } from 'node:util'
-import { runCore } from './core.ts'
-import { type Outcome, type SimulateOptions, simulate } from './simulate.ts'
+import { huntBugs } from './hunt.ts'
+import { createPool } from './pool.ts'
+import { replaySeed, runSeeds, type Where } from './runs.ts'
 
-const help = `Simulates whole clusters with every fault there is, each from a seed.
+const help = `Simulates whole clusters with every fault there is, each from a seed, in two ways: the consensus core alone on a model
+of disk and network (harsher, and fast), and the whole store on simulated disks, networks and clocks.
 
-  npm run sim -- --seeds 200             runs seeds 1 to 200; exit code 1 when one fails
-  npm run sim -- --seeds 200 --from 1000 runs seeds 1000 to 1199
-  npm run sim -- --seed 27               replays one, with its counts and the end of its trace
-  npm run sim -- --seed 27 --trace       prints every event of it
+  npm run sim -- --seeds 1000             runs seeds 1 to 1000 of both; exit code 1 when one fails
+  npm run sim -- --seeds 200 --from 5000  runs seeds 5000 to 5199
+  npm run sim -- --seed 27 --store        replays one, with its counts and the end of its trace
+  npm run sim -- --seed 27 --store --trace  prints every event of it
+  npm run sim -- --bugs                   puts in each seeded bug and runs seeds until it is caught; exit code 1 when one is not
+  npm run sim -- --bugs --only lease      only those whose name contains this
 
 Options:
-  --core          the consensus core alone, on a model of disk and network: harsher, and ten times as many seeds in a time
-  --safety-ms N   virtual milliseconds in which things break (default 25000)
-  --lines N       lines of trace to print after a failure or a replay (default 40)
+  --core, --store  only one of the two
+  --core-ms N      virtual milliseconds in which things break in the core (default 180000)
+  --store-ms N     and in the store (default 40000)
+  --jobs N         processes (default: as many as there are cores)
+  --twice N        of so many seeds, one runs twice and must do the same again (default 10)
+  --lines N        lines of trace to print after a failure or a replay (default 40)
 
 A failure prints its seed; the same seed on the same commit does the same again, event for event.`
 
@@ -22,10 +30,16 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     seeds: { type: 'string' },
     from: { type: 'string', default: '1' },
-    'safety-ms': { type: 'string', default: '25000' },
+    bugs: { type: 'boolean', default: false },
+    only: { type: 'string', default: '' },
+    core: { type: 'boolean', default: false },
+    store: { type: 'boolean', default: false },
+    'core-ms': { type: 'string', default: '180000' },
+    'store-ms': { type: 'string', default: '40000' },
+    jobs: { type: 'string' },
+    twice: { type: 'string', default: '10' },
     lines: { type: 'string', default: '40' },
     trace: { type: 'boolean', default: false },
-    core: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 })
@@ -37,61 +51,28 @@ function natural(text: string, name: string): number {
   process.exit(2)
 }
 
-async function runSeed(seed: number, options: SimulateOptions): Promise<Outcome> {
-  return values.core ? { ...runCore(seed, options), simulatedMs: options.safetyMs ?? 0 } : await simulate(seed, options)
-}
+const wheres: readonly Where[] = values.core === values.store ? ['core', 'store'] : values.core ? ['core'] : ['store']
+const safetyMs = { core: natural(values['core-ms'], 'core-ms'), store: natural(values['store-ms'], 'store-ms') }
+const lineCount = natural(values.lines, 'lines')
 
-const line = (outcome: Outcome) =>
-  `seed ${outcome.seed} ${outcome.failure === undefined ? 'ok' : 'FAILED'} ${outcome.digest} ${countsOf(outcome.counts)}`
-const countsOf = (counts: Readonly<Record<string, number>>) =>
-  Object.entries(counts)
-    .map(([name, count]) => `${name} ${count}`)
-    .join(', ')
-
-function show(outcome: Outcome, lineCount: number): void {
-  if (lineCount > 0) console.log(outcome.trace.slice(-lineCount).join('\n'))
-  if (outcome.failure !== undefined) console.log(`\nseed ${outcome.seed} failed: ${outcome.failure}`)
-}
-
-async function replayOne(seed: number, safetyMs: number, lineCount: number, isTraced: boolean): Promise<number> {
-  const outcome = await runSeed(seed, isTraced ? { safetyMs, print: console.log } : { safetyMs })
-  console.log(line(outcome))
-  show(outcome, isTraced ? 0 : lineCount)
-  return outcome.failure === undefined ? 0 : 1
-}
-
-async function runMany(from: number, count: number, safetyMs: number, lineCount: number): Promise<number> {
-  const startMs = performance.now()
-  const total: Record<string, number> = {}
-  const failed: number[] = []
-  let simulatedMs = 0
-  let withChange = 0
-  for (let seed = from; seed < from + count; seed++) {
-    const outcome = await runSeed(seed, { safetyMs })
-    console.log(line(outcome))
-    simulatedMs += outcome.simulatedMs
-    for (const [name, more] of Object.entries(outcome.counts)) total[name] = (total[name] ?? 0) + more
-    if ((outcome.counts['promoted'] ?? 0) + (outcome.counts['removed'] ?? 0) + (outcome.counts['memberships'] ?? 0) > 0)
-      withChange++
-    if (outcome.failure === undefined) continue
-    failed.push(seed)
-    show(outcome, lineCount)
+async function main(): Promise<boolean> {
+  if (values.seed !== undefined) {
+    const seed = natural(values.seed, 'seed')
+    return await replaySeed(seed, { wheres, safetyMs, lineCount, isTraced: values.trace })
   }
-  const seconds = (performance.now() - startMs) / 1000
-  const speed = Math.round(simulatedMs / 1000 / seconds)
-  console.log(`\n${count} seeds in ${seconds.toFixed(1)} s, ${speed} times as fast as time; total ${countsOf(total)}`)
-  console.log(`${Math.round((100 * withChange) / count)} % of the seeds changed the membership`)
-  if (failed.length > 0) console.log(`FAILED: ${failed.join(' ')}; replay one with: npm run sim -- --seed ${failed[0]}`)
-  return failed.length === 0 ? 0 : 1
+  const pool = createPool(values.jobs === undefined ? undefined : natural(values.jobs, 'jobs'))
+  try {
+    if (values.bugs) return await huntBugs(pool, { safetyMs, only: values.only })
+    const from = natural(values.from, 'from')
+    const count = natural(values.seeds ?? '1', 'seeds')
+    return await runSeeds(pool, { from, count, wheres, safetyMs, lineCount, twiceOf: natural(values.twice, 'twice') })
+  } finally {
+    pool.close()
+  }
 }
 
-if (values.help || (values.seed === undefined && values.seeds === undefined)) {
+if (values.help || (values.seed === undefined && values.seeds === undefined && !values.bugs)) {
   console.log(help)
   process.exit(values.help ? 0 : 2)
 }
-const safetyMs = natural(values['safety-ms'], 'safety-ms')
-const lineCount = natural(values.lines, 'lines')
-process.exitCode =
-  values.seed === undefined
-    ? await runMany(natural(values.from, 'from'), natural(values.seeds ?? '1', 'seeds'), safetyMs, lineCount)
-    : await replayOne(natural(values.seed, 'seed'), safetyMs, lineCount, values.trace)
+process.exitCode = (await main()) ? 0 : 1

@@ -1,9 +1,12 @@
-// A network in memory: messages are lost, doubled, delayed; within one connection they stay in order; pairs are cut both
-// ways or one way. A clean cut is noticed on both sides after a moment, a one-way cut by silence alone.
+// A network in memory: messages are lost, doubled, delayed, clogged; within one connection they stay in order; pairs are
+// cut both ways or one way. A clean cut is noticed on both sides after a moment, a one-way cut by silence alone.
 import type { Bytes } from '../../src/lib/bytes.ts'
 import type { Prng } from '../../src/lib/prng.ts'
 import type { MeshStream, Network, PeerId, Protocol } from '../../src/world/network.ts'
 import { delay, forever, type Life, later } from './life.ts'
+import { createLinks } from './links.ts'
+import type { Counts } from './outcome.ts'
+import type { Partition } from './partition.ts'
 
 export type NetworkFaults = {
   loss: number
@@ -17,9 +20,14 @@ export type NetworkFaults = {
 export type SimNetwork = {
   readonly join: (self: PeerId, life: Life) => Network
   readonly leave: (self: PeerId) => void
-  readonly cut: (from: PeerId, to: PeerId) => void
-  readonly heal: () => void
+  /** Disposing heals it. */
+  readonly part: (partition: Partition<PeerId>) => Disposable
+  readonly clog: (from: PeerId, to: PeerId, untilMs: number) => void
+  /** Nothing fails any more between those that `isHealed` names; what is between others stays as it is. */
+  readonly heal: (isHealed: (peer: PeerId) => boolean) => void
   readonly messageCount: () => number
+  /** Messages that a fault changed the way of, and the partitions of each kind that kept one back. */
+  readonly bites: () => Counts
 }
 
 type Handlers = {
@@ -48,13 +56,18 @@ export function createSimNetwork(
   tap: (what: 'sent' | 'heard', from: PeerId, to: PeerId, protocol: Protocol, message: Bytes) => void,
 ): SimNetwork {
   const peers = new Map<PeerId, Handlers>()
-  const cuts = new Set<string>()
+  const links = createLinks<PeerId>()
+  const counts = { lost: 0, doubled: 0, clogged: 0, 'cut off': 0 }
   /** When the last message of a connection arrives: the next may not be earlier. */
   const arrivals = new Map<string, number>()
   let messageCount = 0
 
-  const isCut = (from: PeerId, to: PeerId) => cuts.has(`${from}>${to}`)
-  const delayMs = () => faults.delayMsMin + random.float() * (faults.delayMsMax - faults.delayMsMin)
+  const { isCut } = links
+  const chance = (probability: number, a: PeerId, b: PeerId) => !links.isHealthy(a, b) && random.chance(probability)
+  const delayMs = (a: PeerId, b: PeerId) =>
+    links.isHealthy(a, b)
+      ? 1 + random.float() * 9
+      : faults.delayMsMin + random.float() * (faults.delayMsMax - faults.delayMsMin)
   const isJoined = (a: PeerId, b: PeerId) => peers.has(a) && peers.has(b) && !(isCut(a, b) && isCut(b, a))
 
   /** Tells `self` how the connection to `other` is, if that is news when it is noticed. */
@@ -84,11 +97,17 @@ export function createSimNetwork(
 
   function deliver(from: PeerId, to: PeerId, act: (target: Handlers) => void): void {
     const key = `${from}>${to}`
-    const at = Math.max(agenda.nowMs() + delayMs(), arrivals.get(key) ?? 0)
+    const cloggedUntilMs = links.cloggedUntilMs(from, to)
+    if (cloggedUntilMs > agenda.nowMs()) counts.clogged++
+    // What was clogged before healing holds nobody up after it.
+    const lastMs = Math.min(arrivals.get(key) ?? 0, links.isHealthy(from, to) ? agenda.nowMs() + 10 : Infinity)
+    const at = Math.max(agenda.nowMs() + delayMs(from, to), lastMs, cloggedUntilMs)
     arrivals.set(key, at)
     agenda.after(at - agenda.nowMs(), () => {
       const target = peers.get(to)
-      if (target !== undefined && !isCut(from, to)) later(target.life, 0, () => act(target))
+      if (target === undefined) return
+      if (isCut(from, to)) links.bites(from, to)
+      else later(target.life, 0, () => act(target))
     })
   }
 
@@ -123,9 +142,18 @@ export function createSimNetwork(
         if (!life.alive) return
         messageCount++
         tap('sent', self, to, protocol, message)
-        if (isCut(self, to) || random.chance(faults.loss)) return
-        const times = random.chance(faults.duplicate) ? 2 : 1
+        if (isCut(self, to)) {
+          counts['cut off']++
+          links.bites(self, to)
+          return
+        }
+        const times = chance(faults.duplicate, self, to) ? 2 : 1
+        if (times > 1) counts.doubled++
         for (let i = 0; i < times; i++) {
+          if (chance(faults.loss, self, to)) {
+            counts.lost++
+            continue
+          }
           deliver(self, to, target => {
             const handler = target.messages.get(protocol)
             if (handler === undefined) return
@@ -136,20 +164,20 @@ export function createSimNetwork(
       },
       onMessage: (protocol, handler) => register(mine.messages, protocol, handler),
       async request(to, protocol, body, signal) {
-        await delay(life, delayMs())
+        await delay(life, delayMs(self, to))
         const target = peers.get(to)
         const handler = target?.requests.get(protocol)
         if (target === undefined || handler === undefined || isCut(self, to))
           throw new NetworkError(`${to} is not there`)
         const answer = await handler(self, body, signal)
-        await delay(life, delayMs())
+        await delay(life, delayMs(self, to))
         if (peers.get(to) !== target || isCut(to, self)) throw new NetworkError(`${to} is gone`)
         return answer
       },
       onRequest: (protocol, handler) => register(mine.requests, protocol, handler),
       async open(to, protocol, signal) {
         if (!life.alive) await forever()
-        await delay(life, delayMs())
+        await delay(life, delayMs(self, to))
         const target = peers.get(to)
         const handler = target?.streams.get(protocol)
         if (target === undefined || handler === undefined || isCut(self, to) || isCut(to, self)) {
@@ -166,7 +194,7 @@ export function createSimNetwork(
       onStream: (protocol, handler) => register(mine.streams, protocol, handler),
       publish(topic, message) {
         for (const [to, target] of peers) {
-          if (to === self || !target.gossip.has(topic) || isCut(self, to) || random.chance(faults.loss)) continue
+          if (to === self || !target.gossip.has(topic) || isCut(self, to) || chance(faults.loss, self, to)) continue
           deliver(self, to, ({ gossip }) => gossip.get(topic)?.(self, message))
         }
       },
@@ -201,7 +229,7 @@ export function createSimNetwork(
         if (!life.alive) await forever()
         if (outgoing.isBroken()) throw new NetworkError('the stream is broken')
         const copy = bytes.slice()
-        await delay(life, delayMs())
+        await delay(life, delayMs(a, b))
         if (outgoing.isBroken()) throw new NetworkError('the stream broke')
         outgoing.push(copy)
       },
@@ -233,15 +261,23 @@ export function createSimNetwork(
         }
       }
     },
-    cut(from, to) {
-      cuts.add(`${from}>${to}`)
+    part(partition) {
+      const part = links.part(partition)
       lookAll()
+      return {
+        [Symbol.dispose]() {
+          part[Symbol.dispose]()
+          lookAll()
+        },
+      }
     },
-    heal() {
-      cuts.clear()
+    clog: links.clog,
+    heal(isHealed) {
+      links.heal(isHealed)
       lookAll()
     },
     messageCount: () => messageCount,
+    bites: () => ({ ...counts, ...links.counts() }),
   }
 }
 

@@ -1,47 +1,51 @@
-// A few seeds of everything, small enough for each change; `npm run sim -- --seeds 200` is the real thing.
+// A few seeds of everything, small enough for each change; `npm run sim -- --seeds 1000` is the real thing, and so is
+// `npm run sim -- --bugs`, of which the cheap ones are here.
 import { expect, test } from 'vitest'
-import { runCore } from './core.ts'
-import { coreMutations, votesForOldLogsWorld } from './mutations.ts'
-import { type Outcome, type SimulateOptions, simulate } from './simulate.ts'
+import { bugs } from './bugs.ts'
+import { corpus } from './corpus.ts'
+import { answer } from './worker.ts'
 
 const seeds = (count: number) => Array.from({ length: count }, (_, i) => i + 1)
 
-test('the core keeps its promises on a broken disk and network, and one seed does one thing', () => {
-  for (const seed of seeds(25)) {
-    const first = runCore(seed, { safetyMs: 15_000 })
-    expect(first.failure, `seed ${seed}`).toBeUndefined()
-    expect(runCore(seed, { safetyMs: 15_000 }).digest, `seed ${seed}`).toBe(first.digest)
+test('the core keeps its promises on a broken disk and network, and one seed does one thing', async () => {
+  for (const seed of seeds(20)) {
+    const { failure } = await answer({ where: 'core', seed, safetyMs: 15_000, twice: true })
+    expect(failure?.what, `seed ${seed}`).toBeUndefined()
   }
-}, 120_000)
+}, 240_000)
 
 test('the whole store keeps its promises, and one seed does one thing', async () => {
-  for (const seed of seeds(10)) {
-    const first = await simulate(seed, { safetyMs: 8_000 })
-    expect(first.failure, `seed ${seed}`).toBeUndefined()
-    expect((await simulate(seed, { safetyMs: 8_000 })).digest, `seed ${seed}`).toBe(first.digest)
+  for (const seed of seeds(8)) {
+    const { failure } = await answer({ where: 'store', seed, safetyMs: 8_000, twice: true })
+    expect(failure?.what, `seed ${seed}`).toBeUndefined()
   }
 }, 240_000)
 
-for (const [name, faults] of Object.entries(coreMutations)) {
-  test(`found in the core: ${name}`, () => {
-    const found = seeds(60).find(seed => runCore(seed, { faults, withoutPromises: true }).failure !== undefined)
+test('seeds that failed once do not fail again', async () => {
+  for (const one of corpus) {
+    const { failure } = await answer(one)
+    expect(failure?.what, `${one.where} seed ${one.seed}: ${one.why}`).toBeUndefined()
+  }
+}, 240_000)
+
+/** Found within a few short runs. */
+const quickBugs = [
+  'send before durable',
+  'vote without log check',
+  'newest read without a quorum round',
+  'watermark ignored',
+]
+
+for (const name of quickBugs) {
+  test(`found: ${name}`, async () => {
+    const bug = bugs.find(one => one.name === name)
+    expect(bug).toBeDefined()
+    let found: string | undefined
+    for (const seed of seeds(60)) {
+      if (bug === undefined || found !== undefined) break
+      const { failure } = await answer({ where: bug.where, seed, safetyMs: 30_000, bug: name })
+      found = failure?.by
+    }
     expect(found).toBeDefined()
-  }, 120_000)
+  }, 240_000)
 }
-
-/** The first seed that sees the bug. */
-async function firstFailure(count: number, options: SimulateOptions): Promise<Outcome | undefined> {
-  for (const seed of seeds(count)) {
-    const outcome = await simulate(seed, options)
-    if (outcome.failure !== undefined) return outcome
-  }
-  return undefined
-}
-
-test('found in the store: votes for candidates with an older log', async () => {
-  expect((await firstFailure(40, { wrap: votesForOldLogsWorld }))?.failure).toContain('SafetyError')
-}, 240_000)
-
-test('found in the store: answers that leave before the disk has what they promise', async () => {
-  expect((await firstFailure(10, { syncLies: true }))?.failure).toBeDefined()
-}, 120_000)

@@ -14,12 +14,13 @@ export type Outside = {
   readonly disk: SimDisk
   readonly random: Prng
   readonly wallSkewMs: () => number
+  readonly clockRate: number
   readonly note: (line: string) => void
 }
 
 export function simWorld(self: PeerId, life: Life, outside: Outside): World {
   return {
-    clock: simClock(life, outside.wallSkewMs),
+    clock: simClock(life, outside.wallSkewMs, outside.clockRate),
     random: simRandom(outside.random),
     network: outside.network.join(self, life),
     disk: outside.disk.attach(life),

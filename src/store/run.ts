@@ -4,20 +4,19 @@
 // `done`, and the process must then end: nothing of it may be tried again.
 
 import { encodeCommand } from '../kv/codec.ts'
-import { type Applied, apply, captureHead, captureKv, createKv, type Kv, restoreKv } from '../kv/kv.ts'
+import { type Applied, apply, captureKv } from '../kv/kv.ts'
 import { get, hashAt, look, range } from '../kv/read.ts'
 import { encodeSnapshot } from '../kv/snapshot.ts'
 import { type ChangeEvent, type Revision, StoreError, type Write, type WriteResult } from '../kv/store.ts'
 import type { AppliedChange, Command, CommandStore, Outcome } from '../kv/txn.ts'
 import { onAbort } from '../lib/abort.ts'
 import { assert } from '../lib/assert.ts'
-import { createRaft, status as raftStatus, snapshotMeta, step, wantsSnapshot } from '../raft/raft.ts'
-import type { Effects, Entry, HardState, MemberId, RaftEvent, Refusal, Role, SnapshotMeta } from '../raft/types.ts'
+import { createRaft, status as raftStatus, step } from '../raft/raft.ts'
+import type { Effects, Entry, HardState, RaftEvent, Refusal, Role } from '../raft/types.ts'
 import type { World } from '../world/world.ts'
 import { createHashes } from './audit.ts'
 import { commandBytesMax, raftConfig, type StoreConfig, settingsOf } from './config.ts'
 import { createForgetting } from './forget.ts'
-import { encodePeers } from './members.ts'
 import { createPendings, createThresholds, unlessAborted } from './pending.ts'
 import { refusalError } from './refusal.ts'
 import { createAsks } from './run-asks.ts'
@@ -25,13 +24,13 @@ import { createAudit, knownOf } from './run-audit.ts'
 import { boot } from './run-boot.ts'
 import { createChanges } from './run-changes.ts'
 import { createCommands, type Waiting } from './run-commands.ts'
+import { createKeeper } from './run-keeper.ts'
 import { createLeaderships } from './run-leadership.ts'
 import { createLeaseTimes } from './run-leases.ts'
 import type { Append } from './run-log.ts'
 import { createSaver } from './run-saver.ts'
-import { fetchSnapshot, type SnapshotGiver, serveSnapshot } from './run-snapshot.ts'
+import { serveSnapshot } from './run-snapshot.ts'
 import { createSpeech } from './run-speech.ts'
-import { clearState, writeState } from './run-state.ts'
 import { runWatch } from './run-watch.ts'
 import { describeStatus } from './status.ts'
 import { bookmark, createWatches, publish, restart, wakeAll } from './watch.ts'
@@ -50,8 +49,6 @@ export type RunningStore = CommandStore & {
 
 type Answer = Applied['answer']
 
-/** What a flush of the applied state may need besides what it writes: LevelDB rewrites its tables now and then. */
-const flushBytesSpare = 4 * 1024 * 1024
 /** How long a batch of proposals waits for the one before it, and a commit for a message that carries it. */
 const momentMs = 1
 /** Messages that wait, and writes; of more, messages are dropped and writes refused. */
@@ -67,14 +64,32 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
   const raft = createRaft(raftConfig(settings), start.restored, () => world.random.float())
   const { log: disklog, space } = start
   const saver = createSaver(disklog, world.clock)
-  let state = start.state
-  let kv: Kv = start.loaded === undefined ? createKv() : restoreKv(start.loaded.image)
-  let flushedIndex = kv.index
   let hard: HardState = start.restored.hard
   let role: Role = raftStatus(raft).role
 
   const speech = createSpeech(world.network, settings, start.peers, log)
   const { peers, peerOf } = speech
+  const ending = new AbortController()
+  const isEnding = () => ending.signal.aborted
+  const keeper = createKeeper(world, log, start, {
+    settings,
+    raft,
+    saver,
+    speech,
+    leads: () => role.kind === 'leader',
+    ending: ending.signal,
+    push: event => push(event),
+    carryOut: (effects, base) => carryOut(effects, base),
+    replaced() {
+      kv = keeper.kv
+      hashes.clear()
+      restart(watches, kv.revision)
+      tell({ kind: 'break', revision: kv.revision })
+      afterApplied()
+    },
+    fail: error => fail(error),
+  })
+  let { kv } = keeper
 
   let inbox: RaftEvent[] = []
   let proposals: RaftEvent[] = []
@@ -101,8 +116,6 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
   let readsWaiting: { readonly id: number; readonly index: number }[] = []
   const watches = createWatches()
 
-  const ending = new AbortController()
-  const isEnding = () => ending.signal.aborted
   const { promise: done, resolve: finished, reject: failed } = Promise.withResolvers<void>()
   let failure: unknown
 
@@ -210,21 +223,23 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
       else if (index <= kv.index) reads.resolve(id, kv.revision)
       else readsWaiting.push({ id, index })
     }
-    if (effects.fetchSnapshot !== undefined) startFetch(effects.fetchSnapshot.from, effects.fetchSnapshot.snapshot)
+    if (effects.fetchSnapshot !== undefined) keeper.fetch(effects.fetchSnapshot.from, effects.fetchSnapshot.snapshot)
     if (effects.role !== undefined) becomeRole(before, effects.role)
   }
 
   function applyAll(entries: readonly Entry[]): void {
     const events: ChangeEvent[] = []
     const answers: { readonly waiting: Waiting<Answer>; readonly answer: Answer }[] = []
+    let bytes = 0
     for (const entry of entries) {
       const { index, term } = entry
+      if (entry.kind === 'command') bytes += entry.command.length
       const taken = entry.kind === 'command' ? commands.take(entry.command) : undefined
       const applied = apply(kv, { index, term, command: taken?.command }, taken?.waiting !== undefined)
       if (applied.answer.kind === 'unsupported') {
         throw new StoreError('closed', `entry ${index} is of a newer format: this program is too old for its cluster`)
       }
-      if (applied.events.length > 0) state.note(applied.events, kv.versions)
+      if (applied.events.length > 0) keeper.note(applied.events)
       hashes.note(index, kv.hash)
       times.applied(applied.answer)
       for (const event of applied.events) events.push(event)
@@ -241,7 +256,7 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     for (const { waiting, answer } of answers) waiting.resolve(answer)
     afterApplied()
     forget(false)
-    if (kv.index - flushedIndex >= settings.flushCountMax || state.dirtyBytes >= settings.flushBytesMax) startFlush()
+    keeper.applied(bytes)
   }
 
   const hashes = createHashes()
@@ -322,109 +337,6 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     times.lead(role.kind === 'leader' && role.serving && !isEnding() ? role.term : undefined)
     if (role.kind === 'leader' && role.serving && !isEnding()) leaderships.lead(role.term)
     else leaderships.follow(role.term, role.leader === member ? undefined : peerOf(role.leader))
-  }
-
-  // ---- the applied state on disk ----
-
-  let flushing: Promise<void> | undefined
-  let isInstalling = false
-
-  function startFlush(): void {
-    if (flushing !== undefined || isInstalling || isEnding()) return
-    const work = flush().then(compactLog)
-    flushing = work.catch(fail).then(() => {
-      flushing = undefined
-    })
-  }
-
-  async function flush(): Promise<void> {
-    // What is on a full disk already must stay readable, and LevelDB does not outlive a write that finds no room.
-    if (!(await space.hasRoom(3 * state.dirtyBytes + flushBytesSpare))) return
-    const head = captureHead(kv)
-    const into = state
-    const { membership } = snapshotMeta(raft, head.index)
-    const capture = into.capture(head, membership, encodePeers(membership, peers))
-    // The state must not know more than the log: at the next start it would look as if the log had lost something.
-    await saver.saved(new AbortController().signal)
-    await into.flush(capture, () => world.clock.sleep(1, ending.signal))
-    flushedIndex = head.index
-  }
-
-  /** Drops what the state on disk covers, but for what members that are a little behind may still need. */
-  function compactLog(): void {
-    const { base } = raftStatus(raft)
-    const count = kv.index - base.index
-    const excess = disklog.bytes / settings.logBytesMax
-    const keep = Math.min(settings.logCountMax, excess > 1 ? Math.floor(count / excess / 2) : settings.logCountMax)
-    const index = Math.min(flushedIndex, kv.index - keep)
-    if (index <= base.index || isInstalling) return
-    push({ kind: 'compacted', snapshot: snapshotMeta(raft, index) })
-    saver.drop(index)
-  }
-
-  // ---- snapshots ----
-
-  let fetching: Promise<void> | undefined
-
-  function startFetch(from: MemberId, snapshot: SnapshotMeta): void {
-    const peer = peerOf(from)
-    if (fetching !== undefined || peer === undefined || isEnding()) return
-    const ask = { cluster: clusterId, from: member, to: from, atLeast: snapshot.index }
-    log.info('fetching a snapshot', { from: peer, index: snapshot.index })
-    fetching = fetchSnapshot(world, peer, ask, ending.signal)
-      .then(
-        fetched => install(fetched),
-        error => log.warn('a snapshot could not be fetched', { from: peer, why: String(error) }),
-      )
-      .catch(fail)
-      .then(() => {
-        fetching = undefined
-      })
-  }
-
-  async function install(fetched: Awaited<ReturnType<typeof fetchSnapshot>>): Promise<void> {
-    const { meta, loaded } = fetched
-    if (isEnding() || !wantsSnapshot(raft, meta)) return fetched.abort()
-    isInstalling = true
-    await flushing
-    const generation = state.generation === 0 ? 1 : 0
-    await clearState(world.disk, generation)
-    const next = await writeState(world.disk, generation, loaded)
-    if (isEnding() || !wantsSnapshot(raft, meta)) {
-      isInstalling = false
-      await next.close()
-      return fetched.abort()
-    }
-    // From here to the push of the new base nothing else runs, so the state, the core and the log change as one.
-    const old = state
-    state = next
-    kv = restoreKv(loaded.image)
-    flushedIndex = kv.index
-    for (const [id, peer] of fetched.peers) speech.know(id, peer)
-    const base = { index: meta.index, term: meta.term, generation, keep: false } as const
-    carryOut(step(raft, [{ kind: 'installed', snapshot: meta }]), base)
-    hashes.clear()
-    restart(watches, kv.revision)
-    tell({ kind: 'break', revision: kv.revision })
-    afterApplied()
-    isInstalling = false
-    log.info('installed a snapshot', { index: meta.index, revision: kv.revision, keys: kv.versions.size })
-    await saver.saved(new AbortController().signal)
-    // The leader hears of it by an answer too: this only frees its stream, so a failure of it is no news.
-    await fetched.installed().catch(error => log.debug('the sender of the snapshot is gone', { why: String(error) }))
-    await old.close()
-    if (!isEnding()) await clearState(world.disk, old.generation)
-  }
-
-  const giver: SnapshotGiver = {
-    give(peer, ask) {
-      const isAddressed = ask.cluster === clusterId && ask.to === member && settings.mayRaft(peer)
-      if (!isAddressed || isEnding() || role.kind !== 'leader' || kv.index < ask.atLeast) return undefined
-      if ((peers.get(ask.from) ?? peer) !== peer) return undefined
-      log.info('sending a snapshot', { to: peer, index: kv.index })
-      return { image: captureKv(kv), meta: snapshotMeta(raft, kv.index), peers }
-    },
-    sent: (to, index, ok) => push({ kind: 'snapshotSent', to, index, ok }),
   }
 
   // ---- time ----
@@ -562,7 +474,7 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     }),
     world.network.onStream('snapshot', async (stream, inner) => {
       try {
-        await serveSnapshot(world, giver, stream, inner)
+        await serveSnapshot(world, keeper.giver, stream, inner)
       } catch (error) {
         log.warn('a snapshot was not sent', { to: stream.remote, why: String(error) })
       }
@@ -617,11 +529,7 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     })
     await Promise.all([saving.catch(fail), runTicks().catch(fail)])
     for (const handler of handlers) handler[Symbol.dispose]()
-    await fetching
-    await flushing
-    if (failure === undefined && kv.index > flushedIndex) await flush().catch(fail)
-    if (failure === undefined) await disklog.mark().catch(fail)
-    await Promise.all([disklog.close(), state.close()]).catch(fail)
+    await keeper.stop(() => failure === undefined)
     if (failure === undefined) finished()
     else failed(failure)
   }

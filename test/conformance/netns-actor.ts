@@ -29,7 +29,7 @@ const clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),
   sleep: (ms: number) => new Promise<void>(resolve => setTimeout(resolve, ms)),
-  soon: act => void setImmediate(act),
+  soon: (act: () => void) => void setImmediate(act),
   deadline: () => ({ signal, [Symbol.dispose]() {} }),
 }
 const dataplane = openNftables({ clock, log })

@@ -40,6 +40,7 @@ export class Connection {
   readonly #socket: Socket
   readonly #authority: string
   readonly #calls = new Map<number, Call>()
+  readonly #headers = new Map<string, readonly Field[]>()
   readonly #encoder = new Encoder()
   readonly #decoder = new Decoder()
   /** Calls of which flow control, or the server's limit of streams, holds something back, first come, first served. */
@@ -108,7 +109,7 @@ export class Connection {
     call.sendWindow = this.#streamWindow
     call.received = 0
     this.#calls.set(call.streamId, call)
-    const block = this.#encoder.encode(path, this.#headers(path))
+    const block = this.#encoder.encode(path, this.#headersOf(path))
     this.#frame(types.headers, flags.endHeaders, call.streamId, block)
     this.send(call, message, end)
   }
@@ -149,8 +150,10 @@ export class Connection {
     this.#end('closed by the client')
   }
 
-  #headers(path: string): readonly Field[] {
-    return [
+  #headersOf(path: string): readonly Field[] {
+    const known = this.#headers.get(path)
+    if (known !== undefined) return known
+    const fields: readonly Field[] = [
       [':method', 'POST'],
       [':scheme', 'http'],
       [':path', path],
@@ -158,6 +161,8 @@ export class Connection {
       ['content-type', 'application/grpc'],
       ['te', 'trailers'],
     ]
+    this.#headers.set(path, fields)
+    return fields
   }
 
   #onData(chunk: Buffer): void {

@@ -1,5 +1,5 @@
 // What members need when nothing happens, and the memory they need after a load.
-import { sleep } from './clock.ts'
+import { monotonicMs, sleep } from './clock.ts'
 import type { Cluster } from './cluster.ts'
 import { type Context, withClusters } from './context.ts'
 import { median } from './histogram.ts'
@@ -7,6 +7,9 @@ import { cpuMicrosOf, diskBytesOf, memoryOf } from './proc.ts'
 import { megabytes, short } from './report.ts'
 
 const settleMs = 5_000
+/** A member is idle once it has written nothing for this long after its start; it must come to that. */
+const quietMs = 10_000
+const quietWithinMs = 120_000
 const afterLoadMs = 1_000
 const idleMs = 60_000
 const keys = 100_000
@@ -55,9 +58,9 @@ const mean = (numbers: readonly number[]) => numbers.reduce((sum, number) => sum
 /** Bytes that all members of a system together wrote to the disk in 60 s without a client, by system. */
 export async function idleSuite(context: Context): Promise<readonly number[]> {
   return await withClusters(context, async clusters => {
-    await sleep(settleMs)
     const bytesOf = (cluster: Cluster) => cluster.members.map(member => diskBytesOf(member.pid))
     const cpuOf = (cluster: Cluster) => cluster.members.map(member => cpuMicrosOf(member.pid))
+    await becomeQuiet(() => clusters.flatMap(bytesOf).join())
     const before = clusters.map(cluster => ({ bytes: bytesOf(cluster), cpu: cpuOf(cluster) }))
     await sleep(idleMs)
     return clusters.map((cluster, i) => {
@@ -68,4 +71,17 @@ export async function idleSuite(context: Context): Promise<readonly number[]> {
       return bytes.reduce((sum, count) => sum + count, 0)
     })
   })
+}
+
+/** Waits until what `look` sees has not changed for `quietMs`; not for ever: what never rests is measured as it is. */
+async function becomeQuiet(look: () => string): Promise<void> {
+  const began = monotonicMs()
+  let seen = look()
+  let changedAt = began
+  while (monotonicMs() - changedAt < quietMs && monotonicMs() - began < quietWithinMs) {
+    await sleep(200)
+    const now = look()
+    if (now !== seen) changedAt = monotonicMs()
+    seen = now
+  }
 }

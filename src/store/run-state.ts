@@ -78,7 +78,10 @@ export async function openState(
   generation: Generation,
 ): Promise<{ readonly loaded: LoadedState | undefined; readonly state: RunState }> {
   const map = await orDamage(generation, disk.openMap(mapName(generation)))
-  const found = await orDamage(generation, load(map, generation))
+  const found = await orDamage(generation, load(map, generation)).catch(async error => {
+    await map.close()
+    throw error
+  })
   if (found === undefined) return { loaded: undefined, state: runState(map, generation, blank) }
   const { image, whole, blocks, oldItems } = found
   const leases = new Map(image.leases)

@@ -73,6 +73,7 @@ export function memoryDisk(
   const maps = new Map<string, MapFile>()
   for (const [name, bytes] of from?.files ?? []) files.set(name, { durable: bytes, now: bytes, pending: [] })
   for (const [name, map] of from?.maps ?? []) maps.set(name, { durable: new Map(map), now: new Map(map), pending: [] })
+  const opened = new Set<string>()
   let isDead = false
   let operationCount = 0
   let failing = { from: Number.POSITIVE_INFINITY, to: 0, how: 'EIO' as Failure }
@@ -225,8 +226,10 @@ export function memoryDisk(
     replace: (name, bytes) => perform({ kind: 'replace', name, bytes: bytes.slice() }),
     remove: name => perform({ kind: 'remove', name }),
     async openMap(name) {
+      if (opened.has(name)) throw new Error(`map ${name} is open already`)
       if (!maps.has(name)) maps.set(name, { durable: new Map(), now: new Map(), pending: [] })
-      return openMap(name, maps, perform)
+      opened.add(name)
+      return openMap(name, maps, perform, () => opened.delete(name))
     },
     ...(roomBytes === undefined ? {} : { reserve }),
   }
@@ -318,7 +321,12 @@ function applyBatch(map: Map<string, Bytes>, batch: Batch): void {
   }
 }
 
-function openMap(name: string, maps: Map<string, MapFile>, perform: (what: Operation) => Promise<void>): DiskMap {
+function openMap(
+  name: string,
+  maps: Map<string, MapFile>,
+  perform: (what: Operation) => Promise<void>,
+  closed: () => void,
+): DiskMap {
   const now = () => maps.get(name)?.now ?? new Map<string, Bytes>()
   return {
     get: async key => now().get(key),
@@ -327,6 +335,8 @@ function openMap(name: string, maps: Map<string, MapFile>, perform: (what: Opera
       const all = [...now()].filter(([key]) => key >= from && key < to).sort(([a], [b]) => compareText(a, b))
       for (const [key, value] of all) yield [key, value] as const
     },
-    async close() {},
+    async close() {
+      closed()
+    },
   }
 }

@@ -69,7 +69,7 @@ export function kvRoutes(context: Context): Routes {
       answerRange(request, call)
       return
     }
-    store.newest(context.signal).then(
+    store.newest().then(
       () => attempt(call, () => answerRange(request, call)),
       error => fail(context, call, error),
     )

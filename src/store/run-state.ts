@@ -2,7 +2,7 @@
 // and replaced as a whole by a snapshot. Two maps take turns: which one counts stands in the log, so that installing a
 // snapshot becomes true in one write. state.ts says what the records are.
 
-import type { KvHead, KvImage } from '../kv/kv.ts'
+import { firstRevision, type KvHead, type KvImage } from '../kv/kv.ts'
 import { hashOf } from '../kv/record.ts'
 import type { ChangeEvent, KeyValue, Revision } from '../kv/store.ts'
 import type { LeaseId } from '../kv/txn.ts'
@@ -198,7 +198,9 @@ async function load(map: DiskMap, generation: Generation): Promise<Found | undef
     blocks.push(found.block)
     for (const item of found.changes) changes.push(item)
   }
-  if (revision !== whole.revision) throw damaged(`the changes after revision ${revision} are gone`)
+  // No change made the first revision: a store that nobody has written to has none.
+  const isUnwritten = revision === 0 && whole.revision === firstRevision
+  if (revision !== whole.revision && !isUnwritten) throw damaged(`the changes after revision ${revision} are gone`)
 
   const { done, leases } = await loadRest(map, whole, damaged)
   const { membership: _membership, context: _context, base: _base, doneCount, leaseCount, leaseSum, ...head } = whole

@@ -123,6 +123,20 @@ test('a backup that 0.1.0 made is read', async () => {
   await store.stop()
 })
 
+test('a store that nobody has written to starts again from its state', async () => {
+  const config = { clusterId: 'c', member: memberId('m'), flushCountMax: 1, logCountMax: 0, segmentBytesMax: 1 }
+  const disk = freshDisk()
+  let store = await open(disk, { ...config, bootstrap: true })
+  for (let round = 0; round < 3; round++) {
+    await store.stop()
+    store = await open(disk, { ...config, expectExisting: true })
+    expect(store.revision()).toBe(1)
+  }
+  await store.write(put('/k', 'v'), never)
+  expect(store.revision()).toBe(2)
+  await store.stop()
+})
+
 test('history, compaction, leases and ids outlive restarts and crashes, whatever was flushed', async () => {
   const config = { clusterId: 'c', member: memberId('m'), historyCountMax: 60, flushCountMax: 25, logCountMax: 10 }
   const random = prng(4)

@@ -24,6 +24,9 @@ import { etcd, etcdVersion, flotilla, flotillaExists } from './systems.ts'
 const suites = ['put', 'read', 'txn', 'watch', 'failover', 'slow', 'rss', 'idle'] as const
 type Suite = (typeof suites)[number]
 
+/** Our own load alone comes to about three. */
+const busyLoad = 3
+
 const help = `npm run bench -- kv [options]
   --suite put,read,…  of ${suites.join(', ')}; all of them by default
   --quick             3 repetitions instead of 5, fewer failovers
@@ -138,12 +141,14 @@ function printHead(context: Context): void {
     `${names}, three members each; etcd ${etcdVersion() ?? 'missing'}, Node ${process.version}, Linux ${release()}`,
   )
   context.print(`${cpus().length} × ${cpu?.model ?? 'unknown CPU'}; load average ${short(loadAverage())}`)
+  if (loadAverage() > busyLoad)
+    context.print('others use this machine now: rates will be low, and latencies say little')
   context.print(
     `disk: append of 128 bytes + fdatasync p50 ${short(disk.percentile(0.5))} ms, p99 ${short(disk.percentile(0.99))} ms`,
   )
   context.print(
     `${context.repetitions} repetitions of ${context.measureMs} ms after ${context.warmupMs} ms, in turn; medians; ` +
-      'CPU of the members summed, then leader + followers',
+      'CPU of the members summed, then leader + followers; loop/gc: p99 of the event loop, longest pause, in ms',
   )
   context.print('')
   context.print(tableHead())

@@ -3,18 +3,13 @@
 import { createServer, type Socket } from 'node:net'
 import { flags, frameBytes, types, writeFrameHead } from './frames.ts'
 import { Encoder } from './hpack.ts'
+import { message, number } from './protobuf.ts'
 
-/** As long as the answer of `kind` is from a real store, and right in the eyes of operations.ts. */
+/** As long as the answer of a real store, and right in the eyes of operations.ts. */
 export function answerOf(kind: string, valueBytes: number): Buffer {
-  if (kind === 'create')
-    return Buffer.concat([
-      Buffer.alloc(0),
-      Buffer.from([0x0a, 20]),
-      Buffer.alloc(20),
-      Buffer.from([0x10, 1, 0x1a, 8]),
-      Buffer.alloc(8),
-    ])
-  return Buffer.alloc(kind === 'range' ? valueBytes + 60 : 30)
+  const header = message(1, Buffer.alloc(20))
+  if (kind === 'create') return Buffer.concat([header, number(2, 1), message(3, message(2, header))])
+  return kind === 'range' ? Buffer.concat([header, message(2, Buffer.alloc(valueBytes + 30))]) : header
 }
 
 function serve(socket: Socket, answer: Buffer): void {
@@ -29,8 +24,8 @@ function serve(socket: Socket, answer: Buffer): void {
       ['grpc-status', '0'],
       ['grpc-message', ''],
     ])
-  const message = Buffer.concat([Buffer.alloc(5), answer])
-  message.writeUInt32BE(answer.length, 1)
+  const framed = Buffer.concat([Buffer.alloc(5), answer])
+  framed.writeUInt32BE(answer.length, 1)
 
   let out = Buffer.alloc(256 * 1024)
   let at = 0
@@ -43,7 +38,7 @@ function serve(socket: Socket, answer: Buffer): void {
   }
   const reply = (streamId: number) => {
     frame(types.headers, flags.endHeaders, streamId, headers())
-    frame(types.data, 0, streamId, message)
+    frame(types.data, 0, streamId, framed)
     frame(types.headers, flags.endHeaders | flags.endStream, streamId, trailers())
   }
 

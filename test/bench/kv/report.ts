@@ -16,8 +16,8 @@ const columns = [
   ['by member', 18],
   ['gen', 6],
   ['RSS MB', 13],
-  ['loop p99', 9],
-  ['idle', 5],
+  ['loop/gc', 10],
+  ['idle/steal', 11],
   ['load', 6],
   ['errors', 7],
 ] as const
@@ -71,7 +71,8 @@ function cellsOf(samples: readonly Sample[]): readonly string[] {
   const members =
     samples[0]?.memberMicros.map((_, i) => median(samples.map(sample => sample.memberMicros[i] ?? 0))) ?? []
   const rss = samples.at(-1)?.rssBytes.map(megabytes).join('/') ?? ''
-  const loops = samples.flatMap(sample => sample.self?.loopP99Ms ?? [])
+  const selves = samples.flatMap(sample => sample.self ?? [])
+  const part = (metric: 'idlePart' | 'stealPart') => (median(samples.map(sample => sample[metric])) * 100).toFixed(0)
   return [
     short(medianOf(samples, 'perSecond')),
     `${short(Math.min(...rates))}–${short(Math.max(...rates))}`,
@@ -84,8 +85,10 @@ function cellsOf(samples: readonly Sample[]): readonly string[] {
     members.map(short).join('+'),
     short(medianOf(samples, 'generatorMicros')),
     rss,
-    loops.length === 0 ? '–' : short(median(loops)),
-    `${(median(samples.map(sample => sample.idlePart)) * 100).toFixed(0)}%`,
+    selves.length === 0
+      ? '–'
+      : `${short(median(selves.map(self => self.loopP99Ms)))}/${short(Math.max(...selves.map(self => self.gcMaxMs)))}`,
+    `${part('idlePart')}/${part('stealPart')}%`,
     short(median(samples.map(sample => sample.load))),
     String(samples.reduce((sum, sample) => sum + sample.errors, 0)),
   ]

@@ -4,18 +4,23 @@ import type { Revision } from './store.ts'
 
 export const doneCountMax = 16 * 1024
 
+type Id = readonly [id: string, revision: Revision]
+
 export class Done {
   readonly #revisions = new Map<string, Revision>()
+  /** Oldest first, from `#head` on. To find the oldest in the map itself would mean to step over all that were deleted. */
+  #order: Id[] = []
+  #head = 0
   #total: number
 
   /** `total`: how many there have ever been, those of `ids`, oldest first, included. */
-  constructor(ids: readonly (readonly [id: string, revision: Revision])[], total = ids.length) {
-    for (const [id, revision] of ids) this.#revisions.set(id, revision)
+  constructor(ids: readonly Id[], total = ids.length) {
+    for (const id of ids) this.#push(id)
     this.#total = total
   }
 
   get size(): number {
-    return this.#revisions.size
+    return this.#order.length - this.#head
   }
 
   get total(): number {
@@ -28,18 +33,27 @@ export class Done {
 
   /** An id that is not known. */
   add(id: string, revision: Revision, countMax = doneCountMax): void {
-    this.#revisions.set(id, revision)
+    this.#push([id, revision])
     this.#total += 1
-    while (this.#revisions.size > countMax) {
-      for (const oldest of this.#revisions.keys()) {
-        this.#revisions.delete(oldest)
-        break
-      }
-    }
+    while (this.size > countMax) this.#dropOldest()
+  }
+
+  #push(id: Id): void {
+    this.#revisions.set(id[0], id[1])
+    this.#order.push(id)
+  }
+
+  #dropOldest(): void {
+    const oldest = this.#order[this.#head]
+    if (oldest !== undefined) this.#revisions.delete(oldest[0])
+    this.#head += 1
+    if (this.#head * 2 < this.#order.length) return
+    this.#order = this.#order.slice(this.#head)
+    this.#head = 0
   }
 
   /** Oldest first. */
-  all(): (readonly [id: string, revision: Revision])[] {
-    return [...this.#revisions]
+  all(): readonly Id[] {
+    return this.#order.slice(this.#head)
   }
 }

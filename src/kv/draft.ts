@@ -53,24 +53,12 @@ export class Draft {
 
   /** `value` or `lease` undefined keeps what the key has. Gives what it was. */
   put(key: string, value: string | undefined, lease: LeaseId | undefined): KeyValue | undefined | Failed {
-    const { revision } = this
     const drafted = this.#drafted.get(key)
     const slot = drafted === undefined ? this.#kv.versions.slot(key) : drafted.slot
     const was = drafted?.item ?? slot?.item
     const old = was === undefined || was.version === 0 ? undefined : was
-    if (old === undefined && (value === undefined || lease === undefined)) return new Failed('key-not-found')
-    const by = lease ?? old?.lease ?? 0
-    if (by !== 0 && !this.#kv.leases.has(by)) return new Failed('lease-not-found')
-    const isAgain = drafted !== undefined && old !== undefined
-    const item: KeyValue = {
-      // The old key, so that all versions of one share its memory.
-      key: old?.key ?? key,
-      value: value ?? old?.value ?? '',
-      createRevision: old?.createRevision ?? revision,
-      modRevision: revision,
-      version: old === undefined ? 1 : isAgain ? old.version : old.version + 1,
-      lease: by,
-    }
+    const item = nextVersion(this.#kv, old, key, value, lease)
+    if (item instanceof Failed) return item
     if (drafted !== undefined) this.#drafted.delete(key)
     this.#drafted.set(key, { item, slot })
     return old
@@ -99,4 +87,45 @@ export class Draft {
     if (events.length > 0) kv.revision = this.revision
     return events
   }
+}
+
+/** What a key becomes by a put; `old` is what it is, also by what the command has done before. */
+function nextVersion(
+  kv: Kv,
+  old: KeyValue | undefined,
+  key: string,
+  value: string | undefined,
+  lease: LeaseId | undefined,
+): KeyValue | Failed {
+  const revision = kv.revision + 1
+  const by = lease ?? old?.lease ?? 0
+  if (by !== 0 && !kv.leases.has(by)) return new Failed('lease-not-found')
+  if (old === undefined) {
+    if (value === undefined || lease === undefined) return new Failed('key-not-found')
+    return { key, value, createRevision: revision, modRevision: revision, version: 1, lease: by }
+  }
+  return {
+    // The old key, so that all versions of one share its memory.
+    key: old.key,
+    value: value ?? old.value,
+    createRevision: old.createRevision,
+    modRevision: revision,
+    version: old.modRevision === revision ? old.version : old.version + 1,
+    lease: by,
+  }
+}
+
+/** A command that is one put and nothing else: most are. */
+export function putAlone(
+  kv: Kv,
+  key: string,
+  value: string | undefined,
+  lease: LeaseId | undefined,
+): ChangeEvent | Failed {
+  const slot = kv.versions.slot(key)
+  const item = nextVersion(kv, slot?.item, key, value, lease)
+  if (item instanceof Failed) return item
+  moveKey(kv.leases, item.key, slot?.item.lease ?? 0, item.lease)
+  kv.revision = item.modRevision
+  return kv.versions.push(item, slot)
 }

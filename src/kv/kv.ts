@@ -1,12 +1,13 @@
 // What the log is applied to: a key-value store with one revision, transactions, leases, and the history of the last
 // changes. `apply` is total on any bytes and deterministic: the same entries give the same answers, the same state, the
 // same history and the same `hash` on every replica. Called by store/run.ts; answers nothing before it is applied.
+import { assert } from '../lib/assert.ts'
 import { ByteWriter } from '../lib/binary.ts'
 import type { Bytes } from '../lib/bytes.ts'
 import { crc32 } from '../lib/crc32.ts'
 import { type Decoded, decodeCommand } from './codec.ts'
 import { Done } from './done.ts'
-import { Draft } from './draft.ts'
+import { Draft, Failed, putAlone } from './draft.ts'
 import { freeLease, grantedSeconds, type Leases } from './leases.ts'
 import { tombstone } from './record.ts'
 import type { ChangeEvent, Revision, Write, WriteResult } from './store.ts'
@@ -122,7 +123,7 @@ export function apply(kv: Kv, entry: AppliedEntry, wantsAnswer: boolean): Applie
   const command = decodeCommand(entry.command)
   if (command.kind === 'first') return applyFirst(kv, entry, command.write)
   const applied = execute(kv, entry, command, wantsAnswer)
-  kv.hash = chain(kv, entry.command, codeOf(applied.answer))
+  kv.hash = chain(kv, applied.events.length > 0 ? undefined : entry.command, codeOf(applied.answer))
   return applied
 }
 
@@ -200,8 +201,14 @@ function compareAndSet(kv: Kv, term: number, { compare, operations, term: fence 
     const current = compare.flatMap(({ key }) => kv.versions.get(key) ?? [])
     return { result: { kind: 'conflict', revision: kv.revision, current }, events: noEvents }
   }
+  const [only] = operations
+  if (only?.value !== undefined && operations.length === 1) {
+    const event = putAlone(kv, only.key, only.value, 0)
+    assert(!(event instanceof Failed), 'a put without a lease cannot fail')
+    return { result: { kind: 'done', revision: kv.revision }, events: [event] }
+  }
   const draft = new Draft(kv)
-  for (const [key, value] of operations.length === 1 ? entriesOf(operations) : lastWords(operations)) {
+  for (const [key, value] of lastWords(operations)) {
     if (value === undefined) draft.delete(key)
     else draft.put(key, value, 0)
   }
@@ -218,8 +225,6 @@ function lastWords(operations: Write['operations']): Iterable<readonly [string, 
   }
   return values
 }
-
-const entriesOf = (operations: Write['operations']) => operations.map(({ key, value }) => [key, value] as const)
 
 // ---- the commands of release 0.1.0 ----
 
@@ -248,11 +253,11 @@ function writeFirst(kv: Kv, term: number, command: Write): Written {
   const revision = kv.revision + 1
   const events: ChangeEvent[] = []
   for (const [key, value] of lastWords(operations)) {
-    const old = kv.versions.get(key)
-    if (value === undefined && old === undefined) continue
-    const createRevision = old?.createRevision ?? revision
+    const slot = kv.versions.slot(key)
+    if (value === undefined && slot === undefined) continue
+    const createRevision = slot?.item.createRevision ?? revision
     const item = { key, value: value ?? '', createRevision, modRevision: revision, version: 1, lease: 0 }
-    events.push(kv.versions.push(value === undefined ? tombstone(key, revision) : item))
+    events.push(kv.versions.push(value === undefined ? tombstone(key, revision) : item, slot))
   }
   if (events.length > 0) kv.revision = revision
   if (id !== undefined) kv.done.add(id, kv.revision, firstDoneCountMax)
@@ -280,18 +285,20 @@ function codeOf(answer: Applied['answer']): number {
   return outcomes[answer.kind === 'write' ? answer.result.kind : answer.kind]
 }
 
-const scratch = new Uint8Array(36)
+const scratch = new Uint8Array(40)
 const scratchView = new DataView(scratch.buffer)
 
-/** What was asked, and all that is there after it. */
-function chain(kv: Kv, command: Bytes, code: number): number {
+/** All that is there after a command; of one that has changed no key, also what it was. */
+function chain(kv: Kv, command: Bytes | undefined, code: number): number {
   scratchView.setFloat64(0, kv.index)
   scratchView.setFloat64(8, kv.term)
   scratchView.setFloat64(16, kv.revision)
   scratchView.setUint32(24, kv.versions.hash)
   scratchView.setUint32(28, kv.leases.size)
-  scratchView.setUint32(32, code)
-  return crc32(command, crc32(scratch, kv.hash))
+  scratchView.setUint32(32, kv.done.total)
+  scratchView.setUint32(36, code)
+  const outcome = crc32(scratch, kv.hash)
+  return command === undefined ? outcome : crc32(command, outcome)
 }
 
 /** As release 0.1.0 did it, for its commands and for entries without one. */

@@ -108,36 +108,33 @@ export class Table<T extends Keyed> {
   /** For a walk from the first key that is not smaller than `from`; the table must not change meanwhile. */
   cursor(from: string): Cursor<T> {
     const at = this.#chunkOf(from)
-    return createCursor(this.#chunks, at, lowerBound(this.#chunks[at] ?? [], from))
+    return new Cursor(this.#chunks, at, lowerBound(this.#chunks[at] ?? [], from))
   }
 }
 
-export type Cursor<T> = {
+export class Cursor<T> {
   /** Undefined at the end. */
-  readonly current: T | undefined
-  advance(): void
-}
+  current: T | undefined
+  readonly #chunks: readonly (readonly T[])[]
+  #at: number
+  #place: number
 
-function createCursor<T>(chunks: readonly (readonly T[])[], chunkAt: number, placeAt: number): Cursor<T> {
-  let at = chunkAt
-  let place = placeAt
-  let current: T | undefined
-  const settle = () => {
-    while (at < chunks.length && place >= (chunks[at]?.length ?? 0)) {
-      at += 1
-      place = 0
-    }
-    current = chunks[at]?.[place]
+  constructor(chunks: readonly (readonly T[])[], at: number, place: number) {
+    this.#chunks = chunks
+    this.#at = at
+    this.#place = place - 1
+    this.advance()
   }
-  settle()
-  return {
-    get current() {
-      return current
-    },
-    advance() {
-      place += 1
-      settle()
-    },
+
+  advance(): void {
+    this.#place += 1
+    let chunk = this.#chunks[this.#at]
+    while (chunk !== undefined && this.#place >= chunk.length) {
+      this.#at += 1
+      this.#place = 0
+      chunk = this.#chunks[this.#at]
+    }
+    this.current = chunk?.[this.#place]
   }
 }
 

@@ -1,6 +1,6 @@
 // Transactions as etcd does them (server/etcdserver/txn): which branch is taken is decided for all nested transactions
 // first, on the state before; then the operations of the branches happen in order, each seeing those before it.
-import { Draft, Failed } from './draft.ts'
+import { Draft, Failed, putAlone } from './draft.ts'
 import type { Kv } from './kv.ts'
 import type { ChangeEvent, KeyValue } from './store.ts'
 import type { Condition, Failure, Outcome, Txn, TxnAnswer, TxnOperation } from './txn.ts'
@@ -8,18 +8,17 @@ import type { Condition, Failure, Outcome, Txn, TxnAnswer, TxnOperation } from '
 type Done = { readonly outcome: Outcome; readonly events: readonly ChangeEvent[] }
 
 const noEvents: readonly ChangeEvent[] = []
+const noAnswers: readonly TxnAnswer[] = []
 
 /** A failed one changes nothing. Without `wantsAnswer` the answers are left out. */
 export function applyTxn(kv: Kv, txn: Txn, wantsAnswer: boolean): Done {
   const [first] = txn.success
   // Most are one put: what the general way needs for the others would double its price.
   if (first?.kind === 'put' && txn.success.length === 1 && txn.conditions.length === 0) {
-    const draft = new Draft(kv)
-    const previous = draft.put(first.key, first.value, first.lease)
-    if (previous instanceof Failed) return failed(kv, previous.why)
-    const events = draft.commit()
-    const answers: TxnAnswer[] = wantsAnswer ? [putAnswer(previous, first.wantsPrevious)] : []
-    return { outcome: { kind: 'txn', revision: kv.revision, succeeded: true, answers }, events }
+    const event = putAlone(kv, first.key, first.value, first.lease)
+    if (event instanceof Failed) return failed(kv, event.why)
+    const answers = wantsAnswer ? [putAnswer(event.previous, first.wantsPrevious)] : noAnswers
+    return { outcome: { kind: 'txn', revision: kv.revision, succeeded: true, answers }, events: [event] }
   }
   const path = branches(kv, txn)
   const draft = new Draft(kv)
@@ -28,7 +27,7 @@ export function applyTxn(kv: Kv, txn: Txn, wantsAnswer: boolean): Done {
   if (why !== undefined) return failed(kv, why)
   const events = draft.commit()
   const succeeded = path[0] === true
-  return { outcome: { kind: 'txn', revision: kv.revision, succeeded, answers: answers ?? [] }, events }
+  return { outcome: { kind: 'txn', revision: kv.revision, succeeded, answers: answers ?? noAnswers }, events }
 }
 
 export function failed(kv: Kv, why: Failure): Done {

@@ -10,6 +10,8 @@ type Bench = {
 
 const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   wal: async () => (await import('./wal.ts')).walBench,
+  raft: async () => (await import('./raft.ts')).raftBench,
+  'kv-apply': async () => (await import('./kv-apply.ts')).kvApplyBench,
   store: async () => (await import('./store.ts')).storeBench,
   kv: async () => (await import('./kv/kv.ts')).kvBench,
   mesh: async () => (await import('./mesh.ts')).meshBench,

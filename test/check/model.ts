@@ -305,6 +305,7 @@ export function storeModel(start: State = emptyState, facts: Facts = noFacts): M
     },
     key: stateKey,
     isOptional: ({ outcome }) => outcome.kind === 'ambiguous' && outcome.revision === undefined,
+    sameness: ({ request }) => JSON.stringify(request),
   }
 }
 

@@ -7,9 +7,10 @@
 // An optional operation (its outcome is ambiguous) may stand anywhere after its call, or nowhere. 'unknown' means that a
 // limit was reached; callers count it as failed.
 //
-// What keeps the search small, all of it exact: a legal operation that changes nothing is taken at once, since any valid
-// order may begin with it; operations with the earliest return are tried first, optional ones last; a memo holds every pair
-// of (what was placed, state) that was tried.
+// What keeps the search small, all of it exact: a legal operation that never changes anything is taken at once, since any
+// valid order may begin with it; operations with the earliest return are tried first, optional ones last, and of those that
+// are alike only one; a memo holds every pair of (what was placed, state) that was tried. Many optional operations of which
+// nothing is known can still be too many: resolve.ts finds out about them first.
 
 export type Timed = {
   readonly call: number
@@ -19,12 +20,22 @@ export type Timed = {
 
 export type Model<State, T> = {
   readonly start: State
-  /** The state after the operation; undefined when it cannot have come back as it did. The same object: nothing changed. */
+  /**
+   * The state after the operation; undefined when it cannot have come back as it did. The same object says more than an
+   * equal one: an operation that came back like this changes nothing in any state in which it can.
+   */
   step(state: State, operation: T): State | undefined
   /** Equal texts for equal states, and only for them. */
   key(state: State): string
   /** True when the operation may as well never have happened. */
   isOptional(operation: T): boolean
+  /** Optional operations with equal texts do the same in every state, so only the first of them need be tried. */
+  sameness?(operation: T): string
+  /**
+   * True when what an operation leaves does not depend on the state before, unless it changes nothing. Then an optional
+   * operation is of use only to the one right after it, which without it could not have come back as it did.
+   */
+  readonly overwrites?: boolean
 }
 
 export type Limits = {
@@ -60,6 +71,8 @@ export function linearizable<State, T extends Timed>(
 /** A place in the search: what was tried from here, and what to take back when it is left. */
 type Frame<State, T> = {
   readonly state: State
+  /** When only what was impossible in this state may come next: the rule of `overwrites`. */
+  readonly before: State | undefined
   readonly choices: Choice<State, T>[]
   next: number
   areOptionalTried: boolean
@@ -91,7 +104,10 @@ class Search<State, T extends Timed> {
   /** Optional operations that are placed, in that order, and the same as flags. */
   private readonly placedOptional: number[] = []
   private readonly isPlaced: Uint8Array
-  private readonly tried = new Set<string>()
+  /** Equal numbers for optional operations that are alike. */
+  private readonly kinds: readonly number[]
+  /** Required operations placed and state → the sets of optional operations with which that was tried, each in order. */
+  private readonly tried = new Map<string, (readonly number[])[]>()
   private readonly stateIds = new Map<string, number>()
   private readonly frames: Frame<State, T>[] = []
   private states = 0
@@ -104,6 +120,7 @@ class Search<State, T extends Timed> {
     this.required = byCall.filter(operation => !model.isOptional(operation))
     this.optional = byCall.filter(operation => model.isOptional(operation))
     this.isPlaced = new Uint8Array(this.optional.length)
+    this.kinds = numberAlike(this.optional.map((operation, at) => model.sameness?.(operation) ?? `${at}`))
     const count = this.required.length
     this.head = count
     this.left = count
@@ -135,7 +152,7 @@ class Search<State, T extends Timed> {
   private nextChoice(frame: Frame<State, T>): Choice<State, T> | undefined {
     if (frame.next === frame.choices.length && !frame.areOptionalTried) {
       frame.areOptionalTried = true
-      frame.choices.push(...this.optionalChoices(frame.state))
+      frame.choices.push(...this.optionalChoices(frame.state, frame.before))
     }
     return frame.choices[frame.next++]
   }
@@ -146,12 +163,10 @@ class Search<State, T extends Timed> {
     this.take(choice)
     // From an operation that changes nothing there is no other way, so it needs no memo.
     if (choice.state !== state) {
-      const key = this.keyOf(choice.state, choice.isOptional ? this.high : Math.max(this.high, choice.at))
-      if (this.tried.has(key)) {
+      if (this.wasTried(this.keyOf(choice.state, choice.isOptional ? this.high : Math.max(this.high, choice.at)))) {
         this.takeBack(choice)
         return
       }
-      this.tried.add(key)
     }
     this.push(choice.state, choice)
   }
@@ -159,9 +174,10 @@ class Search<State, T extends Timed> {
   private push(state: State, choice: Choice<State, T> | undefined): void {
     const highBefore = this.high
     if (choice !== undefined && !choice.isOptional) this.high = Math.max(this.high, choice.at)
-    const choices = this.requiredChoices(state)
+    const before = choice?.isOptional && this.model.overwrites ? this.frames.at(-1)?.state : undefined
+    const choices = this.requiredChoices(state, before)
     const isForced = choices.length === 1 && choices[0]?.state === state
-    this.frames.push({ state, choices, next: 0, areOptionalTried: isForced, choice, highBefore })
+    this.frames.push({ state, before, choices, next: 0, areOptionalTried: isForced, choice, highBefore })
   }
 
   private pop(): void {
@@ -208,12 +224,12 @@ class Search<State, T extends Timed> {
     return { positions, firstReturn }
   }
 
-  private requiredChoices(state: State): Choice<State, T>[] {
+  private requiredChoices(state: State, before: State | undefined): Choice<State, T>[] {
     const choices: Choice<State, T>[] = []
     for (const at of this.candidates().positions) {
       const operation = this.required[at]
       const next = operation && this.model.step(state, operation)
-      if (operation === undefined || next === undefined) continue
+      if (operation === undefined || next === undefined || this.isIdle(before, operation)) continue
       const choice = { operation, at, isOptional: false, state: next }
       if (next === state) return [choice]
       choices.push(choice)
@@ -221,24 +237,42 @@ class Search<State, T extends Timed> {
     return choices.sort((a, b) => a.operation.return - b.operation.return || a.at - b.at)
   }
 
-  private optionalChoices(state: State): Choice<State, T>[] {
+  private optionalChoices(state: State, before: State | undefined): Choice<State, T>[] {
     const { firstReturn } = this.candidates()
     const choices: Choice<State, T>[] = []
+    const triedHere = new Set<number>()
     for (const [at, operation] of this.optional.entries()) {
       if (operation.call > firstReturn) break
-      if (this.isPlaced[at] === 1) continue
+      const kind = this.kinds[at] ?? 0
+      if (this.isPlaced[at] === 1 || triedHere.has(kind)) continue
+      triedHere.add(kind)
+      if (this.isIdle(before, operation)) continue
       const next = this.model.step(state, operation)
       if (next !== undefined && next !== state) choices.push({ operation, at, isOptional: true, state: next })
     }
     return choices
   }
 
-  /** What was placed is told by the highest position and by the few below it that are not placed. */
+  /** Whether the optional operation that was placed last is of no use to this one, by the rule of `overwrites`. */
+  private isIdle(before: State | undefined, operation: T): boolean {
+    return before !== undefined && this.model.step(before, operation) !== undefined
+  }
+
+  /** Whoever has used fewer optional operations to come here can go wherever one who used more can. */
+  private wasTried(key: string): boolean {
+    const used = this.placedOptional.toSorted((a, b) => a - b)
+    const before = this.tried.get(key)
+    if (before === undefined) this.tried.set(key, [used])
+    else if (before.some(fewer => isSubset(fewer, used))) return true
+    else before.push(used)
+    return false
+  }
+
+  /** Which required operations were placed is told by the highest position and by the few below it that are not. */
   private keyOf(state: State, high: number): string {
     const missing: number[] = []
     for (let at = this.after[this.head] ?? 0; at !== this.head && at < high; at = this.after[at] ?? 0) missing.push(at)
-    const optional = this.placedOptional.toSorted((a, b) => a - b)
-    return `${high}:${missing.join()}:${optional.join()}:${this.idOf(this.model.key(state))}`
+    return `${high}:${missing.join()}:${this.idOf(this.model.key(state))}`
   }
 
   /** The texts of states are long, and many places share one. */
@@ -265,6 +299,22 @@ class Search<State, T extends Timed> {
     const { order, state, stuck } = this.best ?? { order: [], state: this.model.start, stuck: [] }
     return { kind: 'illegal', order, state, stuck, states: this.states }
   }
+}
+
+/** Both in order. */
+function isSubset(small: readonly number[], large: readonly number[]): boolean {
+  let at = 0
+  for (const one of large) if (one === small[at]) at++
+  return at === small.length
+}
+
+function numberAlike(texts: readonly string[]): number[] {
+  const numbers = new Map<string, number>()
+  return texts.map(text => {
+    const known = numbers.get(text) ?? numbers.size
+    numbers.set(text, known)
+    return known
+  })
 }
 
 /** What people need of a verdict: the end of the longest order, and what could not follow it. */

@@ -33,6 +33,7 @@ export function kvRoutes(context: Context): Routes {
   }
 
   function answerRange(request: RangeRequest, call: UnaryCall): void {
+    if (request.revision > store.revision()) throw errors.futureRevision()
     const found = store.look(kv.rangeQuery(request))
     const reply = kv.rangeReply(request, found)
     begin(found.revision)

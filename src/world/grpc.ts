@@ -29,6 +29,11 @@ export interface UnaryCall {
   readonly isOpen: boolean
   /** The first value of a header that the client sent, names in lower case. */
   header(name: string): string | undefined
+  /**
+   * Runs `work` now, or, while the client has yet to read much of what it was told, once it has. For answers that may be
+   * large: a client that asks and does not read must not fill our memory. Not run when the client goes before that.
+   */
+  whenRoom(work: () => void): void
   /** `bytes[start, end)` is the message; it is copied before this returns. */
   respond(bytes: Bytes, start: number, end: number): void
   fail(code: StatusCode, message: string): void

@@ -26,8 +26,8 @@ export class Call implements UnaryCall, StreamCall {
   queueAt = 0
   /** `send` said false. */
   wantsDrain = false
-  /** Sent after the queue: the block of the trailers. */
-  trailers: Buffer | undefined
+  /** After the queue comes the end. */
+  isFinishing = false
   /** Of a message that is not whole yet, prefix included. */
   #parts: Buffer[] | undefined
   #partBytes = 0
@@ -47,21 +47,32 @@ export class Call implements UnaryCall, StreamCall {
     return this.head.headers.get(name)
   }
 
+  whenRoom(work: () => void): void {
+    if (this.isOpen) this.connection.sender.whenRoom(this, work)
+    else this.#settle()
+  }
+
   respond(bytes: Bytes, start: number, end: number): void {
-    if (this.isOpen) this.connection.respond(this, bytes, start, end)
+    if (this.isOpen) this.connection.sender.respond(this, bytes, start, end)
     else this.#settle()
   }
 
   send(head: Bytes, headLength: number, tail?: Bytes): boolean {
-    return this.isOpen && this.connection.send(this, head, headLength, tail)
+    return this.isOpen && this.connection.sender.send(this, head, headLength, tail)
   }
 
   finish(): void {
-    if (this.isOpen) this.connection.finish(this, statusCode.ok, '')
+    if (this.isOpen) this.connection.sender.finish(this, statusCode.ok, '')
   }
 
   fail(code: StatusCode, message: string): void {
-    if (this.isOpen) this.connection.finish(this, code, message)
+    if (this.isOpen) this.connection.sender.finish(this, code, message)
+    else this.#settle()
+  }
+
+  /** `whenRoom` comes to run it, or not. */
+  resume(work: () => void): void {
+    if (this.isOpen) work()
     else this.#settle()
   }
 
@@ -74,7 +85,7 @@ export class Call implements UnaryCall, StreamCall {
 
   expire(): void {
     this.connection.abandon(this)
-    this.connection.finish(this, statusCode.deadlineExceeded, 'context deadline exceeded')
+    this.connection.sender.finish(this, statusCode.deadlineExceeded, 'context deadline exceeded')
   }
 
   // ---- for the connection ----
@@ -146,11 +157,9 @@ export class Call implements UnaryCall, StreamCall {
   }
 
   dropAll(): void {
-    this.dropParts()
+    if (this.#parts !== undefined) this.dropParts()
     if (this.#message !== undefined) this.connection.keptBytes(-this.#message.length)
     this.#message = undefined
-    this.queue = undefined
-    this.trailers = undefined
   }
 
   /** At least the prefix, in one piece. */

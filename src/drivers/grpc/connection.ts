@@ -1,7 +1,7 @@
 // One client's connection: HTTP/2 (RFC 9113) as gRPC uses it, parsed and written by hand, since an answer must cost about as
 // much as the bytes of it. It knows sockets only by `Output` and `Wire`. What a client may cost is in limits.ts.
 import type { Bytes } from '../../lib/bytes.ts'
-import { type GrpcService, type StatusCode, statusCode } from '../../world/grpc.ts'
+import { type GrpcService, statusCode } from '../../world/grpc.ts'
 import { Call } from './call.ts'
 import type { Deadlines } from './deadlines.ts'
 import {
@@ -18,15 +18,12 @@ import {
   settingsPayload,
   windowDefault,
   windowMax,
-  writeFrameHead,
-  writeU32,
 } from './frame.ts'
 import { HpackError } from './hpack.ts'
 import * as limits from './limits.ts'
-import { message, prefixBytes, writeBlock, writeMessage, writeTwo } from './message.ts'
 import type { Output } from './output.ts'
-import { ReplyBlocks } from './reply.ts'
 import { type RequestHead, RequestReader } from './request.ts'
+import { Sender } from './sender.ts'
 
 /** What all connections of a server share. */
 export type Shared = {
@@ -58,13 +55,10 @@ type OpenBlock = { readonly id: number; readonly endsStream: boolean; parts: Byt
 export class Connection {
   readonly messageBytesMax: number
   readonly #shared: Shared
-  readonly #output: Output
+  readonly sender: Sender
   readonly #wire: Wire
   readonly #reader: RequestReader
-  readonly #replies = new ReplyBlocks()
   readonly #calls = new Map<number, Call>()
-  /** Calls with messages that wait. */
-  readonly #blocked = new Set<Call>()
   #rest: Buffer | undefined
   #phase: 'preface' | 'settings' | 'open' | 'ended' = 'preface'
   #openBlock: OpenBlock | undefined
@@ -72,11 +66,10 @@ export class Connection {
   #lastCall: Call | undefined
   #isLeaving = false
   #isPaused = false
+  /** What the client takes of a stream that begins. */
+  #streamWindow = windowDefault
   /** Of the window that we gave the client. */
   #uncredited = 0
-  #sendWindow = windowDefault
-  #streamSendWindow = windowDefault
-  #frameBytesMax = frameBytesDefault
   #partialBytes = 0
   #orphanCount = 0
   #nuisanceCount = 0
@@ -84,18 +77,20 @@ export class Connection {
   #pingAtMs: number | undefined
   #heardAtMs: number
   #wasHeard = false
-  #stalledSinceMs: number | undefined
+  #sentBytes = 0
+  #movedAtMs: number
 
   constructor(shared: Shared, output: Output, wire: Wire, nowMs: number) {
     this.#shared = shared
     this.messageBytesMax = shared.messageBytesMax
-    this.#output = output
+    this.sender = new Sender(output, call => this.answered(call))
     this.#wire = wire
     this.#reader = new RequestReader(shared.service)
     this.#heardAtMs = nowMs
     this.#nuisanceAtMs = nowMs
-    this.#frame(frameType.settings, 0, 0, ourSettings)
-    this.#windowUpdate(0, limits.connectionWindow - windowDefault)
+    this.#movedAtMs = nowMs
+    this.sender.frame(frameType.settings, 0, 0, ourSettings)
+    this.sender.windowUpdate(0, limits.connectionWindow - windowDefault)
   }
 
   /** True once the client has spoken HTTP/2. */
@@ -117,7 +112,7 @@ export class Connection {
       else if (error instanceof HpackError) this.#breakOff(errorCode.compression, error.message)
       else throw error
     }
-    if (!this.#isPaused && this.#output.backlogBytes > limits.backlogBytesMax) {
+    if (!this.#isPaused && this.sender.backlogBytes > limits.backlogBytesMax) {
       this.#isPaused = true
       this.#wire.pause()
     }
@@ -209,7 +204,7 @@ export class Connection {
       throw new ConnectionError(errorCode.flowControl, "more DATA than the connection's window")
     }
     if (this.#uncredited >= limits.connectionWindow / 2) {
-      this.#windowUpdate(0, this.#uncredited)
+      this.sender.windowUpdate(0, this.#uncredited)
       this.#uncredited = 0
     }
     if ((flags & flag.padded) !== 0) {
@@ -242,7 +237,7 @@ export class Connection {
     call.receive(bytes, start, end)
     if (isLast) call.halfClose()
     else if (call.handler !== undefined && call.isOpen && call.uncredited >= limits.streamWindow / 2) {
-      this.#windowUpdate(id, call.uncredited)
+      this.sender.windowUpdate(id, call.uncredited)
       call.uncredited = 0
     }
   }
@@ -288,10 +283,10 @@ export class Connection {
     if (this.#isLeaving) return
     if (this.#calls.size >= limits.streamCountMax || this.#orphanCount >= limits.orphanCountMax) {
       this.#nuisance()
-      this.#reset(id, errorCode.refusedStream)
+      this.sender.reset(id, errorCode.refusedStream)
       return
     }
-    this.#open(new Call(this, id, head, this.#streamSendWindow), head, endsStream)
+    this.#open(new Call(this, id, head, this.#streamWindow), head, endsStream)
   }
 
   #open(call: Call, head: RequestHead, endsStream: boolean): void {
@@ -303,16 +298,20 @@ export class Connection {
     if (route.kind === 'unary') {
       if (endsStream) call.fail(statusCode.internal, 'the request has no message')
     } else if (route.kind === 'stream') {
-      call.handler = route.open(call)
-      if (endsStream && call.isOpen) call.handler.halfClosed()
+      const handler = route.open(call)
+      if (!call.isOpen) handler.ended()
+      else {
+        call.handler = handler
+        if (endsStream) handler.halfClosed()
+      }
     } else if (route.kind === 'unknown') call.fail(statusCode.unimplemented, unknownText(route.path))
     else {
       this.#nuisance()
-      this.#frame(
+      this.sender.frame(
         frameType.headers,
         flag.endHeaders | flag.endStream,
         call.id,
-        this.#replies.httpStatus(route.httpStatus),
+        this.sender.replies.httpStatus(route.httpStatus),
       )
       this.#close(call)
     }
@@ -336,10 +335,8 @@ export class Connection {
     if (end - start !== 4) throw new ConnectionError(errorCode.frameSize, 'a WINDOW_UPDATE of a wrong size')
     const more = readU32(bytes, start) & 0x7fffffff
     if (id === 0) {
-      this.#sendWindow += more
       if (more === 0) throw new ConnectionError(errorCode.protocol, 'a window that grows by nothing')
-      if (this.#sendWindow > windowMax) throw new ConnectionError(errorCode.flowControl, 'a window beyond all bounds')
-      if (this.#blocked.size > 0) this.#pumpAll()
+      if (!this.sender.open(more)) throw new ConnectionError(errorCode.flowControl, 'a window beyond all bounds')
       return
     }
     if (id > this.#lastId) throw new ConnectionError(errorCode.protocol, 'WINDOW_UPDATE on a stream that is not open')
@@ -354,7 +351,7 @@ export class Connection {
       this.#resetCall(call, errorCode.flowControl)
       return
     }
-    if (this.#blocked.has(call)) this.#pump(call)
+    this.sender.pump(call)
   }
 
   #takeReset(id: number, size: number): void {
@@ -365,6 +362,7 @@ export class Connection {
     if (call === undefined) return
     this.abandon(call)
     this.#close(call)
+    this.sender.pumpAll()
   }
 
   #takeSettings(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
@@ -373,26 +371,26 @@ export class Connection {
     this.#nuisance()
     if ((flags & flag.ack) !== 0) return
     for (let at = start; at < end; at += 6) this.#apply(bytes.readUInt16BE(at), readU32(bytes, at + 2))
-    this.#frame(frameType.settings, flag.ack, 0, undefined)
+    this.sender.frame(frameType.settings, flag.ack, 0, undefined)
   }
 
   #apply(id: number, value: number): void {
-    if (id === setting.headerTableSize) this.#replies.limitTable(value)
+    if (id === setting.headerTableSize) this.sender.replies.limitTable(value)
     else if (id === setting.initialWindowSize) {
       if (value > windowMax) throw new ConnectionError(errorCode.flowControl, 'a window beyond all bounds')
-      const more = value - this.#streamSendWindow
-      this.#streamSendWindow = value
+      const more = value - this.#streamWindow
+      this.#streamWindow = value
       for (const call of this.#calls.values()) {
         call.sendWindow += more
         if (call.sendWindow > windowMax) throw new ConnectionError(errorCode.flowControl, 'a window beyond all bounds')
       }
-      if (more > 0) this.#pumpAll()
+      if (more > 0) this.sender.pumpAll()
     } else if (id === setting.maxFrameSize) {
       if (value < frameBytesDefault || value > 2 ** 24 - 1) {
         throw new ConnectionError(errorCode.protocol, 'a frame size that may not be')
       }
       // Larger frames would save little, and a stream would hold up the others for longer.
-      this.#frameBytesMax = Math.min(value, 64 * 1024)
+      this.sender.frameBytesMax = Math.min(value, 64 * 1024)
     } else if (id === setting.enablePush && value > 1) {
       throw new ConnectionError(errorCode.protocol, 'ENABLE_PUSH that is neither 0 nor 1')
     }
@@ -402,7 +400,7 @@ export class Connection {
     if (id !== 0) throw new ConnectionError(errorCode.protocol, 'PING on a stream')
     if (end - start !== 8) throw new ConnectionError(errorCode.frameSize, 'a PING of a wrong size')
     this.#nuisance()
-    if ((flags & flag.ack) === 0) this.#frame(frameType.ping, flag.ack, 0, bytes.subarray(start, end))
+    if ((flags & flag.ack) === 0) this.sender.frame(frameType.ping, flag.ack, 0, bytes.subarray(start, end))
   }
 
   /** What only costs us. A client that sends little else is mad or bad. */
@@ -413,76 +411,7 @@ export class Connection {
     }
   }
 
-  // ---- what goes ----
-
-  /** The whole answer of a unary call. */
-  respond(call: Call, bytes: Bytes, start: number, end: number): void {
-    const size = end - start + prefixBytes
-    if (
-      size > this.#frameBytesMax ||
-      size > call.sendWindow ||
-      size > this.#sendWindow ||
-      !call.isHalfClosed ||
-      call.queue !== undefined
-    ) {
-      this.#enqueue(call, message(bytes, start, end, undefined))
-      this.finish(call, statusCode.ok, '')
-      return
-    }
-    const headers = this.#replies.headers()
-    const trailers = this.#replies.trailersOk()
-    const output = this.#output
-    output.reserve(3 * frameHeadBytes + headers.length + size + trailers.length)
-    const { buffer } = output
-    let at = output.at
-    at = writeBlock(buffer, at, call.id, flag.endHeaders, headers)
-    writeFrameHead(buffer, at, size, frameType.data, 0, call.id)
-    at += frameHeadBytes
-    at = writeMessage(buffer, at, bytes, start, end)
-    output.at = writeBlock(buffer, at, call.id, flag.endHeaders | flag.endStream, trailers)
-    this.#sendWindow -= size
-    if (this.#nuisanceCount > 0) this.#nuisanceCount -= 1
-    call.isRunning = false
-    this.#forget(call)
-  }
-
-  /** One of many messages. False: wait for `drained`. */
-  send(call: Call, head: Bytes, headLength: number, tail: Bytes | undefined): boolean {
-    const size = prefixBytes + headLength + (tail?.length ?? 0)
-    this.#sendHeaders(call)
-    const isFree = call.queue === undefined && this.#output.backlogBytes <= limits.backlogBytesMax
-    if (isFree && size <= call.sendWindow && size <= this.#sendWindow && size <= this.#frameBytesMax) {
-      const output = this.#output
-      output.reserve(frameHeadBytes + size)
-      const { buffer } = output
-      writeFrameHead(buffer, output.at, size, frameType.data, 0, call.id)
-      output.at = writeTwo(buffer, output.at + frameHeadBytes, head, headLength, tail)
-      call.sendWindow -= size
-      this.#sendWindow -= size
-      return true
-    }
-    this.#enqueue(call, message(head, 0, headLength, tail))
-    if (isFree) this.#pump(call)
-    call.wantsDrain = call.queue !== undefined
-    return !call.wantsDrain
-  }
-
-  /** The end of a call, after what waits. */
-  finish(call: Call, code: StatusCode, text: string): void {
-    if (!this.#calls.has(call.id)) return
-    // One that was abandoned still runs.
-    if (call.isOpen) call.isRunning = false
-    call.isOpen = false
-    const waits = code === statusCode.ok && call.queue !== undefined
-    if (code === statusCode.ok) this.#sendHeaders(call)
-    else call.queue = undefined
-    if (waits) {
-      call.trailers = this.#replies.failure(code, text, false)
-      this.#blocked.add(call)
-      this.#pump(call)
-    } else if (code === statusCode.ok) this.#sendTrailers(call, this.#replies.trailersOk())
-    else this.#sendTrailers(call, this.#replies.failure(code, text, !call.headersSent))
-  }
+  // ---- calls ----
 
   /** Nobody waits for the answer any more. */
   abandon(call: Call): void {
@@ -504,60 +433,15 @@ export class Connection {
     }
   }
 
-  #sendHeaders(call: Call): void {
-    if (call.headersSent) return
-    call.headersSent = true
-    this.#frame(frameType.headers, flag.endHeaders, call.id, this.#replies.headers())
-  }
-
-  #sendTrailers(call: Call, block: Buffer): void {
-    this.#frame(frameType.headers, flag.endHeaders | flag.endStream, call.id, block)
-    // Section 8.1: what the client still wants to say is not wanted.
-    if (!call.isHalfClosed) this.#reset(call.id, errorCode.none)
+  /** Its answer has gone. */
+  answered(call: Call): void {
     if (this.#nuisanceCount > 0) this.#nuisanceCount -= 1
     this.#close(call)
   }
 
-  #enqueue(call: Call, bytes: Buffer): void {
-    call.queue ??= []
-    call.queue.push(bytes)
-    this.#blocked.add(call)
-  }
-
-  #pumpAll(): void {
-    for (const call of [...this.#blocked]) this.#pump(call)
-  }
-
-  /** Sends of the queue what the windows and the socket take. */
-  #pump(call: Call): void {
-    this.#sendHeaders(call)
-    while (call.queue !== undefined) {
-      const [first] = call.queue
-      if (first === undefined) break
-      if (this.#output.backlogBytes > limits.backlogBytesMax) return
-      const size = Math.min(first.length - call.queueAt, this.#frameBytesMax, call.sendWindow, this.#sendWindow)
-      if (size <= 0) return
-      this.#frame(frameType.data, 0, call.id, first.subarray(call.queueAt, call.queueAt + size))
-      this.#stalledSinceMs = undefined
-      call.sendWindow -= size
-      this.#sendWindow -= size
-      call.queueAt += size
-      if (call.queueAt < first.length) continue
-      call.queue.shift()
-      call.queueAt = 0
-      if (call.queue.length === 0) call.queue = undefined
-    }
-    this.#blocked.delete(call)
-    if (call.trailers !== undefined) this.#sendTrailers(call, call.trailers)
-    else if (call.wantsDrain) {
-      call.wantsDrain = false
-      call.handler?.drained()
-    }
-  }
-
   #resetCall(call: Call, code: ErrorCode): void {
     this.#nuisance()
-    this.#reset(call.id, code)
+    this.sender.reset(call.id, code)
     this.abandon(call)
     this.#close(call)
   }
@@ -565,51 +449,20 @@ export class Connection {
   #close(call: Call): void {
     call.isOpen = false
     call.dropAll()
-    this.#forget(call)
+    this.#calls.delete(call.id)
+    this.sender.drop(call)
+    if (this.#lastCall === call) this.#lastCall = undefined
     const { handler } = call
     call.handler = undefined
     handler?.ended()
-  }
-
-  #forget(call: Call): void {
-    call.isOpen = false
-    this.#calls.delete(call.id)
-    if (this.#blocked.size > 0) this.#blocked.delete(call)
-    if (this.#lastCall === call) this.#lastCall = undefined
     if (this.#isLeaving && this.#calls.size === 0) this.#wire.end()
-  }
-
-  #reset(id: number, code: ErrorCode): void {
-    this.#output.reserve(frameHeadBytes + 4)
-    const { buffer, at } = this.#output
-    writeFrameHead(buffer, at, 4, frameType.resetStream, 0, id)
-    writeU32(buffer, at + frameHeadBytes, code)
-    this.#output.at = at + frameHeadBytes + 4
-  }
-
-  #windowUpdate(id: number, more: number): void {
-    this.#output.reserve(frameHeadBytes + 4)
-    const { buffer, at } = this.#output
-    writeFrameHead(buffer, at, 4, frameType.windowUpdate, 0, id)
-    writeU32(buffer, at + frameHeadBytes, more)
-    this.#output.at = at + frameHeadBytes + 4
-  }
-
-  #frame(type: number, flags: number, id: number, payload: Buffer | undefined): void {
-    const size = payload?.length ?? 0
-    this.#output.reserve(frameHeadBytes + size)
-    const { buffer, at } = this.#output
-    writeFrameHead(buffer, at, size, type, flags, id)
-    payload?.copy(buffer, at + frameHeadBytes)
-    this.#output.at = at + frameHeadBytes + size
   }
 
   // ---- life and end ----
 
   /** The socket took all that waited. */
   drained(): void {
-    this.#stalledSinceMs = undefined
-    this.#pumpAll()
+    this.sender.pumpAll()
     if (!this.#isPaused) return
     this.#isPaused = false
     this.#wire.resume()
@@ -631,21 +484,22 @@ export class Connection {
       this.#nuisanceAtMs = nowMs
       this.#nuisanceCount >>= 1
     }
-    if (this.#blocked.size === 0 && !this.#isPaused) this.#stalledSinceMs = undefined
-    else this.#stalledSinceMs ??= nowMs
-    if (this.#stalledSinceMs !== undefined && nowMs - this.#stalledSinceMs > limits.stalledMsMax) return false
+    const waits = this.sender.waits || this.#isPaused
+    if (!waits || this.sender.sentBytes !== this.#sentBytes) this.#movedAtMs = nowMs
+    this.#sentBytes = this.sender.sentBytes
+    if (nowMs - this.#movedAtMs > limits.stalledMsMax) return false
     if (this.#isPaused) return true
     if (this.#pingAtMs !== undefined) return nowMs - this.#pingAtMs < limits.pingTimeoutMs
     if (nowMs - this.#heardAtMs < limits.silenceMs) return true
     this.#pingAtMs = nowMs
-    this.#frame(frameType.ping, 0, 0, Buffer.alloc(8))
+    this.sender.frame(frameType.ping, 0, 0, Buffer.alloc(8))
     return true
   }
 
   /** Takes no new calls, lets those end that are answered anyway, and ends the others' streams. */
   leave(): void {
     if (this.#phase === 'ended' || this.#isLeaving) return
-    this.#goAway(errorCode.none, '')
+    this.sender.goAway(this.#lastId, errorCode.none, '')
     this.#isLeaving = true
     for (const call of [...this.#calls.values()]) {
       if (call.handler !== undefined) call.fail(statusCode.unavailable, 'the server is stopping')
@@ -663,17 +517,9 @@ export class Connection {
   }
 
   #breakOff(code: ErrorCode, why: string): void {
-    this.#goAway(code, why)
+    this.sender.goAway(this.#lastId, code, why)
     this.lost()
     this.#wire.end()
-  }
-
-  #goAway(code: ErrorCode, why: string): void {
-    const payload = Buffer.alloc(8 + Buffer.byteLength(why))
-    writeU32(payload, 0, this.#lastId)
-    writeU32(payload, 4, code)
-    payload.write(why, 8)
-    this.#frame(frameType.goAway, 0, 0, payload)
   }
 }
 

@@ -39,6 +39,7 @@ export type GrpcServer = {
 }
 
 const tendMs = 5_000
+const lingerMs = 1_000
 /** Calls that are being answered get so long when the server stops. */
 const graceMs = 2_000
 
@@ -114,8 +115,13 @@ function wireOf(socket: Socket) {
       socket.resume()
     },
     end() {
-      // What was written in this turn leaves at its end, and must leave before the end does.
-      process.nextTick(() => socket.destroySoon())
+      // What was written in this turn leaves at its end, and must leave before the end does. What the client still says
+      // is read and dropped for a while: closing on unread bytes would take away what it has not read yet.
+      process.nextTick(() => {
+        socket.end()
+        socket.resume()
+        setTimeout(() => socket.destroy(), lingerMs).unref()
+      })
     },
   }
 }

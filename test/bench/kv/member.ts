@@ -16,13 +16,11 @@ import { realLog } from '../../../src/drivers/log.ts'
 import { openNetwork } from '../../../src/drivers/network/libp2p.ts'
 import { realRandom } from '../../../src/drivers/random.ts'
 import { openEtcd } from '../../../src/etcd/run.ts'
-import type { CommandStore } from '../../../src/kv/txn.ts'
 import { text, utf8 } from '../../../src/lib/bytes.ts'
 import { memberId } from '../../../src/raft/types.ts'
-import { openStore, type RunningStore } from '../../../src/store/run.ts'
+import { openStore } from '../../../src/store/run.ts'
 import { type PeerId, peerId } from '../../../src/world/network.ts'
 import type { World } from '../../../src/world/world.ts'
-import { overWrites } from './member-interim.ts'
 
 const { values } = parseArgs({
   options: {
@@ -100,7 +98,7 @@ const tending = tendMembers()
 
 const service = openEtcd(
   clock,
-  commandsOf(store),
+  store,
   {
     clusterId,
     member,
@@ -183,10 +181,6 @@ async function handOver(): Promise<void> {
   if (role !== 'leader' || members.length < 2) return
   using deadline = clock.deadline(3_000, networkEnd.signal)
   await store.transferLeadership(deadline.signal).catch(error => log.warn('no hand-over', { error: String(error) }))
-}
-
-function commandsOf(running: RunningStore): CommandStore {
-  return 'execute' in running ? (running as unknown as CommandStore) : overWrites(running, stop.signal)
 }
 
 async function folderBytes(folder: string): Promise<number> {

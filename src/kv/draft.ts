@@ -98,11 +98,12 @@ function nextVersion(
   lease: LeaseId | undefined,
 ): KeyValue | Failed {
   const revision = kv.revision + 1
+  const isKept = value === undefined || lease === undefined
+  if (isKept && old === undefined) return new Failed('key-not-found')
   const by = lease ?? old?.lease ?? 0
   if (by !== 0 && !kv.leases.has(by)) return new Failed('lease-not-found')
   if (old === undefined) {
-    if (value === undefined || lease === undefined) return new Failed('key-not-found')
-    return { key, value, createRevision: revision, modRevision: revision, version: 1, lease: by }
+    return { key, value: value ?? '', createRevision: revision, modRevision: revision, version: 1, lease: by }
   }
   return {
     // The old key, so that all versions of one share its memory.

@@ -5,7 +5,7 @@ import { lastIndex, termAt, truncateFrom } from '../../src/raft/log.ts'
 import { inEffectSince, rollBack } from '../../src/raft/membership.ts'
 import { type Raft, step } from '../../src/raft/raft.ts'
 import { agreedByVoters, resetTimer } from '../../src/raft/state.ts'
-import type { Effects, MemberId, Membership, Message, RaftEvent } from '../../src/raft/types.ts'
+import type { Effects, MemberId, Membership, Message } from '../../src/raft/types.ts'
 import type { CoreFaults } from './core-node.ts'
 
 type Step = typeof step
@@ -233,9 +233,16 @@ const votesForOldLogs = rewriting((_raft, message) =>
   message.kind === 'vote' || message.kind === 'preVote' ? { ...message, ...anyLog } : message,
 )
 
-const witnessCampaigns: Step = (raft, events: readonly RaftEvent[]) => {
-  if (raft.config.witness) force(raft.config, { witness: false })
-  return step(raft, events)
+const witnessCampaigns: Step = (raft, events) => {
+  force(raft.config, { witness: false })
+  const last = raft.history.at(-1)
+  if (last === undefined) return step(raft, events)
+  const { membership } = last
+  const { voters, learners, removed } = membership
+  force(last, { membership: { voters, learners, removed } })
+  const effects = step(raft, events)
+  force(last, { membership })
+  return effects
 }
 
 export const coreBugs: Readonly<Record<string, CoreFaults>> = {

@@ -26,6 +26,7 @@ import type { DiskMap } from '../../src/world/disk.ts'
 import type { World } from '../../src/world/world.ts'
 import type { Machine, StoreBugs } from './cluster.ts'
 import type { SimDisk } from './disk.ts'
+import { later } from './life.ts'
 
 // ---- the log on the disk ----
 
@@ -217,6 +218,28 @@ const answersEarly = withStore(store => ({
   },
 }))
 
+/** etcd-io/etcd#15247: whoever has led counts on, and ends leases in whatever term it is by then. */
+function revokesLater(store: RunningStore, machine: Machine): RunningStore {
+  const { life } = machine
+  if (life === undefined) return store
+  const ends = new Map<number, number>()
+  const look = () => {
+    if (!life.alive) return
+    const isLeader = store.status().role === 'leader'
+    for (const lease of store.leases()) if (isLeader && !ends.has(lease)) ends.set(lease, life.agenda.nowMs() + 2_000)
+    for (const [lease, endMs] of ends) {
+      if (isLeader || endMs > life.agenda.nowMs()) continue
+      ends.delete(lease)
+      store.execute({ kind: 'revoke', lease, term: undefined }).catch(() => {
+        // It is tried once.
+      })
+    }
+    later(life, 100, look)
+  }
+  later(life, 100, look)
+  return store
+}
+
 const readsHere = withStore(store => ({ newest: () => Promise.resolve(store.revision()) }))
 
 export const storeBugs: Readonly<Record<string, StoreBugs>> = {
@@ -231,6 +254,7 @@ export const storeBugs: Readonly<Record<string, StoreBugs>> = {
   'retried write applied twice': { store: forgetsIds },
   'write answered before it is applied': { store: answersEarly },
   'newest read from the own replica': { store: readsHere },
+  'lease ended by a deposed leader': { store: revokesLater },
   'watch drops the deletion at the compacted revision': { store: dropsDelete },
   'watch on a future revision gets old events': { store: watchesFromNow },
   'watch hides that changes were compacted': { store: hidesCompaction },

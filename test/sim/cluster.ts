@@ -205,7 +205,7 @@ export function createCluster(
       if (!life.alive) return
       const { index, hash } = store.hash()
       guard(() => checker.hashes(life.name, index, String(hash)))
-      agenda.after(17, look)
+      agenda.after(50, look)
     }
     look()
   }

@@ -85,7 +85,8 @@ export function checkSticky(node: Node, events: readonly RaftEvent[], effects: E
   for (const event of events) {
     if (event.kind === 'tick') laterTicks--
     if (event.kind === 'unreachable' && event.member === node.heard?.leader) node.heard = undefined
-    if (event.kind !== 'message' || event.message.kind !== 'append' || event.message.term !== raft.term) continue
+    // A member that was removed is not listened to.
+    if (event.kind !== 'message' || event.message.kind !== 'append' || event.from !== raft.leader) continue
     node.heard = { leader: event.from, term: raft.term, atTick: raft.nowTicks - laterTicks }
   }
 }

@@ -39,7 +39,8 @@ export async function liveAgain(healing: Healing, electionTimeoutMs: number): Pr
   calm()
   const absent = drawAbsent()
   note(`healed, without ${[...absent].map(machine => machine.peer).join(' ')}`)
-  const isAbsent = (peer: PeerId) => [...absent].some(machine => machine.peer === peer)
+  const absentPeers = new Set([...absent].map(machine => machine.peer))
+  const isAbsent = (peer: PeerId) => absentPeers.has(peer)
   network.heal(peer => !isAbsent(peer))
   for (const machine of absent) leaveBroken(machine)
   for (const machine of machines) if (!absent.has(machine)) wake(machine)
@@ -63,7 +64,7 @@ export async function liveAgain(healing: Healing, electionTimeoutMs: number): Pr
   return { healedQuorums: absent.size > 0 ? 1 : 0, absent: absent.size }
 
   function wake(machine: Machine): void {
-    if (machine.life !== undefined) machine.life.pausedUntilMs = 0
+    machine.life?.resume()
     machine.disk.fullUntilMs = 0
     cluster.start(machine)
   }

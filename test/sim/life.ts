@@ -1,38 +1,66 @@
-// One run of one peer's process, from start to crash. What a dead one waits for never comes; a paused one gets it late.
-// Nothing of its code is told, as with a pulled plug: it simply never goes on.
+// One run of one peer's process, from start to crash. What a dead one waits for never comes; a paused one gets it late,
+// all at once and in order. Nothing of its code is told, as with a pulled plug: it simply never goes on.
 import type { Agenda } from './agenda.ts'
 
 export type Life = {
   readonly name: string
   readonly agenda: Agenda
-  alive: boolean
-  pausedUntilMs: number
+  readonly alive: boolean
+  readonly isPaused: boolean
   /** Resolves at death, for those outside who wait for something of this life. */
   readonly died: Promise<'died'>
   readonly end: () => void
+  /** Stands still until then, or until `resume`. */
+  readonly pause: (untilMs: number) => void
+  readonly resume: () => void
+  /** What comes due during a pause is kept for its end. */
+  readonly keep: (act: () => void) => void
 }
 
 export function createLife(name: string, agenda: Agenda): Life {
   const { promise, resolve } = Promise.withResolvers<'died'>()
-  const life: Life = {
+  let isAlive = true
+  let pausedUntilMs = 0
+  let kept: (() => void)[] = []
+
+  function resume(): void {
+    pausedUntilMs = 0
+    const all = kept
+    kept = []
+    for (const act of all) agenda.after(0, act)
+  }
+
+  return {
     name,
     agenda,
-    alive: true,
-    pausedUntilMs: 0,
+    get alive() {
+      return isAlive
+    },
+    get isPaused() {
+      return agenda.nowMs() < pausedUntilMs
+    },
     died: promise,
     end() {
-      life.alive = false
+      isAlive = false
+      kept = []
       resolve('died')
     },
+    pause(untilMs) {
+      pausedUntilMs = untilMs
+      agenda.at(untilMs, () => {
+        if (agenda.nowMs() >= pausedUntilMs) resume()
+      })
+    },
+    resume,
+    keep: act => void kept.push(act),
   }
-  return life
 }
 
 /** `act` after `ms`, if the life lasts that long, and not during a pause. */
 export function later(life: Life, ms: number, act: () => void): void {
   const fire = () => {
     if (!life.alive) return
-    if (life.agenda.nowMs() < life.pausedUntilMs) life.agenda.at(life.pausedUntilMs, fire)
+    if (life.isPaused) life.keep(fire)
     else act()
   }
   life.agenda.after(ms, fire)

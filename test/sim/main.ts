@@ -17,8 +17,8 @@ of disk and network (harsher, and fast), and the whole store on simulated disks,
 
 Options:
   --core, --store  only one of the two
-  --core-ms N      virtual milliseconds in which things break in the core (default 180000)
-  --store-ms N     and in the store (default 40000)
+  --core-ms N      virtual milliseconds in which things break in the core (default 150000)
+  --store-ms N     and in the store (default 30000)
   --jobs N         processes (default: as many as there are cores)
   --twice N        of so many seeds, one runs twice and must do the same again (default 10)
   --lines N        lines of trace to print after a failure or a replay (default 40)
@@ -34,8 +34,8 @@ const { values } = parseArgs({
     only: { type: 'string', default: '' },
     core: { type: 'boolean', default: false },
     store: { type: 'boolean', default: false },
-    'core-ms': { type: 'string', default: '180000' },
-    'store-ms': { type: 'string', default: '40000' },
+    'core-ms': { type: 'string', default: '150000' },
+    'store-ms': { type: 'string', default: '30000' },
     jobs: { type: 'string' },
     twice: { type: 'string', default: '10' },
     lines: { type: 'string', default: '40' },

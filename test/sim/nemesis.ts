@@ -85,7 +85,7 @@ export function createNemesis(
     if (machine === undefined) return
     bites.pause++
     const ms = random.chance(0.1) ? between(3_000, 60_000) : between(10, 3_000)
-    machine.life.pausedUntilMs = agenda.nowMs() + ms
+    machine.life.pause(agenda.nowMs() + ms)
   }
 
   // ---- network ----

@@ -7,6 +7,7 @@ import { createClients } from './clients.ts'
 import { type ClusterFaults, createCluster, type StoreBugs } from './cluster.ts'
 import { isMember, liveAgain } from './heal.ts'
 import { checkHistory } from './history.ts'
+import { createLeaseClients, leaseEndMsMax } from './lease-clients.ts'
 import { createNemesis } from './nemesis.ts'
 import type { Outcome } from './outcome.ts'
 import { failureOf, must } from './safety.ts'
@@ -55,6 +56,7 @@ export async function simulate(seed: number, options: SimulateOptions = {}): Pro
   const truth = createTruth()
   const cluster = createCluster(agenda, random, faults, shape, checker, truth, trace, options.bugs ?? {})
   const clients = createClients(agenda, random, cluster, truth, swarm.clients)
+  const leases = createLeaseClients(agenda, random, cluster, truth, swarm.leaseClientCount)
   const watchers = createWatchers(agenda, random, cluster, truth)
   const nemesis = createNemesis(agenda, random, swarm, cluster, trace.note)
   let events = 0
@@ -98,22 +100,25 @@ export async function simulate(seed: number, options: SimulateOptions = {}): Pro
 
     Object.assign(faults.network, swarm.network)
     Object.assign(faults.disk, swarm.disk)
-    const working = [begin(clients.run()), begin(watchers.run())]
+    const working = [begin(clients.run()), begin(leases.run()), begin(watchers.run())]
     nemesis.start()
-    await drive(agenda.nowMs() + (options.safetyMs ?? 40_000))
+    await drive(agenda.nowMs() + (options.safetyMs ?? 30_000))
 
     nemesis.stop()
     const calmDown = () => Object.assign(faults.disk, calm().disk)
     const healing = { agenda, random, cluster, checker, clients, note: trace.note, drive, begin, calm: calmDown }
     healed = await liveAgain(healing, electionTimeoutMs)
     clients.stop()
+    leases.stop()
     watchers.stop()
     const ended = await drive(agenda.nowMs() + 15_000, () => working.every(task => task.done))
     must(ended, 'progress after healing', () => 'a client waits for ever')
+    const areGone = await drive(agenda.nowMs() + leaseEndMsMax, () => leases.overdue().length === 0)
+    must(areGone, 'leases', () => `nobody keeps the leases of ${leases.overdue()} alive, and they do not end`)
     const checked = begin(checkReplicas())
     await drive(agenda.nowMs() + 5_000, () => checked.done)
     must(checked.done, 'convergence', () => 'the last look at the replicas did not end')
-    checkHistory(clients.history, truth)
+    checkHistory([...clients.history, ...leases.operations()], truth)
   }
 
   /** Every member holds what happened. */
@@ -142,6 +147,9 @@ export async function simulate(seed: number, options: SimulateOptions = {}): Pro
       ...cluster.counts,
       ...nemesis.counts,
       ...clients.counts,
+      leases: leases.counts.granted,
+      renewed: leases.counts.renewed,
+      leaseEnds: leases.counts.ended,
       watched: watchers.counts.events,
       revisions: truth.newest(),
       messages: cluster.network.messageCount(),

@@ -43,6 +43,7 @@ export function drawSwarm(random: Prng) {
     changeEveryMs: every(0.8, 700, random.chance(0.5) ? 4_000 : 15_000),
     transferEveryMs: every(0.4, 2_000, 8_000),
     clients: { clientCount: 3 + random.below(5), keyCount: 3 + random.below(4), gapMsMax: 60 + random.below(300) },
+    leaseClientCount: random.below(4),
     config: {
       flushCountMax: isSmall ? 5 + random.below(30) : 20 + random.below(300),
       logCountMax: isSmall ? 5 + random.below(30) : 10 + random.below(990),

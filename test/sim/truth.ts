@@ -26,6 +26,7 @@ export function createTruth() {
   const lines = new Map<Revision, readonly string[]>()
   const events = new Map<Revision, readonly ChangeEvent[]>()
   const items = new Map<string, KeyValue>()
+  const listeners: ((revision: Revision, events: readonly ChangeEvent[]) => void)[] = []
   let newest: Revision = firstRevision
 
   function byRevision(list: readonly ChangeEvent[]): Map<Revision, ChangeEvent[]> {
@@ -53,10 +54,21 @@ export function createTruth() {
       if (event.kind === 'put') items.set(event.current.key, event.current)
       else items.delete(event.key)
     }
+    for (const listener of listeners) listener(revision, list)
   }
 
   return {
     newest: () => newest,
+    has: (key: string) => items.has(key),
+    /** All that was ever put under a prefix. */
+    puts: (prefix: string): readonly KeyValue[] =>
+      [...events.values()].flatMap(list =>
+        list.flatMap(event => (event.kind === 'put' && event.current.key.startsWith(prefix) ? [event.current] : [])),
+      ),
+    /** Called once for each revision, when the first replica applies it. What it throws is a failure of the run. */
+    listen(listener: (revision: Revision, events: readonly ChangeEvent[]) => void): void {
+      listeners.push(listener)
+    },
 
     /** One replica's turn. */
     applies(who: string, change: AppliedChange): void {

@@ -81,20 +81,23 @@ export class Member {
     const ended = new Promise<void>(resolve => child.once('exit', () => resolve()))
     child.stderr.on('data', (bytes: Buffer) => log.write(bytes))
     createInterface(child.stdout).on('line', line => this.#onLine(line, log))
+    child.once('close', () => log.end())
     const pid = await Promise.race([failed, this.#syncFile === undefined ? child.pid : traced(child)])
     if (pid === undefined) throw new Error(`${file} did not start`)
     this.#running = { pid, child, ended }
+    const ready = this.#ready
     ended.then(() => {
       forgetPid(pid)
-      log.end()
+      ready.reject(this.#complaint('ended'))
       if (this.#running?.child === child) this.#running = undefined
     })
-    if (!this.#kind.saysReady) this.#ready.resolve()
-    await Promise.race([
-      this.#ready.promise,
-      ended.then(() => this.#complain('ended')),
-      sleep(readyMs).then(() => this.#complain(`was not ready within ${readyMs} ms`)),
-    ])
+    if (!this.#kind.saysReady) ready.resolve()
+    const late = setTimeout(() => ready.reject(this.#complaint(`was not ready within ${readyMs} ms`)), readyMs)
+    try {
+      await ready.promise
+    } finally {
+      clearTimeout(late)
+    }
   }
 
   signal(signal: NodeJS.Signals): void {
@@ -133,8 +136,8 @@ export class Member {
     return readFileSync(this.#logFile, 'utf8').split('\n').slice(-12).join('\n')
   }
 
-  #complain(what: string): never {
-    throw new Error(`member ${this.index} of ${this.#kind.name} ${what}; the end of its log:\n${this.logTail()}`)
+  #complaint(what: string): Error {
+    return new Error(`member ${this.index} of ${this.#kind.name} ${what}; the end of its log:\n${this.logTail()}`)
   }
 
   #onLine(line: string, log: WriteStream): void {

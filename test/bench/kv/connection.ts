@@ -43,11 +43,12 @@ export class Connection {
   readonly #headers = new Map<string, readonly Field[]>()
   readonly #encoder = new Encoder()
   readonly #decoder = new Decoder()
-  /** Calls of which flow control, or the server's limit of streams, holds something back, first come, first served. */
+  /** Calls of which flow control holds something back, first come, first served. */
   readonly #blocked = new Set<Call>()
+  /** Calls that the server's limit of streams does not let begin yet. */
   readonly #waiting: { readonly call: Call; readonly path: string; readonly message: Buffer; readonly end: boolean }[] =
     []
-  #endings = new WeakMap<readonly Field[], Ending>()
+  readonly #endings = new WeakMap<readonly Field[], Ending>()
   #out = Buffer.allocUnsafe(64 * 1024)
   #outAt = 0
   #inParse = false

@@ -225,12 +225,17 @@ export class Encoder {
   readonly #blocks = new Map<string, Buffer>()
   #blocksChanges = 0
   #indexing = true
-  #announce: number | undefined
+  /** Sizes that the next block must announce. */
+  #announce: readonly number[] = []
 
-  /** To be called when the server's SETTINGS_HEADER_TABLE_SIZE is acknowledged; the next block says so (4.2). */
+  /**
+   * To be called when the server's SETTINGS_HEADER_TABLE_SIZE is acknowledged. The next block says so, and when the size
+   * went down and up again meanwhile, it says both (section 4.2).
+   */
   limit(bytesMax: number): void {
     const size = Math.min(bytesMax, tableBytesMax)
-    this.#announce = size
+    const least = Math.min(size, ...this.#announce)
+    this.#announce = least < size ? [least, size] : [size]
     this.#indexing = size >= 1_024
     this.#table.resize(size)
   }
@@ -245,12 +250,12 @@ export class Encoder {
     if (known !== undefined) return known
     const changes = this.#table.changes
     const parts: Buffer[] = []
-    if (this.#announce !== undefined) parts.push(encodeInteger(0x20, 5, this.#announce))
+    for (const size of this.#announce) parts.push(encodeInteger(0x20, 5, size))
     for (const field of fields) parts.push(this.#field(field))
     const block = Buffer.concat(parts)
     // A block that announces a size, or that added to the table, means something else the second time.
-    if (this.#announce === undefined && changes === this.#table.changes) this.#blocks.set(name, block)
-    this.#announce = undefined
+    if (this.#announce.length === 0 && changes === this.#table.changes) this.#blocks.set(name, block)
+    this.#announce = []
     return block
   }
 

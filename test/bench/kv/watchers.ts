@@ -281,6 +281,7 @@ class Writer extends Call {
   constructor(task: Extract<WatchTask, { kind: 'watch-run' }>, index: number) {
     super()
     this.#task = task
+    if (index >= writersMax) throw new Error(`more than ${writersMax} writers`)
     const value = Buffer.alloc(Math.max(headerBytes, task.valueBytes), 0x2e)
     value.writeUInt32BE(index, 8)
     this.#request = putRequest(Buffer.from(`${task.prefix}${index}`), value)

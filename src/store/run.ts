@@ -28,6 +28,7 @@ import { createKeeper } from './run-keeper.ts'
 import { createLeaderships } from './run-leadership.ts'
 import { createLeaseTimes } from './run-leases.ts'
 import type { Append } from './run-log.ts'
+import { afterMoment } from './run-moment.ts'
 import { createSaver } from './run-saver.ts'
 import { serveSnapshot } from './run-snapshot.ts'
 import { createSpeech } from './run-speech.ts'
@@ -146,7 +147,7 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
   }
 
   function turn(): void {
-    reading = undefined
+    if (reading !== undefined) askNewest(reading)
     const events = inbox
     inbox = []
     if (events.length > 0) carryOut(step(raft, events), undefined)
@@ -174,22 +175,9 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     carryOut(effects, undefined)
   }
 
-  const wakeLater = afterMoment(wake)
+  const wakeLater = afterMoment(world.clock, momentMs, ending.signal, wake)
   /** A commit is told with the next batch when one follows closely, as it does while somebody writes. */
-  const tellCommitLater = afterMoment(() => push({ kind: 'tellCommit' }))
-
-  /** What it gives calls `act` a moment later, once for all calls before that. */
-  function afterMoment(act: () => void): () => void {
-    let isDue = false
-    return () => {
-      if (isDue) return
-      isDue = true
-      world.clock.sleep(momentMs, ending.signal).then(() => {
-        isDue = false
-        if (!isEnding()) act()
-      })
-    }
-  }
+  const tellCommitLater = afterMoment(world.clock, momentMs, ending.signal, () => push({ kind: 'tellCommit' }))
 
   function carryOut(effects: Effects, base: Append['base']): void {
     const { save } = effects
@@ -219,6 +207,10 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     }
     if (effects.commit.length > 0) applyAll(effects.commit)
     for (const { id, index } of effects.reads) {
+      if (id === round.id) {
+        round = { ...round, id: undefined }
+        if (reading !== undefined) wake()
+      }
       if (index === undefined) reads.reject(id, new StoreError('unavailable', 'no leader answered a read'))
       else if (index <= kv.index) reads.resolve(id, kv.revision)
       else readsWaiting.push({ id, index })
@@ -433,19 +425,33 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     return outcome.result
   }
 
-  /** All who ask within one turn share one question. */
-  let reading: Promise<Revision> | undefined
+  /** Of those who ask next. */
+  let reading: { readonly id: number; readonly promise: Promise<Revision> } | undefined
+  /** The last question, until it is answered. */
+  let round: { readonly id: number | undefined; readonly atMs: number } = { id: undefined, atMs: 0 }
 
-  function newest(inner: AbortSignal | undefined): Promise<Revision> {
+  /** All who ask while a question is on its way share the next one; where the others are far, for a moment only. */
+  function newest(inner?: AbortSignal): Promise<Revision> {
     if (isEnding()) return Promise.reject(closed())
     if (reading === undefined) {
-      const pending = reads.add('a newest read', deadlineMs(), undefined)
-      push({ kind: 'read', id: pending.id })
-      reading = pending.promise
+      reading = reads.add('a newest read', deadlineMs(), undefined)
       // Whoever asked may have gone; the failure is told to those who are still there.
-      reading.catch(() => {})
+      reading.promise.catch(() => {})
+      if (round.id === undefined) wake()
+      else wakeLater()
     }
-    return inner === undefined ? reading : unlessAborted(reading, inner)
+    return inner === undefined ? reading.promise : unlessAborted(reading.promise, inner)
+  }
+
+  function askNewest({ id }: { readonly id: number }): void {
+    const nowMs = world.clock.monotonicMs()
+    if (round.id !== undefined && nowMs - round.atMs < momentMs) {
+      wakeLater()
+      return
+    }
+    reading = undefined
+    round = { id, atMs: nowMs }
+    inbox.push({ kind: 'read', id })
   }
 
   const { changeMembership, transferLeadership } = createChanges(world, {

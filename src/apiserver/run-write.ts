@@ -64,7 +64,13 @@ async function one(context: WriteContext, kind: Kind, op: Operation, signal: Abo
     }
     if (op.dryRun) return dryRun(context, kind, op, plan)
     const result = await store.write(
-      { compare: plan.compare, operations: plan.operations, ...(op.term !== undefined && { term: op.term }) },
+      {
+        compare: plan.compare,
+        operations: plan.operations,
+        // So that the store may send it again when leadership changes in between.
+        id: stamp.uid,
+        ...(op.term !== undefined && { term: op.term }),
+      },
       signal,
     )
     switch (result.kind) {

@@ -420,9 +420,19 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
 
   async function write(command: Write, inner: AbortSignal): Promise<WriteResult> {
     checkLeader()
-    const outcome = await execute({ kind: 'write', write: command }, inner)
-    assert(outcome.kind === 'write', 'a write is a write')
-    return outcome.result
+    using deadline = command.id === undefined ? undefined : world.clock.deadline(requestTimeoutMs, inner)
+    for (;;) {
+      try {
+        const outcome = await execute({ kind: 'write', write: command }, inner)
+        assert(outcome.kind === 'write', 'a write is a write')
+        return outcome.result
+      } catch (error) {
+        // Leadership was lost, and nobody can say whether it happened. One with an id is sent again: it happens once.
+        const isUnknown = error instanceof StoreError && error.reason === 'unavailable' && role.kind !== 'leader'
+        if (!isUnknown || deadline === undefined || deadline.signal.aborted) throw error
+        await world.clock.sleep(tickMs, deadline.signal)
+      }
+    }
   }
 
   /** Of those who ask next. */

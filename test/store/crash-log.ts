@@ -25,11 +25,13 @@ export function table(title: string, counts: Counts): string {
 }
 
 /** Small pieces and segments, so that a short history has many of them. */
-export const openSmallLog = (disk: Disk, space?: Space) => openLog(disk, identity, silent, 1_024, 4_096, space)
+export const openSmallLog = (disk: Disk, space?: Space) => openLog(disk, identity, silent, 1_024, 8_192, space)
 
 const droppedTo = 70
 const command = (index: number, term: number): Entry => {
-  return { index, term, kind: 'command', command: utf8(`${index}/${term}`.padEnd(10 + ((index * 7) % 60), '.')) }
+  // Some are of several sectors, so that a crash leaves some of them.
+  const length = index % 40 === 7 ? 2_500 : 10 + ((index * 7) % 60)
+  return { index, term, kind: 'command', command: utf8(`${index}/${term}`.padEnd(length, '.')) }
 }
 const member = (index: number, term: number, names: string[]): Entry => {
   const membership = { voters: names.map(memberId), learners: [], removed: [] }

@@ -21,15 +21,15 @@ function tell(title: string, counts: Counts): void {
 }
 
 test('every file cut at every byte', { timeout }, async () => {
-  tell('cut, at rest', await cutEverywhere(await filesAtRest(true), isLong ? 1 : 0.15))
+  tell('cut, at rest', await cutEverywhere(await filesAtRest(true), isLong ? 1 : 0.1))
 })
 
 test('every bit of every file bent', { timeout }, async () => {
-  tell('bent, at rest', await bendEverywhere(await filesAtRest(true), isLong ? 1 : 0.03))
+  tell('bent, at rest', await bendEverywhere(await filesAtRest(true), isLong ? 1 : 0.02))
 })
 
 test('harm to the last append before the watermark is past it: a cut is always noticed', { timeout }, async () => {
-  const counts = await harmBeforeTheMark(await filesAtRest(false), isLong ? 1 : 0.2)
+  const counts = await harmBeforeTheMark(await filesAtRest(false), isLong ? 1 : 0.15)
   tell('cut or bent, before the watermark', counts)
   expect([...counts.keys()].filter(what => what.startsWith('cut') && what.includes('gap'))).toEqual([])
 })

@@ -214,7 +214,7 @@ const filesOf = ({ files }: Content): Map<string, File> =>
 
 /**
  * What a crash may leave: of what was not synced each sector or not, in any order; all ways when they are few, else none,
- * all, and some that are drawn, of which some are torn within a sector.
+ * all, and some that are drawn. Also two in which what is left is torn within its sectors.
  */
 function remains(files: ReadonlyMap<string, File>, capCount: number, random: Prng): Content[] {
   const parts = [...files].flatMap(([name, file]) => file.pending.flatMap(sectors).map(change => ({ name, change })))
@@ -226,15 +226,15 @@ function remains(files: ReadonlyMap<string, File>, capCount: number, random: Prn
     }
     return { files: left, maps: new Map() }
   }
-  if (2 ** parts.length <= capCount) {
-    return Array.from({ length: 2 ** parts.length }, (_, bits) => withParts(i => ((bits >> i) & 1) === 1))
+  const draw = (isTorn: boolean) => withParts(() => random.chance(0.5), isTorn)
+  if (capCount === 1) return [draw(false)]
+  const tornOnes = parts.length === 0 ? [] : [draw(true), draw(true)]
+  if (2 ** parts.length > capCount) {
+    const drawn = Array.from({ length: capCount - 2 }, () => draw(false))
+    return [withParts(() => false), withParts(() => true), ...drawn, ...tornOnes]
   }
-  const drawn = Array.from({ length: Math.max(0, capCount - 2) }, (_, n) =>
-    withParts(() => random.chance(0.5), n % 4 === 0),
-  )
-  return capCount === 1
-    ? [withParts(() => random.chance(0.5))]
-    : [withParts(() => false), withParts(() => true), ...drawn]
+  const every = Array.from({ length: 2 ** parts.length }, (_, bits) => withParts(i => ((bits >> i) & 1) === 1))
+  return [...every, ...tornOnes]
 }
 
 const torn = (change: Change, random: Prng): Change =>

@@ -19,7 +19,7 @@ import { type Cells, createSuite, putSuite, readSuite } from './suite-load.ts'
 import { idleSuite, type Memory, memorySuite } from './suite-rest.ts'
 import { slowSuite } from './suite-slow.ts'
 import { watchSuite } from './suite-watch.ts'
-import { etcd, etcdVersion, flotilla, flotillaExists } from './systems.ts'
+import { bundleMember, etcd, etcdVersion, flotilla } from './systems.ts'
 
 const suites = ['put', 'read', 'txn', 'watch', 'failover', 'slow', 'rss', 'idle'] as const
 type Suite = (typeof suites)[number]
@@ -59,6 +59,7 @@ export const kvBench = {
       },
     }
     try {
+      await bundleMember()
       printHead(context)
       const results = await runSuites(context, options.suites)
       if (failures.length > 0) process.exitCode = 1
@@ -114,8 +115,6 @@ function kindsOf(against: string, subject: string): readonly SystemKind[] {
   if (subject !== 'etcd' && subject !== 'flotilla') throw new Error(`--subject knows flotilla and etcd, not ${subject}`)
   const version = etcdVersion()
   if (subject === 'etcd' && version === undefined) throw new Error('etcd is not installed')
-  if (subject === 'flotilla' && !flotillaExists())
-    throw new Error('test/bench/kv/member.ts, our member, does not exist')
   const ours = subject === 'etcd' ? { ...etcd, name: 'etcd-again' } : flotilla
   if (against === 'none') return [ours]
   if (version === undefined) {

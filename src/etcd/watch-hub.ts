@@ -2,9 +2,10 @@
 // kinds of events with or without what was before) are one group: each event is encoded once, and a group's events of one
 // turn are one piece of bytes that all its watchers share. Who reads too slowly leaves its group and is brought up to date
 // from the history (run-watch.ts), as etcd parts synced watchers from unsynced.
+
+import { RangeIndex } from '../kv/range-index.ts'
 import type { ChangeEvent, Revision } from '../kv/store.ts'
 import type { KeyRange } from '../kv/txn.ts'
-import { RangeIndex } from './range-index.ts'
 import { revisionOf, writeEvent } from './watch-codec.ts'
 import { WireWriter } from './wire.ts'
 

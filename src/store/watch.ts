@@ -2,8 +2,10 @@
 // reads the history instead, and one that is behind the history is told 'compacted'. So a slow watcher costs nothing
 // and holds nothing.
 import type { Kv } from '../kv/kv.ts'
+import { RangeIndex } from '../kv/range-index.ts'
 import type { ChangeEvent, Revision, StoreError, WatchBatch } from '../kv/store.ts'
-import { compactedError, eventKey, eventRevision, isIn } from '../kv/versions.ts'
+import type { KeyRange } from '../kv/txn.ts'
+import { compactedError, eventKey, eventRevision } from '../kv/versions.ts'
 
 const sharedCountMax = 64
 const caughtUpCountMax = 1_000
@@ -21,6 +23,8 @@ export type Group = {
   covered: Revision
   last: Revision
   readonly waiters: Set<() => void>
+  /** Of the turn that is being published. */
+  arrived: ChangeEvent[]
 }
 
 export type Next =
@@ -33,38 +37,57 @@ export type Next =
 
 export type Watches = {
   readonly groups: Map<string, Group>
+  /** The same by what they watch: an event costs as much as it has watchers, however many there are besides. */
+  readonly index: RangeIndex<Group>
   /** Counts up when watchers should get a bookmark. */
   bookmarks: number
 }
 
 export function createWatches(): Watches {
-  return { groups: new Map(), bookmarks: 0 }
+  return { groups: new Map(), index: new RangeIndex(), bookmarks: 0 }
 }
 
 const nameOf = ({ from, to }: Range) => JSON.stringify([from, to])
 
+/** A range of one key is found quicker as that key. */
+function indexed({ from, to }: Range): KeyRange {
+  return to === `${from}\0` ? { from, to: undefined } : { from, to }
+}
+
 export function join(watches: Watches, range: Range, kv: Kv): Group {
   const name = nameOf(range)
   const existing = watches.groups.get(name)
+  if (existing !== undefined) {
+    existing.users += 1
+    return existing
+  }
   const { revision } = kv
-  const group = existing ?? { range, users: 0, shared: [], covered: revision, last: revision, waiters: new Set() }
-  group.users += 1
+  const fresh = { shared: [], covered: revision, last: revision, waiters: new Set<() => void>(), arrived: [] }
+  const group: Group = { range, users: 1, ...fresh }
   watches.groups.set(name, group)
+  watches.index.add(indexed(range), group)
   return group
 }
 
 export function leave(watches: Watches, group: Group): void {
   group.users -= 1
-  if (group.users === 0) watches.groups.delete(nameOf(group.range))
+  if (group.users > 0) return
+  watches.groups.delete(nameOf(group.range))
+  watches.index.remove(indexed(group.range), group)
 }
 
 /** Everything that one turn of the store applied, in order, up to `revision`. */
 export function publish(watches: Watches, events: readonly ChangeEvent[], revision: Revision): void {
-  if (events.length === 0) return
-  for (const group of watches.groups.values()) {
-    const matching = events.filter(event => isIn(eventKey(event), group.range))
-    if (matching.length === 0) continue
-    group.shared.push({ after: group.last, revision, events: matching })
+  if (events.length === 0 || watches.groups.size === 0) return
+  const touched: Group[] = []
+  for (const event of events) {
+    watches.index.find(eventKey(event), group => {
+      if (group.arrived.push(event) === 1) touched.push(group)
+    })
+  }
+  for (const group of touched) {
+    group.shared.push({ after: group.last, revision, events: group.arrived })
+    group.arrived = []
     group.last = revision
     if (group.shared.length > sharedCountMax) {
       group.shared.shift()

@@ -1,8 +1,9 @@
 // Which ranges hold a key: single keys by a map, intervals by a tree in arrays (sorted by where they begin, each node
 // knowing how far those below it reach; Cormen et al., section 14.3). The tree is made anew when enough has changed, and
 // what came since then is looked through one by one, so that neither coming nor asking is ever slow.
-import type { KeyRange } from '../kv/txn.ts'
+
 import { compareText } from '../lib/sorted.ts'
+import type { KeyRange } from './txn.ts'
 
 type Interval<T> = { readonly from: string; readonly to: string; item: T | undefined }
 

@@ -20,7 +20,10 @@ export interface Saver {
   readonly isIdle: boolean
   /** A new term or vote waits, so nothing may be said in its name yet. */
   readonly holdsHard: boolean
+  /** Begins at the end of this turn. */
   push(save: Save): void
+  /** Begins with what waits now, unless something is under way. */
+  hurry(): void
   /** Resolves when everything pushed before is durable. */
   saved(signal: AbortSignal): Promise<void>
   /** Write the watermark when there is time. */
@@ -148,6 +151,9 @@ export function createSaver(log: RunLog, clock: Pick<Clock, 'soon'>): Saver {
       pushedCount += 1
       if (save.hard !== undefined) hardCount += 1
       wake()
+    },
+    hurry() {
+      if (!isBusy) work()
     },
     saved: signal => (doneCount >= pushedCount ? Promise.resolve() : done.wait(pushedCount, signal)),
     mark() {

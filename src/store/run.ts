@@ -17,7 +17,7 @@ import type { World } from '../world/world.ts'
 import { createHashes } from './audit.ts'
 import { commandBytesMax, raftConfig, type StoreConfig, settingsOf } from './config.ts'
 import { createForgetting } from './forget.ts'
-import { createPendings, createThresholds, unlessAborted } from './pending.ts'
+import { createPendings, createThresholds } from './pending.ts'
 import { refusalError } from './refusal.ts'
 import { createAsks } from './run-asks.ts'
 import { createAudit, knownOf } from './run-audit.ts'
@@ -29,6 +29,7 @@ import { createLeaderships } from './run-leadership.ts'
 import { createLeaseTimes } from './run-leases.ts'
 import type { Append } from './run-log.ts'
 import { afterMoment } from './run-moment.ts'
+import { createNewest } from './run-newest.ts'
 import { createSaver } from './run-saver.ts'
 import { serveSnapshot } from './run-snapshot.ts'
 import { createSpeech } from './run-speech.ts'
@@ -147,7 +148,8 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
   }
 
   function turn(): void {
-    if (reading !== undefined) askNewest(reading)
+    const read = newest.take()
+    if (read !== undefined) inbox.push({ kind: 'read', id: read })
     const events = inbox
     inbox = []
     if (events.length > 0) carryOut(step(raft, events), undefined)
@@ -176,6 +178,8 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
   }
 
   const wakeLater = afterMoment(world.clock, momentMs, ending.signal, wake)
+  const deadlineMs = () => world.clock.monotonicMs() + requestTimeoutMs
+  const newest = createNewest({ clock: world.clock, momentMs, reads, deadlineMs, wake, wakeLater })
   /** A commit is told with the next batch when one follows closely, as it does while somebody writes. */
   const tellCommitLater = afterMoment(world.clock, momentMs, ending.signal, () => push({ kind: 'tellCommit' }))
 
@@ -197,6 +201,9 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
         entries: save?.entries ?? [],
         afterwards: () => speech.send(messages),
       })
+      // A follower has nothing to say before; a leader's appends leave first, and what it answers in this turn.
+      if (role.kind !== 'leader') saver.hurry()
+      else if (effects.commit.length === 0) queueMicrotask(saver.hurry)
     } else speech.send(late)
 
     for (const { id, index, term } of effects.accepted) if (!commands.accepted(id)) accepted.set(index, { id, term })
@@ -205,18 +212,28 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
       if (commands.servesOthers) push({ kind: 'tellCommit' })
       else tellCommitLater()
     }
-    if (effects.commit.length > 0) applyAll(effects.commit)
+    if (effects.commit.length > 0) {
+      if (role.kind === 'leader') applyAll(effects.commit)
+      else queueMicrotask(() => applyLater(effects.commit))
+    }
     for (const { id, index } of effects.reads) {
-      if (id === round.id) {
-        round = { ...round, id: undefined }
-        if (reading !== undefined) wake()
-      }
+      newest.answered(id)
       if (index === undefined) reads.reject(id, new StoreError('unavailable', 'no leader answered a read'))
       else if (index <= kv.index) reads.resolve(id, kv.revision)
       else readsWaiting.push({ id, index })
     }
     if (effects.fetchSnapshot !== undefined) keeper.fetch(effects.fetchSnapshot.from, effects.fetchSnapshot.snapshot)
     if (effects.role !== undefined) becomeRole(before, effects.role)
+  }
+
+  /** The leader waits for a follower's answer, which leaves before this; a snapshot may have come in between. */
+  function applyLater(entries: readonly Entry[]): void {
+    try {
+      const left = entries.filter(entry => entry.index > kv.index)
+      if (left.length > 0 && !isEnding()) applyAll(left)
+    } catch (error) {
+      fail(error)
+    }
   }
 
   function applyAll(entries: readonly Entry[]): void {
@@ -256,7 +273,7 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     clock: world.clock,
     log,
     known: () => kv.leases,
-    newest: inner => newest(inner),
+    newest: inner => newest.ask(inner),
     revoke: (lease, term) => execute({ kind: 'revoke', lease, term }),
   })
   const asks = createAsks(world, log, {
@@ -393,8 +410,6 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     wake()
   }
 
-  const deadlineMs = () => world.clock.monotonicMs() + requestTimeoutMs
-
   function checkOpen(): void {
     if (isEnding()) throw closed()
   }
@@ -433,35 +448,6 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
         await world.clock.sleep(tickMs, deadline.signal)
       }
     }
-  }
-
-  /** Of those who ask next. */
-  let reading: { readonly id: number; readonly promise: Promise<Revision> } | undefined
-  /** The last question, until it is answered. */
-  let round: { readonly id: number | undefined; readonly atMs: number } = { id: undefined, atMs: 0 }
-
-  /** All who ask while a question is on its way share the next one; where the others are far, for a moment only. */
-  function newest(inner?: AbortSignal): Promise<Revision> {
-    if (isEnding()) return Promise.reject(closed())
-    if (reading === undefined) {
-      reading = reads.add('a newest read', deadlineMs(), undefined)
-      // Whoever asked may have gone; the failure is told to those who are still there.
-      reading.promise.catch(() => {})
-      if (round.id === undefined) wake()
-      else wakeLater()
-    }
-    return inner === undefined ? reading.promise : unlessAborted(reading.promise, inner)
-  }
-
-  function askNewest({ id }: { readonly id: number }): void {
-    const nowMs = world.clock.monotonicMs()
-    if (round.id !== undefined && nowMs - round.atMs < momentMs) {
-      wakeLater()
-      return
-    }
-    reading = undefined
-    round = { id, atMs: nowMs }
-    inbox.push({ kind: 'read', id })
   }
 
   const { changeMembership, transferLeadership } = createChanges(world, {
@@ -585,7 +571,7 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
       listeners.add(listener)
       return { [Symbol.dispose]: () => void listeners.delete(listener) }
     },
-    newest,
+    newest: inner => (isEnding() ? Promise.reject(closed()) : newest.ask(inner)),
     async applied(revision, inner) {
       checkOpen()
       if (kv.revision < revision) await revisions.wait(revision, inner)

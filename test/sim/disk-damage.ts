@@ -107,18 +107,17 @@ function loseSlot({ held }: SimDisk, mark: Watermark): Damage | undefined {
 }
 
 function bendState({ held }: SimDisk, kind: DamageKind, random: Prng): Damage | undefined {
-  const map = held.map(`state-${random.below(2)}`)
-  const keys = [...(map?.keys() ?? [])]
-  const key = keys[random.below(Math.max(1, keys.length))]
-  const value = key === undefined ? undefined : map?.get(key)
-  if (map === undefined || key === undefined || value === undefined || value.length === 0) return undefined
-  if (kind === 'lost state record') {
-    map.delete(key)
-    return { kind, mustRefuse: undefined }
+  const name = `state-${random.below(2)}`
+  const records = [...held.map(name)]
+  const record = records[random.below(Math.max(1, records.length))]
+  if (record === undefined || record[1].length === 0) return undefined
+  const [key, value] = record
+  if (kind === 'lost state record') held.putRecord(name, key, undefined)
+  else {
+    const bent = value.slice()
+    const at = random.below(bent.length)
+    bent[at] = (bent[at] ?? 0) ^ (1 << random.below(8))
+    held.putRecord(name, key, bent)
   }
-  const bent = value.slice()
-  const at = random.below(bent.length)
-  bent[at] = (bent[at] ?? 0) ^ (1 << random.below(8))
-  map.set(key, bent)
   return { kind, mustRefuse: undefined }
 }

@@ -35,6 +35,8 @@ export type SimDisk = {
   readonly crash: () => void
   /** A fresh disk. */
   readonly wipe: () => void
+  /** What stalls ends now. */
+  readonly unstall: () => void
   /** Until then nothing grows. */
   fullUntilMs: number
   /** The next whole file that is read comes back as another one. */
@@ -43,7 +45,8 @@ export type SimDisk = {
   readonly held: {
     readonly files: () => ReadonlyMap<string, Bytes>
     readonly put: (name: string, bytes: Bytes | undefined) => void
-    readonly map: (name: string) => Map<string, Bytes> | undefined
+    readonly map: (name: string) => ReadonlyMap<string, Bytes>
+    readonly putRecord: (name: string, key: string, value: Bytes | undefined) => void
   }
 }
 
@@ -124,6 +127,7 @@ export function createSimDisk(
 ): SimDisk {
   let files = new Map<string, File>()
   let maps = new Map<string, MapData>()
+  const stalls = new Set<() => void>()
 
   function crashFile(name: string, file: File): void {
     if (!file.isNamed && random.chance(0.5)) {
@@ -198,7 +202,14 @@ export function createSimDisk(
           pullPlug()
         })
       }
-      await delay(life, ms)
+      await new Promise<void>(resolve => {
+        const done = () => {
+          stalls.delete(done)
+          resolve()
+        }
+        if (isStalled) stalls.add(done)
+        later(life, ms, done)
+      })
     }
     function maybeFail(what: string): void {
       if (!random.chance(faults.errorChance)) return
@@ -354,7 +365,11 @@ export function createSimDisk(
 
   const disk: SimDisk = {
     attach,
+    unstall() {
+      for (const done of [...stalls]) done()
+    },
     crash() {
+      stalls.clear()
       for (const [name, file] of [...files]) crashFile(name, file)
       for (const map of maps.values()) crashMap(map)
     },
@@ -370,7 +385,11 @@ export function createSimDisk(
         if (bytes === undefined) files.delete(name)
         else files.set(name, { durable: content(bytes), view: content(bytes), unsynced: [], isNamed: true })
       },
-      map: name => maps.get(name)?.durable,
+      map: name => maps.get(name)?.durable ?? new Map(),
+      putRecord(name, key, value) {
+        const data = maps.get(name)
+        for (const map of data === undefined ? [] : [data.durable, data.view]) put(map, [{ key, value }])
+      },
     },
   }
   return disk

@@ -66,6 +66,7 @@ export async function liveAgain(healing: Healing, electionTimeoutMs: number): Pr
   function wake(machine: Machine): void {
     machine.life?.resume()
     machine.disk.fullUntilMs = 0
+    machine.disk.unstall()
     cluster.start(machine)
   }
 

@@ -11,9 +11,9 @@ type Catch = { readonly bug: Bug; readonly seed: number | undefined; readonly by
 /** True when all are caught. */
 export async function huntBugs(
   pool: Pool,
-  { safetyMs, only }: Pick<RunOptions, 'safetyMs'> & { readonly only: string },
+  { safetyMs, wheres, only }: Pick<RunOptions, 'safetyMs' | 'wheres'> & { readonly only: string },
 ): Promise<boolean> {
-  const wanted = bugs.filter(bug => bug.name.includes(only))
+  const wanted = bugs.filter(bug => bug.name.includes(only) && wheres.includes(bug.where))
   const startMs = performance.now()
   const width = Math.max(4, ...wanted.map(bug => bug.name.length))
   console.log(`${'bug'.padEnd(width)}  where  at seed  by`)

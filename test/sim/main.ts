@@ -62,7 +62,7 @@ async function main(): Promise<boolean> {
   }
   const pool = createPool(values.jobs === undefined ? undefined : natural(values.jobs, 'jobs'))
   try {
-    if (values.bugs) return await huntBugs(pool, { safetyMs, only: values.only })
+    if (values.bugs) return await huntBugs(pool, { safetyMs, wheres, only: values.only })
     const from = natural(values.from, 'from')
     const count = natural(values.seeds ?? '1', 'seeds')
     return await runSeeds(pool, { from, count, wheres, safetyMs, lineCount, twiceOf: natural(values.twice, 'twice') })

@@ -31,7 +31,10 @@ export function createWatchers(agenda: Agenda, random: Prng, cluster: Cluster, t
       await sleep(random.float() * 300)
       const machine = cluster.running()[random.below(cluster.running().length)]
       if (machine === undefined) continue
-      if (random.chance(0.2)) after = Math.max(0, machine.store.revision() + random.below(200) - 100)
+      const draw = random.float()
+      if (draw < 0.15) after = Math.max(0, machine.store.revision() + random.below(200) - 100)
+      // The oldest that is kept is where mistakes are.
+      else if (draw < 0.4) after = Math.max(0, machine.store.status().compactedRevision + random.below(5) - 2)
       else counts.resumed++
       after = await follow(`${name} at ${machine.life.name}`, machine, range, after)
     }
@@ -48,7 +51,7 @@ export function createWatchers(agenda: Agenda, random: Prng, cluster: Cluster, t
     const ending = new AbortController()
     const batches = store.watch({ ...range, after }, ending.signal)[Symbol.asyncIterator]()
     try {
-      for (let i = random.below(200); i >= 0 && !isStopped; i--) {
+      for (let i = random.below(random.chance(0.5) ? 10 : 200); i >= 0 && !isStopped; i--) {
         const next = await Promise.race([batches.next(), life.died, sleep(stallMs).then(() => 'slow' as const)])
         if (next === 'died' || next === 'slow' || next.done === true) break
         truth.watched(who, range, after, next.value)

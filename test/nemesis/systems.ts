@@ -1,0 +1,98 @@
+// The systems under test: how a member of each is started, and what each has to offer. etcd is the control: a run against it
+// has to come out clean, or the harness is wrong.
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { clockFileOf, shimOf } from './clock-files.ts'
+import { addressOf, clientPort, clientUrlOf, peerPort } from './lab.ts'
+
+export type Place = { readonly index: number; readonly dir: string; readonly dataDir: string }
+
+export type SystemUnderTest = {
+  readonly name: string
+  commandOf(place: Place): {
+    readonly command: readonly string[]
+    readonly environment: Readonly<Record<string, string>>
+  }
+  /** Members may be removed and added through the Cluster API, and begin anew with an empty folder. */
+  readonly hasMembership: boolean
+  /** From now on the member joins a cluster that is there, instead of founding one. */
+  joins(index: number): void
+  /** Watchers may ask for a bookmark. */
+  readonly hasBookmarks: boolean
+  /** Its clock is read through the C library, where it can be bent. */
+  readonly hasLibraryClock: boolean
+  /** Whether the file, relative to the data folder, is protected by checksums. */
+  isChecksummed(file: string): boolean
+  /** Undefined when it can be started here. */
+  missing(): string | undefined
+}
+
+/** How many members there are. */
+export const memberCount = 5
+const indexes = Array.from({ length: memberCount }, (_, index) => index)
+
+export const peerUrlOf = (index: number) => `http://${addressOf(index)}:${peerPort}`
+
+function etcd(): SystemUnderTest {
+  const joining = new Set<number>()
+  return {
+    name: 'etcd',
+    hasMembership: true,
+    joins: index => joining.add(index),
+    // 3.4.23 answers a request for progress before the events that it covers (etcd-io/etcd#15220).
+    hasBookmarks: false,
+    // Go reads the clock from the kernel's page without the C library.
+    hasLibraryClock: false,
+    // The database file has no checksums of its own, so a flipped bit in it is not etcd's to find.
+    isChecksummed: file => /\.(?:wal|snap)$/.test(file),
+    missing: () => (existsSync('/usr/bin/etcd') ? undefined : 'etcd is not installed (Debian package etcd-server)'),
+    commandOf({ index, dataDir }) {
+      const options = {
+        name: `m${index}`,
+        'data-dir': join(dataDir, 'etcd'),
+        'listen-client-urls': clientUrlOf(index),
+        'advertise-client-urls': clientUrlOf(index),
+        'listen-peer-urls': peerUrlOf(index),
+        'initial-advertise-peer-urls': peerUrlOf(index),
+        'initial-cluster': indexes.map(i => `m${i}=${peerUrlOf(i)}`).join(','),
+        'initial-cluster-state': joining.has(index) ? 'existing' : 'new',
+        'snapshot-count': '500',
+        logger: 'zap',
+        'log-outputs': 'stderr',
+      }
+      const flags = Object.entries(options).map(([name, value]) => `--${name}=${value}`)
+      return { command: ['etcd', ...flags], environment: {} }
+    },
+  }
+}
+
+function flotilla(): SystemUnderTest {
+  return {
+    name: 'flotilla',
+    // The members of test/bench/kv/member.ts admit one another by themselves, and only at the beginning.
+    hasMembership: false,
+    joins: () => {},
+    hasBookmarks: true,
+    hasLibraryClock: true,
+    isChecksummed: () => true,
+    missing: () => undefined,
+    commandOf({ index, dir, dataDir }) {
+      const options = {
+        dir: dataDir,
+        index: String(index),
+        'mesh-port': String(peerPort),
+        'mesh-ports': indexes.map(() => peerPort).join(','),
+        hosts: indexes.map(addressOf).join(','),
+        'etcd-port': String(clientPort),
+      }
+      const flags = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value])
+      const shim = shimOf(join(dir, '..'))
+      const clock = existsSync(shim) ? { LD_PRELOAD: shim, FLOTILLA_CLOCK: clockFileOf(dir) } : {}
+      return { command: [process.execPath, memberFile, ...flags], environment: clock }
+    },
+  }
+}
+
+const memberFile = join(import.meta.dirname, '../bench/kv/member.ts')
+
+export const systems: Readonly<Record<string, () => SystemUnderTest>> = { etcd, flotilla }

@@ -74,8 +74,29 @@ export function createKv(): Kv {
 }
 
 export function restoreKv(image: KvImage): Kv {
-  const { revision, index, term, hash } = image
-  const versions = new Versions(image)
+  const steps = restoring(image)
+  for (;;) {
+    const step = steps.next()
+    if (step.done === true) return step.value
+  }
+}
+
+/** About a millisecond of work. */
+const sliceCount = 500
+
+/** The same in slices, for who must do other things in between. */
+export function* restoring(image: KvImage): Generator<undefined, Kv, undefined> {
+  const { revision, index, term, hash, base, changes } = image
+  const versions = new Versions(image.baseRevision)
+  for (const [i, item] of base.entries()) {
+    versions.addBase(item)
+    if (i % sliceCount === sliceCount - 1) yield
+  }
+  for (const [i, item] of changes.entries()) {
+    versions.push(item, versions.slot(item.key))
+    if (i % sliceCount === sliceCount - 1) yield
+  }
+  versions.settle(image)
   const leases: Leases = new Map(
     image.leases.map(([lease, ttlSeconds]) => [lease, { ttlSeconds, keys: new Set<string>() }]),
   )

@@ -60,19 +60,25 @@ export class Versions {
   /** Of the items of now. */
   #liveSum = 0
 
-  constructor(image: Image) {
-    this.#start = image.baseRevision
-    this.#compacted = image.baseRevision
-    for (const item of image.base) {
-      const hash = hashOf(item)
-      const slot = { key: item.key, item, hash, older: undefined, from: 0 }
-      this.#live.put(slot)
-      this.#slots.set(item.key, slot)
-      this.#baseSum = (this.#baseSum + hash) | 0
-    }
+  /** Empty, as at `baseRevision`. `addBase`, `push` and `settle` make of it what an image holds. */
+  constructor(baseRevision: Revision) {
+    this.#start = baseRevision
+    this.#compacted = baseRevision
+  }
+
+  /** Before anything is pushed; quickest in order of the keys. */
+  addBase(item: KeyValue): void {
+    const hash = hashOf(item)
+    const slot = { key: item.key, item, hash, older: undefined, from: 0 }
+    this.#live.put(slot)
+    this.#slots.set(item.key, slot)
+    this.#baseSum = (this.#baseSum + hash) | 0
     this.#liveSum = this.#baseSum
-    for (const item of image.changes) this.push(item, this.slot(item.key))
-    this.#forget(image.compacted, image.start)
+  }
+
+  /** Forgets what was forgotten where the image was made. */
+  settle({ compacted, start }: Pick<Image, 'compacted' | 'start'>): void {
+    this.#forget(compacted, start)
   }
 
   /** How many keys there are. */

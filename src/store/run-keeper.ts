@@ -1,7 +1,7 @@
 // The state machine and its copy on disk. The copy is written behind the log, in large pieces and not often, because the
 // log can give it again; a snapshot from the leader replaces both as a whole. What the log holds in memory is kept short
 // for its own reason: members that are a little behind need the end of it, those that are far behind a snapshot.
-import { captureHead, captureKv, createKv, type Kv, restoreKv } from '../kv/kv.ts'
+import { captureHead, captureKv, createKv, type Kv, restoreKv, restoring } from '../kv/kv.ts'
 import type { ChangeEvent } from '../kv/store.ts'
 import { type Raft, snapshotMeta, step, wantsSnapshot } from '../raft/raft.ts'
 import type { Effects, MemberId, RaftEvent, SnapshotMeta } from '../raft/types.ts'
@@ -98,6 +98,15 @@ export function createKeeper(world: World, log: Log, start: Boot, config: Keeper
     push({ kind: 'compacted', snapshot: snapshotMeta(raft, droppedIndex) })
   }
 
+  /** Heartbeats must come between. */
+  async function inSlices<T>(steps: Generator<undefined, T, undefined>): Promise<T> {
+    for (;;) {
+      const step = steps.next()
+      if (step.done === true) return step.value
+      await world.clock.sleep(1, ending)
+    }
+  }
+
   async function install(fetched: Awaited<ReturnType<typeof fetchSnapshot>>): Promise<void> {
     const { meta, loaded } = fetched
     if (ending.aborted || !wantsSnapshot(raft, meta)) return fetched.abort()
@@ -106,6 +115,7 @@ export function createKeeper(world: World, log: Log, start: Boot, config: Keeper
     const generation = state.generation === 0 ? 1 : 0
     await clearState(world.disk, generation)
     const next = await writeState(world.disk, generation, loaded)
+    const restored = await inSlices(restoring(loaded.image))
     if (ending.aborted || !wantsSnapshot(raft, meta)) {
       isInstalling = false
       await next.close()
@@ -114,7 +124,7 @@ export function createKeeper(world: World, log: Log, start: Boot, config: Keeper
     // From here to the push of the new base nothing else runs, so the state, the core and the log change as one.
     const old = state
     state = next
-    kv = restoreKv(loaded.image)
+    kv = restored
     flushedIndex = kv.index
     droppedIndex = kv.index
     heldBytes = 0

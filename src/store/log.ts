@@ -200,21 +200,29 @@ export function scanSegment(
   checksum: Checksum = crc32,
 ): Scan {
   const file = { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), segment, checksum }
-  const records: LogRecord[] = []
+  const batches: { readonly at: number; readonly crc: number }[] = []
   let crc = previousCrc
-  let at = 0
-  while (at < bytes.length) {
-    const batch = batchAt(file, at)
+  let end = 0
+  for (;;) {
+    const batch = batchAt(file, end)
     if (batch === undefined || (crc !== undefined && batch.previousCrc !== crc)) break
-    const some = readRecords(bytes.subarray(at + batchHeadBytes, at + batchHeadBytes + batch.length))
-    // The checksum holds and the content makes no sense: not a torn write, so never to be cut off.
-    if (some === undefined) return { records, crc: crc ?? 0, end: at, rest: 'damage' }
-    for (const record of some) records.push(record)
     crc = batch.crc
-    at += batchHeadBytes + batch.length
+    batches.push({ at: end, crc })
+    end += batchHeadBytes + batch.length
   }
-  const rest = zeroFrom(bytes) <= at ? 'nothing' : hasBatch(file, at) ? 'damage' : 'torn'
-  return { records, crc: crc ?? 0, end: at, rest }
+  // Entries keep the memory that they are read from, and behind the content there may be megabytes of zeros.
+  const content = bytes.slice(0, end)
+  const records: LogRecord[] = []
+  let before = previousCrc ?? 0
+  for (const [i, batch] of batches.entries()) {
+    const some = readRecords(content.subarray(batch.at + batchHeadBytes, batches[i + 1]?.at ?? end))
+    // The checksum holds and the content makes no sense: not a torn write, so never to be cut off.
+    if (some === undefined) return { records, crc: before, end: batch.at, rest: 'damage' }
+    for (const record of some) records.push(record)
+    before = batch.crc
+  }
+  const rest = zeroFrom(bytes) <= end ? 'nothing' : hasBatch(file, end) ? 'damage' : 'torn'
+  return { records, crc: crc ?? 0, end, rest }
 }
 
 /** From here on there are only zeros. */

@@ -1,5 +1,6 @@
 // Reads the whole log of a stopped store and changes nothing: what stands in it, and what a start has to repair. Refuses
 // damage. The start (run-log.ts) and the check of a folder (run-check.ts) see the same.
+import type { Bytes } from '../lib/bytes.ts'
 import type { Disk } from '../world/disk.ts'
 import {
   checkIdentity,
@@ -39,7 +40,9 @@ export async function scanLog(disk: Disk, identity: Identity | undefined): Promi
   const numbers = await segmentNumbers(disk)
   if (mark === undefined && numbers.length > 0)
     throw new StoreDamage('missing', 'the watermark file is gone or unreadable')
-  const left = await preparedBytes(disk, numbers.at(-1))
+  const final = await readSegment(disk, numbers.at(-1))
+  // Made ready, and nothing in it yet.
+  const left = final !== undefined && zeroFrom(final) === 0 ? final.length : undefined
   if (left !== undefined) numbers.pop()
 
   const replayed = replay(identity ?? mark?.identity)
@@ -52,7 +55,7 @@ export async function scanLog(disk: Disk, identity: Identity | undefined): Promi
     const name = segmentName(number)
     const next = (numbers[i - 1] ?? number - 1) + 1
     if (number !== next) throw new StoreDamage('missing', `log segment ${next} is gone`)
-    const bytes = (await disk.read(name)) ?? new Uint8Array()
+    const bytes = (isLast && left === undefined ? final : await readSegment(disk, number)) ?? new Uint8Array(0)
     const scan = scanSegment(bytes, number, crc, checksum)
     checkSegment(name, number, scan, bytes.length, isLast, mark)
     if (scan.end === 0) {
@@ -78,10 +81,8 @@ async function segmentNumbers(disk: Disk): Promise<number[]> {
   return names.map(Number)
 }
 
-/** The size of the last segment if it is only made ready and holds nothing yet. */
-async function preparedBytes(disk: Disk, number: number | undefined): Promise<number | undefined> {
-  const bytes = number === undefined ? undefined : await disk.read(segmentName(number))
-  return bytes === undefined || zeroFrom(bytes) > 0 ? undefined : bytes.length
+async function readSegment(disk: Disk, number: number | undefined): Promise<Bytes | undefined> {
+  return number === undefined ? undefined : await disk.read(segmentName(number))
 }
 
 function checkSegment(

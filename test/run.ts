@@ -85,7 +85,7 @@ const steps: Readonly<Record<string, () => Promise<Counts>>> = {
   types: () => single(bin('tsc'), []),
   lint: () => single(bin('biome'), ['ci', '--error-on-warnings', '.']),
   unit: () => vitest('vitest.config.ts'),
-  sim: () => single(process.execPath, ['test/sim/main.ts', '--seeds', '200']),
+  sim: () => single(process.execPath, ['test/sim/main.ts', '--seeds', '40']),
   start: () => vitest('test/e2e/start.config.ts'),
   e2e: async () => {
     if (lacks.length === 0) return await vitest('test/e2e/e2e.config.ts')

@@ -242,6 +242,9 @@ export async function runLog(disk: Disk, identity: Identity, start: Start): Prom
       return dropping
     },
     async close() {
+      await dropping.catch(() => {
+        // Whoever asked for it has heard.
+      })
       await preparer.close()
       await file?.close()
       await marker.close()

@@ -11,10 +11,12 @@ export type Atlas = {
   readonly sees: (message: Message) => void
   /** Of the memberships that may count, those that have so many voters left; `isLeft` says who. */
   readonly isQuorum: (isLeft: (member: MemberId) => boolean) => boolean
-  readonly newest: () => Membership | undefined
+  /** Those that were ever admitted to vote and never to lead. */
+  readonly witnesses: ReadonlySet<MemberId>
 }
 
 export function createAtlas(founder: MemberId): Atlas {
+  const witnesses = new Set<MemberId>()
   const known = new Map<string, { readonly index: number; readonly membership: Membership }>()
   note(0, { voters: [founder], learners: [], removed: [] })
 
@@ -22,6 +24,7 @@ export function createAtlas(founder: MemberId): Atlas {
     const key = `${index} ${membership.voters}`
     if (known.has(key)) return
     known.set(key, { index, membership })
+    for (const member of membership.witnesses ?? []) witnesses.add(member)
     const indexes = [...known.values()].map(one => one.index).sort((a, b) => b - a)
     const oldest = indexes[keptCount - 1] ?? 0
     for (const [name, one] of known) if (one.index < oldest) known.delete(name)
@@ -37,6 +40,6 @@ export function createAtlas(founder: MemberId): Atlas {
       [...known.values()].every(
         ({ membership: { voters } }) => voters.filter(isLeft).length >= majority(voters.length),
       ),
-    newest: () => [...known.values()].sort((a, b) => b.index - a.index)[0]?.membership,
+    witnesses,
   }
 }

@@ -29,6 +29,8 @@ export type Machine = {
   /** Which member the disk is of; undefined: it is blank. */
   member: MemberId | undefined
   isFounder: boolean
+  /** It was admitted to vote and never to lead. */
+  isWitness: boolean
   hasRun: boolean
   life: Life | undefined
   store: RunningStore | undefined
@@ -119,6 +121,7 @@ export function createCluster(
     const { message } = envelope
     if (what === 'sent') {
       atlas.sees(message)
+      for (const member of atlas.witnesses) checker.witness(member)
       guard(() => checker.sends(envelope.from, envelope.to, message))
     } else {
       checker.hears(envelope.to, message)
@@ -133,6 +136,7 @@ export function createCluster(
       clockRate: 1 + (random.float() * 2 - 1) * shape.driftMax,
       member: i === 0 ? founder : undefined,
       isFounder: i === 0,
+      isWitness: false,
       hasRun: false,
       life: undefined,
       store: undefined,
@@ -159,7 +163,8 @@ export function createCluster(
     const { disk, clockRate } = machine
     const outside = { network, disk, random, clockRate, wallSkewMs: () => machine.wallSkewMs, note }
     const world = (bugs.world ?? (same => same))(simWorld(peer, life, outside), machine)
-    const whole = { clusterId: 'sim', member, bootstrap: machine.isFounder && !machine.hasRun, ...shape.config }
+    const bootstrap = machine.isFounder && !machine.hasRun
+    const whole = { clusterId: 'sim', member, bootstrap, witness: machine.isWitness, ...shape.config }
     const config = (bugs.config ?? (same => same))(machine.hasRun ? { ...whole, expectExisting: true } : whole)
     openStore(world, config, never).then(
       store => {
@@ -262,6 +267,7 @@ export function createCluster(
       machine.disk.misdirectsRead = false
       machine.member = undefined
       machine.isFounder = false
+      machine.isWitness = false
       machine.hasRun = false
       machine.damage = undefined
       machine.isBroken = false

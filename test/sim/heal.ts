@@ -82,7 +82,12 @@ export async function liveAgain(healing: Healing, electionTimeoutMs: number): Pr
     const voters = first?.split(' ') ?? []
     const isUp = voters.every(id => cluster.running().some(machine => machine.member === id))
     if (random.chance(0.2) || !isOneMind || !isUp) return some
+    const isVoter = ({ member }: Machine) => member !== undefined && voters.includes(member)
+    const isWitness = ({ member }: Machine) => member !== undefined && cluster.atlas.witnesses.has(member)
+    const hasWitness = machines.some(machine => isWitness(machine) && isVoter(machine))
     for (const machine of shuffled(machines, random)) {
+      // A witness may be the only one that is up with the newest log: then nobody could be elected.
+      if (hasWitness && isVoter(machine) && !isWitness(machine)) continue
       some.add(machine)
       if (!cluster.canSpare(one => some.has(one))) some.delete(machine)
     }

@@ -148,10 +148,14 @@ export function createNemesis(
   async function add(leader: Running): Promise<void> {
     const blank = pick(machines.filter(machine => machine.member === undefined))
     if (blank === undefined) return
-    const info = await orGone(leader, leader.store.changeMembership({ kind: 'add', peer: blank.peer }, never))
+    // One is the most that makes sense: with two, both may have what nobody has who may lead.
+    const isWitness = !machines.some(machine => machine.isWitness) && random.chance(swarm.witnessChance)
+    const change = { kind: 'add', peer: blank.peer, ...(isWitness && { witness: true }) } as const
+    const info = await orGone(leader, leader.store.changeMembership(change, never))
     if (info === undefined || blank.member !== undefined) return
     counts.added++
     blank.member = memberId(info.member)
+    blank.isWitness = isWitness
     cluster.start(blank)
   }
 

@@ -12,6 +12,8 @@ export function drawSwarm(random: Prng) {
   return {
     voterCount: 1 + random.below(random.chance(0.2) ? 7 : 5),
     learnerCount: random.below(3),
+    /** Of each member that joins: it votes and never leads. */
+    witnessChance: random.chance(0.2) ? 0.4 : 0,
     network: {
       loss: some(0.6, 0.3),
       duplicate: some(0.5, 0.5),

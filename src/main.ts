@@ -14,6 +14,8 @@ import { version } from './cli/version.ts'
 const program = new Command('flotilla')
   .description('A Kubernetes with no special node: every machine runs this program, and any of them is the cluster.')
   .version(version)
+  // What stands behind a command is that command's.
+  .enablePositionalOptions()
   .addHelpText(
     'after',
     `

@@ -15,6 +15,8 @@ export function addBackupCommand(program: Command): void {
   const backup = program
     .command('backup [file]')
     .description("write all of the cluster's objects into one file, while it runs; volumes are not in it")
+    // What stands behind a subcommand is the subcommand's.
+    .enablePositionalOptions()
     .addOption(dataDirOption())
     .option('--to <node...>', 'keep it on these peers, in their backups folder, instead of in a file here')
     .addHelpText(

@@ -4,12 +4,14 @@ import * as path from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { logLevels } from '../drivers/log.ts'
 import {
+  ConfigError,
   type DataplaneChoice,
   defaultApiPort,
   defaultClusterCidr,
   defaultDnsAddress,
   defaultMeshPort,
   defaultServiceCidr,
+  etcdListen,
   isClusterName,
   type NodeConfig,
   nodeNameFrom,
@@ -48,6 +50,8 @@ export type NodeFlags = {
   witness?: true
   newCluster?: true
   clusterName?: string
+  etcdListen?: string | true
+  etcdInsecure?: true
 }
 
 export function addNodeOptions(command: Command): Command {
@@ -84,6 +88,8 @@ export function addNodeOptions(command: Command): Command {
       defaultDnsAddress,
     )
     .option('--cgroup-root <path>', "above the pods' cgroups", '')
+    .option('--etcd-listen [host:port]', "serve etcd's v3 API of the cluster's store (default: 127.0.0.1:2379)")
+    .option('--etcd-insecure', "etcd's API without TLS and certificates, on loopback only")
     .addOption(new Option('--end-with-stdin', 'end when standard input does').hideHelp())
 }
 
@@ -123,7 +129,14 @@ export function nodeConfigOf(flags: NodeFlags): NodeConfig {
     serviceCidr: flags.serviceCidr,
     dnsAddress: flags.dnsAddress === 'none' ? undefined : flags.dnsAddress,
     cgroupRoot: flags.cgroupRoot,
+    etcd: etcdOf(flags),
   }
+}
+
+function etcdOf({ etcdListen: listen, etcdInsecure: insecure = false }: NodeFlags): NodeConfig['etcd'] {
+  if (listen !== undefined) return etcdListen(listen === true ? '' : listen, insecure)
+  if (insecure) throw new ConfigError('--etcd-insecure says how, --etcd-listen says that: give both')
+  return undefined
 }
 
 function clusterNameOf(name: string | undefined): string | undefined {

@@ -28,7 +28,7 @@ export function describe(report: StatusReport): string {
   ]
   const row = (peer: PeerStatus) => [
     peer.self ? `${peer.node} (this peer)` : peer.node,
-    peer.leader ? 'leader' : peer.role,
+    peer.leader ? 'leader' : peer.witness && peer.role === 'voter' ? 'witness' : peer.role,
     peer.health,
     peer.ready,
     peer.address,

@@ -1,5 +1,6 @@
 // `flotilla up` and `flotilla join`: run the agent, in the foreground, until a signal ends it.
 import type { Command } from 'commander'
+import type { JoinWish } from '../node/run.ts'
 import { addNodeOptions, type NodeFlags, nodeConfigOf } from './options.ts'
 
 export function addUpCommand(program: Command): void {
@@ -17,18 +18,20 @@ export function addJoinCommand(program: Command): void {
     program
       .command('join [target]')
       .description('run this machine as a new peer of a cluster; target is a peer ID (found by mDNS) or a multiaddr')
-      .requiredOption('--token <join string>', 'from `flotilla token create` on any peer'),
+      .requiredOption('--token <join string>', 'from `flotilla token create` on any peer')
+      .option('--anew', 'although this machine is a peer already: what it holds is set aside, and it begins empty'),
   )
     .addHelpText(
       'after',
       '\nExample:\n  flotilla join --token flotilla.…\n  flotilla join /ip4/192.168.1.10/tcp/4001/p2p/12D3Koo… --token flotilla.…\n  flotilla join --witness --token flotilla.…',
     )
-    .action(async (target: string | undefined, flags: NodeFlags & { token: string }) => {
-      await run(flags, { token: flags.token, ...(target !== undefined && { target }) })
+    .action(async (target: string | undefined, flags: NodeFlags & { token: string; anew?: true }) => {
+      const { token, anew = false } = flags
+      await run(flags, { token, anew, ...(target !== undefined && { target }) })
     })
 }
 
-async function run(flags: NodeFlags, join: { token: string; target?: string } | undefined): Promise<void> {
+async function run(flags: NodeFlags, join: JoinWish | undefined): Promise<void> {
   const stop = new AbortController()
   let asked = 0
   const end = () => {

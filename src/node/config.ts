@@ -39,12 +39,22 @@ export type NodeConfig = {
   readonly dnsAddress: string | undefined
   /** A service's NodePort listens here in userspace mode. */
   readonly cgroupRoot: string
+  /** Where etcd's API is served; undefined: nowhere. */
+  readonly etcd: EtcdListen | undefined
+}
+
+export type EtcdListen = {
+  readonly host: string
+  readonly port: number
+  /** Without TLS: whoever reaches the port may do all. */
+  readonly insecure: boolean
 }
 
 export const defaultClusterCidr = '10.42.0.0/16'
 export const defaultServiceCidr = '10.43.0.0/16'
 export const defaultMeshPort = 4001
 export const defaultApiPort = 6443
+export const defaultEtcdPort = 2379
 export const defaultDnsAddress = '169.254.20.10'
 
 /** What a peer keeps of its cluster, in <data-dir>/cluster.json: replaced whole, so it is the one word on which store counts. */
@@ -134,6 +144,22 @@ export function defaultClusterName(clusterId: string): string {
 /** Short enough to be typed, plain enough to be part of a file name. */
 export function isClusterName(name: string): boolean {
   return /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(name)
+}
+
+const loopback = /^(?:localhost|127(?:\.\d+){3}|::1)$/
+
+/** 'host:port', 'host', ':port', 'port' or '': what is not said is loopback and etcd's own port. Throws ConfigError. */
+export function etcdListen(text: string, insecure: boolean): EtcdListen {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]*?))(?::?(\d{1,5}))?$/.exec(
+    /^\d{1,5}$/.test(text) ? `:${text}` : text,
+  )
+  const host = match?.[1] || match?.[2] || '127.0.0.1'
+  const port = Number(match?.[3] ?? defaultEtcdPort)
+  if (match === null || port > 65_535) throw new ConfigError(`--etcd-listen ${text}: say <host>:<port>`)
+  if (insecure && !loopback.test(host)) {
+    throw new ConfigError('--etcd-insecure is for loopback alone: whoever reaches that port may do all')
+  }
+  return { host, port, insecure }
 }
 
 /** The first address of the service range is the API's own. */

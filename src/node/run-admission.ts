@@ -77,7 +77,8 @@ export function openAdmission(parts: AdmissionParts, signal: AbortSignal): Admis
       const { items: nodes } = await client.list(nodeKind, {}, until)
       const node = nodes.find(one => peerOf(one) === peer)
       if (node === undefined) {
-        const message = 'no Node stands for this peer any more: it was removed. It needs a token: flotilla token create'
+        const message =
+          'no Node stands for this peer any more: it was removed. Stop it, and let it join with a token: flotilla join --anew --token …'
         return { kind: 'refused', why: 'no-node', message }
       }
       const memberId = await memberFor(peer, true, isWitness(node), until)

@@ -35,7 +35,7 @@ const newestMs = 3_000
 const sendMs = 10 * 60_000
 /** Room that a peer keeps for itself when another sends it a backup. */
 const freeBytesMin = 256 * 1024 * 1024
-const lookEveryMs = 30_000
+const lookEveryMs = { least: 1_000, most: 30_000 }
 
 const lastKey = '/flotilla/backup/last'
 /** What people set for the whole cluster: a ConfigMap, so that kubectl shows it. */
@@ -331,19 +331,21 @@ export type ScheduleParts = {
 export async function runSchedule(parts: ScheduleParts, signal: AbortSignal): Promise<void> {
   const { world, store, backups } = parts
   const log = world.log.with({ component: 'backup' })
+  let pauseMs = lookEveryMs.least
   while (!signal.aborted) {
     try {
-      await once()
+      const schedule = await readSchedule(parts.client, signal)
+      pauseMs = Math.min(Math.max(schedule.everyMs / 10, lookEveryMs.least), lookEveryMs.most)
+      await once(schedule)
     } catch (error) {
       if (!signal.aborted) log.error('the scheduled backup was not made', { error: String(error) })
     }
-    await world.clock.sleep(lookEveryMs, signal)
+    await world.clock.sleep(pauseMs, signal)
   }
 
-  async function once(): Promise<void> {
+  async function once(schedule: Schedule): Promise<void> {
     const foundedMs = parts.foundedMs()
     if (foundedMs === undefined) return
-    const schedule = await readSchedule(parts.client, signal)
     const found = await store.get(lastKey)
     const last = found === undefined ? undefined : (JSON.parse(found.value) as LastBackup)
     const now = { nowMs: world.clock.nowMs(), revision: store.revision(), foundedMs }

@@ -24,14 +24,14 @@ import { runProxy } from '../proxy/run.ts'
 import type { DnsConfig } from '../world/runtime.ts'
 import type { World } from '../world/world.ts'
 import { apiServiceIp, type ClusterRecord } from './config.ts'
+import { runAdmin } from './run-admin.ts'
 import { chooseDataplane } from './run-dataplane.ts'
 import * as files from './run-files.ts'
+import { type Fitness, openFitness } from './run-fitness.ts'
 import type { Member, Peer } from './run-member.ts'
 import { followMembers, type Members } from './run-members.ts'
-import { runOffices } from './run-offices.ts'
 import { pipe } from './run-pipe.ts'
 import { adminCertificate, clusterKeys, servingCertificate } from './run-pki.ts'
-import { openSight, type Sight } from './run-sight.ts'
 import type { Scope } from './scope.ts'
 import { ownerOf, peerOf, peersOf, type StatusReport } from './status.ts'
 
@@ -63,7 +63,7 @@ export async function start(peer: Peer, member: Member, scope: Scope): Promise<v
   // The kubelet, the members and the quorum stand on the API, which asks them back: they are filled in below.
   let kubelet: Kubelet | undefined
   let members: Members | undefined
-  let sight: Sight | undefined
+  let fitness: Fitness | undefined
   const nodes = () => members?.nodes.view.list() ?? []
   const nodeNamed = (name: string) => nodes().find(one => one.metadata.name === name)
   const apiserver = openApiserver(
@@ -84,7 +84,7 @@ export async function start(peer: Peer, member: Member, scope: Scope): Promise<v
         kubelet?.serve(far, until).catch(error => world.log.debug('a kubelet stream broke', { error: String(error) }))
         return near
       },
-      quorum: async until => (await sight?.quorum(until)) ?? [],
+      quorum: async until => (await fitness?.quorum(until)) ?? [],
     },
     signal,
   )
@@ -103,7 +103,8 @@ export async function start(peer: Peer, member: Member, scope: Scope): Promise<v
   const client = apiserver.client({ user: `system:node:${nodeName}`, groups: ['system:nodes'] })
   members = followMembers(world, client, store, dataDir, signal)
   const gossip = openGossip(world, cluster, client, members, scope)
-  sight = openSight(peer, member, members, gossip, scope)
+  const seen = openFitness(peer, member, members, gossip, scope)
+  fitness = seen
 
   const annotations = {
     [peerAnnotation]: network.self,
@@ -144,9 +145,9 @@ export async function start(peer: Peer, member: Member, scope: Scope): Promise<v
       peers: peersOf(network.self, nodes(), store.status(), gossip.view()),
     }
   }
-  const offices = { peer, member, apiserver, members, gossip, caPem, program: versionInfo.gitVersion, report }
-  const seen = sight
-  scope.start('offices', inner => runOffices(offices, seen, inner))
+  const program = versionInfo.gitVersion
+  const adminParts = { peer, member, apiserver, members, gossip, fitness: seen, caPem, program, report }
+  scope.start('admin', inner => runAdmin(adminParts, inner))
   say(welcome(network, nodeName, kubeconfig))
 }
 

@@ -1,8 +1,9 @@
 // Peers greet each other: whenever a connection comes up and every few seconds after that. It tells which cluster the other
 // is of (succession.ts says what follows from that), and how long the way to it is, for the choice of voters.
+import * as net from 'node:net'
 import type { MeshNetwork } from '../drivers/network/libp2p.ts'
 import { onAbort } from '../lib/abort.ts'
-import type { PeerId } from '../world/network.ts'
+import type { AdmittedPeer, PeerId } from '../world/network.ts'
 import type { World } from '../world/world.ts'
 import type { Questions } from './run-questions.ts'
 import { type Greeting, type Judgement, judge, type SignedSuccession } from './succession.ts'
@@ -12,6 +13,8 @@ const answerMs = 5_000
 /** Round trips that are remembered: with one every ten seconds, about ten minutes. */
 const roundTripCountMax = 64
 const complainEveryMs = 60_000
+const lookAgainMs = 250
+const connectMs = 1_500
 
 /** What we know of the way to a peer. */
 export type Link = {
@@ -28,8 +31,15 @@ export interface Greeter extends Disposable {
   links(): ReadonlyMap<PeerId, Link>
   /** What is wrong between clusters at this moment, in words. */
   conflict(): string | undefined
-  /** Resolves when each of these peers has been judged, or after `ms`; later while one of another cluster shows no proof. */
-  met(peers: readonly PeerId[], ms: number, signal: AbortSignal): Promise<void>
+  /**
+   * Resolves when each of these peers has been judged, or somebody of our own cluster knows a leader. Those that nothing
+   * listens for are waited for `leastMs`; one that listens and says nothing, or shows no proof yet, for `mostMs`.
+   */
+  met(
+    peers: readonly AdmittedPeer[],
+    times: { readonly leastMs: number; readonly mostMs: number },
+    signal: AbortSignal,
+  ): Promise<void>
   /** Resolves when this peer's own cluster turns out to be the past, while it has no leader. */
   readonly abandoned: Promise<SignedSuccession>
 }
@@ -161,25 +171,33 @@ export function openGreeter(
       }
       return undefined
     },
-    async met(peers, ms, until) {
-      const others = peers.filter(peer => peer !== network.self)
+    async met(peers, times, until) {
+      const others = peers.filter(({ peer }) => peer !== network.self)
       const judgementOf = (peer: PeerId) => known.get(peer)?.judgement?.kind
       const startedMs = clock.monotonicMs()
       isMeeting = true
       while (!until.aborted) {
-        const strangers = others.filter(peer => judgementOf(peer) === 'foreign')
-        const open = others.some(peer => judgementOf(peer) === undefined)
+        const me = await own()
+        // With its own cluster alive there is nothing to ask.
+        if (me.led) break
+        const unproved = others.filter(({ peer }) => judgementOf(peer) === 'foreign')
+        const silent = others.filter(({ peer }) => judgementOf(peer) === undefined)
+        if (unproved.length === 0 && silent.length === 0) break
         const passedMs = clock.monotonicMs() - startedMs
-        // Whoever began the cluster again may only just be starting, and bring its proof in a moment.
-        if ((!open || passedMs >= ms) && (strangers.length === 0 || passedMs >= 4 * ms)) break
+        if (passedMs >= times.mostMs) break
+        if (passedMs >= times.leastMs && unproved.length === 0) {
+          const there = await Promise.all(silent.map(({ addresses }) => listens(addresses)))
+          if (!there.includes(true)) break
+        }
         const { promise, resolve } = Promise.withResolvers<void>()
         waiting.add(resolve)
-        using pause = clock.deadline(Math.min(250, ms), until)
+        using pause = clock.deadline(lookAgainMs, until)
         using _ = onAbort(pause.signal, resolve)
         await promise
         waiting.delete(resolve)
+        // Whoever began the cluster again may only just be starting, and bring its proof in a moment.
         const connected = new Set(network.connected())
-        await Promise.all(strangers.filter(peer => connected.has(peer)).map(greet))
+        await Promise.all(unproved.filter(({ peer }) => connected.has(peer)).map(({ peer }) => greet(peer)))
       }
       isMeeting = false
       const me = await own()
@@ -199,4 +217,26 @@ export function openGreeter(
 export function roundTripMs({ roundTripsMs }: Link): number | undefined {
   const sorted = roundTripsMs.toSorted((a, b) => a - b)
   return sorted[Math.max(0, Math.ceil(sorted.length * 0.9) - 1)]
+}
+
+/** Whether anything takes a TCP connection at one of these multiaddrs: the kernel answers, however busy the process is. */
+async function listens(addresses: readonly string[]): Promise<boolean> {
+  const places = addresses.flatMap(address => {
+    const [, host, port] = /^\/(?:ip4|ip6|dns|dns4|dns6)\/([^/]+)\/tcp\/(\d+)/.exec(address) ?? []
+    return host === undefined ? [] : [{ host, port: Number(port) }]
+  })
+  return (await Promise.all(places.map(connects))).includes(true)
+}
+
+function connects(place: { readonly host: string; readonly port: number }): Promise<boolean> {
+  return new Promise(resolve => {
+    const socket = net.connect({ ...place, timeout: connectMs })
+    const end = (answer: boolean) => {
+      socket.destroy()
+      resolve(answer)
+    }
+    socket.once('connect', () => end(true))
+    socket.once('timeout', () => end(false))
+    socket.once('error', () => end(false))
+  })
 }

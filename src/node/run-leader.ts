@@ -9,8 +9,8 @@ import type { Store } from '../kv/store.ts'
 import { runScheduler } from '../scheduler/run.ts'
 import type { World } from '../world/world.ts'
 import { apiServiceIp, type ClusterRecord, type NodeConfig } from './config.ts'
+import type { Fitness } from './run-fitness.ts'
 import type { Members } from './run-members.ts'
-import type { Sight } from './run-sight.ts'
 import { openScope } from './scope.ts'
 import { peerOf } from './status.ts'
 
@@ -20,7 +20,7 @@ export type LeaderParts = {
   readonly apiserver: Apiserver
   readonly gossip: Gossip
   readonly members: Members
-  readonly sight: Sight
+  readonly fitness: Fitness
   readonly caPem: string
   readonly cluster: ClusterRecord
   readonly config: NodeConfig
@@ -40,7 +40,7 @@ export async function runLeaderTasks(parts: LeaderParts, signal: AbortSignal): P
     await using scope = openScope(world.log, AbortSignal.any([signal, leadership.ended]))
     const { term } = leadership
     // What moved before was another leader's to see.
-    parts.sight.votes.moved()
+    parts.fitness.votes.moved()
     scope.start('backups', inner => parts.schedule(inner))
     scope.start('controllers', async inner => {
       await bootstrap(parts, term, inner)
@@ -69,19 +69,19 @@ async function bootstrap(parts: LeaderParts, term: number, signal: AbortSignal):
 }
 
 function inputsOf(parts: LeaderParts): Inputs {
-  const { world, store, gossip, members, sight, cluster, config, caPem } = parts
+  const { world, store, gossip, members, fitness, cluster, config, caPem } = parts
   return {
     gossip,
     store: {
       status: () => store.status(),
       async changeMembership(change, signal) {
         const member = await store.changeMembership(change, signal)
-        if (change.kind === 'promote' || change.kind === 'demote') sight.votes.moved()
+        if (change.kind === 'promote' || change.kind === 'demote') fitness.votes.moved()
         return member
       },
     },
-    vitalsOf: sight.vitalsOf,
-    votesRestMs: sight.votes.restMs,
+    vitalsOf: fitness.vitalsOf,
+    votesRestMs: fitness.votes.restMs,
     peerOf,
     apiAddresses: () =>
       members.nodes.view.list().flatMap((node): ApiAddress[] => {

@@ -21,7 +21,7 @@ import { probeDisk, type SyncTimes, syncTimes, timedDisk } from './run-vitals.ts
 import { openScope } from './scope.ts'
 import { type SignedSuccession, signSuccession } from './succession.ts'
 
-const meetMs = 2_000
+const meetTimes = { leastMs: 2_000, mostMs: 20_000 }
 /** An election is no loss of the majority. */
 const ledlessMs = 10_000
 const handOverMs = 3_000
@@ -67,29 +67,24 @@ export async function runMember(peer: Peer, record: ClusterRecord, signal: Abort
   // The store ends last: what the scope's tasks still write on their way out must find it.
   const storeEnd = new AbortController()
   const ended = Promise.withResolvers<Ending>()
-  const tale = openTale(peer, record, await files.readAuthority(dataDir))
-  using greeter = openGreeter(world, network, peer.questions, tale.self, storeEnd.signal)
+  const own = ownGreeting(peer, record, await files.readAuthority(dataDir))
+  using greeter = openGreeter(world, network, peer.questions, own.self, storeEnd.signal)
   try {
     void greeter.abandoned.then(by => ended.resolve({ kind: 'abandoned', by }))
     if (record.ran) {
       control.setState('this peer asks the others whether its cluster went on without it')
-      const known = await files.readPeers(dataDir)
-      await greeter.met(
-        known.map(one => one.peer),
-        meetMs,
-        signal,
-      )
+      await greeter.met(await files.readPeers(dataDir), meetTimes, signal)
     }
     const early = await Promise.race([ended.promise, Promise.resolve(undefined)])
     if (early !== undefined || signal.aborted) return early ?? { kind: 'stopped' }
     const store = await openOrDamage(world, record, storeEnd.signal)
     if ('kind' in store) return store
-    tale.setStore(store)
+    own.setStore(store)
     try {
       if (!record.ran) await files.writeCluster(dataDir, { ...record, ran: true })
       await probeDisk(world.disk)
       const left = () => ended.resolve({ kind: 'left' })
-      const member: Member = { world, cluster: record, store, greeter, syncs, setKeys: tale.setKeys, left }
+      const member: Member = { world, cluster: record, store, greeter, syncs, setKeys: own.setKeys, left }
       control.setState('this peer is starting')
       return await runParts(peer, member, ended.promise, signal)
     } finally {
@@ -144,7 +139,11 @@ async function runParts(peer: Peer, member: Member, ended: Promise<Ending>, sign
     scope.start('succession', inner => tellSuccession(member, inner))
   }
   try {
-    await start(peer, member, scope)
+    await start(peer, member, scope).catch(error => {
+      // The scope says itself why it ended.
+      if (!scope.signal.aborted) throw error
+      world.log.debug('ended while it was starting', { error: String(error) })
+    })
     await scope.ended
     return ending
   } finally {
@@ -154,7 +153,7 @@ async function runParts(peer: Peer, member: Member, ended: Promise<Ending>, sign
 }
 
 /** What this peer says of its cluster when it is greeted, as it comes to know more. */
-function openTale({ clock }: Peer, record: ClusterRecord, authority: Authority | undefined) {
+function ownGreeting({ clock }: Peer, record: ClusterRecord, authority: Authority | undefined) {
   let keys: Authority | undefined = authority
   let store: RunningStore | undefined
   let signed: SignedSuccession | undefined

@@ -39,11 +39,9 @@ export function syncTimes(): SyncTimes {
 
 /** The same disk, with the syncs of its files timed. */
 export function timedDisk(disk: Disk, clock: Pick<World['clock'], 'monotonicMs'>, times: SyncTimes): Disk {
-  async function timed<T>(work: Promise<T>): Promise<T> {
-    const startedMs = clock.monotonicMs()
-    const value = await work
+  async function timed(startedMs: number, work: Promise<void>): Promise<void> {
+    await work
     times.took(clock.monotonicMs() - startedMs)
-    return value
   }
   return {
     ...disk,
@@ -52,7 +50,7 @@ export function timedDisk(disk: Disk, clock: Pick<World['clock'], 'monotonicMs'>
       const { writeAndSync } = file
       return {
         ...file,
-        sync: () => timed(file.sync()),
+        sync: () => timed(clock.monotonicMs(), file.sync()),
         ...(writeAndSync !== undefined && { writeAndSync: timedAtOnce(writeAndSync.bind(file)) }),
       }
     },
@@ -62,7 +60,7 @@ export function timedDisk(disk: Disk, clock: Pick<World['clock'], 'monotonicMs'>
     return (offset, bytes) => {
       const startedMs = clock.monotonicMs()
       const work = write(offset, bytes)
-      if (work !== undefined) return timed(work)
+      if (work !== undefined) return timed(startedMs, work)
       times.took(clock.monotonicMs() - startedMs)
       return undefined
     }
@@ -83,12 +81,12 @@ export async function probeDisk(disk: Disk): Promise<void> {
   await disk.remove(probeName)
 }
 
-export interface PeerSight extends Disposable {
+export interface KnownVitals extends Disposable {
   of(peer: PeerId): Vitals | undefined
 }
 
 /** Tells this peer's vitals and hears those of others, until the signal. `topic` is the cluster's own. */
-export function openVitals(world: World, topic: string, times: SyncTimes, signal: AbortSignal): PeerSight {
+export function openVitals(world: World, topic: string, times: SyncTimes, signal: AbortSignal): KnownVitals {
   const { clock, network } = world
   const startedMs = clock.monotonicMs()
   const heard = new Map<PeerId, { readonly vitals: Vitals; readonly atMs: number }>()

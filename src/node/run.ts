@@ -23,7 +23,12 @@ import { type Ending, type Peer, runMember } from './run-member.ts'
 import { openQuestions } from './run-questions.ts'
 import { admittedAgain, type Reason, recordOf } from './run-rejoin.ts'
 
-export type JoinWish = { readonly token: string; readonly target?: string }
+export type JoinWish = {
+  readonly token: string
+  readonly target?: string
+  /** Although this machine is a peer of some cluster already: what it holds is set aside. */
+  readonly anew?: boolean
+}
 
 /** What somebody asked of the running agent that ends its membership as it is. */
 type Wish = { readonly kind: 'recover' | 'rejoin'; readonly done: PromiseWithResolvers<string> }
@@ -70,6 +75,7 @@ async function live(peer: Peer, first: ClusterRecord, signal: AbortSignal): Prom
   let again: Reason | undefined = record.abandoned === undefined ? undefined : { kind: 'abandoned' }
   let wish: Wish | undefined
   let phase = new AbortController()
+  let isOpen = false
 
   function ask(kind: Wish['kind']): Promise<string> {
     if (wish !== undefined)
@@ -80,7 +86,7 @@ async function live(peer: Peer, first: ClusterRecord, signal: AbortSignal): Prom
   }
 
   using _ = control.use(async (method, path, body) => {
-    if (method === 'GET' && path === '/copy') return await inspectCopy(dataDir, record, network.self, log)
+    if (method === 'GET' && path === '/copy' && !isOpen) return await inspectCopy(dataDir, record, network.self, log)
     if (method !== 'POST' || (path !== '/recover' && path !== '/rejoin')) return undefined
     const { clusterName } = (body ?? {}) as { clusterName?: unknown }
     if (clusterName !== record.clusterName) throw new Error(`this peer belongs to ${record.clusterName}: name that one`)
@@ -96,8 +102,11 @@ async function live(peer: Peer, first: ClusterRecord, signal: AbortSignal): Prom
     if (wish !== undefined) phase.abort()
     const until = AbortSignal.any([signal, phase.signal])
     let ending: Ending | { readonly kind: 'admitted' }
-    if (again === undefined) ending = await runMember(peer, record, until)
-    else {
+    if (again === undefined) {
+      isOpen = true
+      ending = await runMember(peer, record, until)
+      isOpen = false
+    } else {
       const pem = (await files.readAuthority(dataDir))?.certificatePem
       const admitted: ClusterRecord | undefined = await admittedAgain(peer, record, pem, again, until)
       ending = { kind: admitted === undefined ? 'stopped' : 'admitted' }
@@ -155,7 +164,7 @@ async function live(peer: Peer, first: ClusterRecord, signal: AbortSignal): Prom
 async function enterCluster(peer: Peer, join: JoinWish | undefined, signal: AbortSignal): Promise<ClusterRecord> {
   const { config, say } = peer
   const known = await files.readCluster(config.dataDir)
-  if (known !== undefined) {
+  if (known !== undefined && join?.anew !== true) {
     if (join !== undefined)
       say(`this peer belongs to ${known.clusterName} (${known.clusterId}) already: going on with it`)
     return known
@@ -205,7 +214,7 @@ async function enterByToken(peer: Peer, join: JoinWish, signal: AbortSignal): Pr
     signal,
   )
   // Left behind by another life of this machine: it must not be taken for this cluster's.
-  const stale = [...(await files.storeFolders(dataDir)), 'pki']
+  const stale = [...(await files.storeFolders(dataDir)), 'pki', 'cluster.json']
   const aside = await files.setAside(dataDir, stale, 'before-join', peer.clock.nowMs())
   if (aside !== undefined) say(`what an earlier membership left is kept in ${aside}`)
   const peers = reply.peers.map(({ peer: one, addresses }) => ({ peer: one, addresses }))

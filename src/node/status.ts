@@ -16,6 +16,8 @@ export type PeerStatus = {
   readonly leader: boolean
   /** 'none': it holds no replica (yet). */
   readonly role: 'voter' | 'learner' | 'none'
+  /** Its vote never leads, and no pod runs there. */
+  readonly witness: boolean
   readonly health: 'alive' | 'suspect' | 'dead' | 'left' | 'unknown'
   readonly ready: 'Ready' | 'NotReady' | 'Unknown'
   readonly address: string
@@ -86,6 +88,7 @@ export function peersOf(
         self: peer === self,
         leader: store.leader === peer,
         role: store.members.find(member => member.peer === peer)?.role ?? 'none',
+        witness: isWitness(node),
         health: peer === self ? 'alive' : (gossip.members.get(peer)?.state ?? 'unknown'),
         ready: ready === 'True' ? 'Ready' : ready === 'False' ? 'NotReady' : 'Unknown',
         address: node.status.addresses?.find(one => one.type === 'InternalIP')?.address ?? '',

@@ -10,8 +10,8 @@
 //    cluster can show it, also when the peer that recovered is gone.
 // 2. Peers greet each other whenever a connection comes up, and again every few seconds (run-greeting.ts): cluster ID, whether
 //    a leader is known, the succession if there is one. A peer that starts with a store that has run before greets all it knows
-//    and waits a moment for their answers before it opens that store, so that an old majority that comes back is told before
-//    it can elect anybody.
+//    and waits for the answers of those that are there before it opens that store, so that an old majority that comes back is
+//    told before it can elect anybody. It waits for nobody once one of its own cluster knows a leader.
 // 3. A peer that is shown a succession which names its own cluster ID as past, signed by the authority that it knows itself:
 //    - has no leader: it writes the succession into cluster.json, which bars its store for good, stops the store, and asks the
 //      new cluster to be admitted again under its old Node name (run-rejoin.ts). It gets a fresh member ID and an empty

@@ -12,36 +12,37 @@ import { openAdmission } from './run-admission.ts'
 import { type BackupInfo, openBackups, readSchedule, runSchedule, writeSchedule } from './run-backup.ts'
 import { type ControlHandler, Download, Told } from './run-control.ts'
 import { type CopyReport, hashText, labelOf, lastWrittenMs } from './run-copy.ts'
+import type { Fitness } from './run-fitness.ts'
 import { runLeaderTasks } from './run-leader.ts'
 import { type LeaveParts, leave, remove, serveLeave } from './run-leave.ts'
 import type { Member, Peer } from './run-member.ts'
 import type { Members } from './run-members.ts'
-import type { Sight } from './run-sight.ts'
 import { peerOf, type StatusReport } from './status.ts'
 
 const controlMs = 25_000
 const askMs = 5_000
 
-export type Offices = {
+export type AdminParts = {
   readonly peer: Peer
   readonly member: Member
   readonly apiserver: Apiserver
   readonly members: Members
   readonly gossip: Gossip
+  readonly fitness: Fitness
   readonly caPem: string
   readonly program: string
   readonly report: () => StatusReport
 }
 
 /** Until the signal. */
-export async function runOffices(offices: Offices, sight: Sight, signal: AbortSignal): Promise<void> {
-  const { peer, member, apiserver, members, gossip, caPem, report } = offices
+export async function runAdmin(admin: AdminParts, signal: AbortSignal): Promise<void> {
+  const { peer, member, apiserver, members, gossip, fitness, caPem, report } = admin
   const { network, questions, config, control } = peer
   const { world, store, cluster } = member
   const administrator = apiserver.client({ user: 'flotilla:admission', groups: ['system:masters'] })
   const parts = { world, client: administrator, store, cluster, questions, caPem, caHash: certificateHash(caPem) }
   using admission = openAdmission(parts, signal)
-  using backups = openBackups({ world, network, store, cluster, dataDir: config.dataDir, program: offices.program })
+  using backups = openBackups({ world, network, store, cluster, dataDir: config.dataDir, program: admin.program })
   const leaving: LeaveParts = {
     ...parts,
     nodeName: cluster.nodeName,
@@ -102,7 +103,7 @@ export async function runOffices(offices: Offices, sight: Sight, signal: AbortSi
   const foundedMs = () => foundedAtMs
   const schedule = (inner: AbortSignal) =>
     runSchedule({ world, store, client: administrator, backups, others, copies: defaultCopies, foundedMs }, inner)
-  await runLeaderTasks({ world, store, apiserver, gossip, members, sight, caPem, cluster, config, schedule }, signal)
+  await runLeaderTasks({ world, store, apiserver, gossip, members, fitness, caPem, cluster, config, schedule }, signal)
   await aborted(signal)
 
   /** Peers that are there, by the names of their nodes. */

@@ -16,7 +16,7 @@ import { peerOf } from './status.ts'
 
 const askMs = 3_000
 
-export interface Sight {
+export interface Fitness {
   vitalsOf(peer: PeerId): PeerVitals | undefined
   /** As the leader sees it; where no leader answers, as this peer does, without what only a leader knows. */
   quorum(signal: AbortSignal): Promise<readonly Quorum[]>
@@ -24,13 +24,13 @@ export interface Sight {
   readonly votes: { restMs(): number; moved(): void }
 }
 
-export function openSight(peer: Peer, member: Member, members: Members, gossip: Gossip, scope: Scope): Sight {
+export function openFitness(peer: Peer, member: Member, members: Members, gossip: Gossip, scope: Scope): Fitness {
   const { world, store, cluster, greeter, syncs } = member
   const { network, questions } = peer
   const vitals = openVitals(world, `vitals/${cluster.clusterId}`, syncs, scope.signal)
   let movedMs = world.clock.monotonicMs()
 
-  const sight: Sight = {
+  const fitness: Fitness = {
     vitalsOf(who) {
       const told = vitals.of(who)
       const link = greeter.links().get(who)
@@ -67,8 +67,8 @@ export function openSight(peer: Peer, member: Member, members: Members, gossip: 
       gossip,
       peerOf,
       config: defaultControllerConfig satisfies ControllerConfig,
-      vitalsOf: sight.vitalsOf,
-      votesRestMs: sight.votes.restMs,
+      vitalsOf: fitness.vitalsOf,
+      votesRestMs: fitness.votes.restMs,
       apiAddresses: () => [],
       caPem: '',
       startedAtMs: 0,
@@ -83,5 +83,5 @@ export function openSight(peer: Peer, member: Member, members: Members, gossip: 
     answering[Symbol.dispose]()
     vitals[Symbol.dispose]()
   })
-  return sight
+  return fitness
 }

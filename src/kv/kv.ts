@@ -316,7 +316,7 @@ function chain(kv: Kv, command: Bytes | undefined, code: number): number {
   scratchView.setFloat64(16, kv.revision)
   scratchView.setUint32(24, kv.versions.hash)
   scratchView.setUint32(28, kv.leases.size)
-  scratchView.setUint32(32, kv.done.total)
+  scratchView.setUint32(32, kv.done.size)
   scratchView.setUint32(36, code)
   const outcome = crc32(scratch, kv.hash)
   return command === undefined ? outcome : crc32(command, outcome)

@@ -28,6 +28,8 @@ export function createForgetting({ oldTicks, countMax, bytesMax }: ForgetLimits)
 
   return {
     look(versions, newest, tick, isTick) {
+      // What was given is still on its way through the log.
+      if (given > versions.compacted && !isTick) return undefined
       const isFull = versions.count > countMax || versions.bytes > bytesMax
       const aged = isTick ? old(newest, tick) : 0
       const excess = isFull ? versions.oldestWithin(Math.floor(countMax * keptPart), bytesMax * keptPart) : 0

@@ -133,7 +133,8 @@ export function nodeConfigOf(flags: NodeFlags): NodeConfig {
   }
 }
 
-function etcdOf({ etcdListen: listen, etcdInsecure: insecure = false }: NodeFlags): NodeConfig['etcd'] {
+function etcdOf({ etcdListen: listen, etcdInsecure }: NodeFlags): NodeConfig['etcd'] {
+  const insecure = etcdInsecure === true
   if (listen !== undefined) return etcdListen(listen === true ? '' : listen, insecure)
   if (insecure) throw new ConfigError('--etcd-insecure says how, --etcd-listen says that: give both')
   return undefined

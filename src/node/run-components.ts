@@ -21,11 +21,13 @@ import type { NodeFacts } from '../kubelet/spec.ts'
 import { aborted, onAbort } from '../lib/abort.ts'
 import { runOverlay } from '../overlay/run.ts'
 import { runProxy } from '../proxy/run.ts'
+import type { PeerId } from '../world/network.ts'
 import type { DnsConfig } from '../world/runtime.ts'
 import type { World } from '../world/world.ts'
 import { apiServiceIp, type ClusterRecord } from './config.ts'
 import { runAdmin } from './run-admin.ts'
 import { chooseDataplane } from './run-dataplane.ts'
+import { startEtcd } from './run-etcd.ts'
 import * as files from './run-files.ts'
 import { type Fitness, openFitness } from './run-fitness.ts'
 import type { Member, Peer } from './run-member.ts'
@@ -149,6 +151,11 @@ export async function start(peer: Peer, member: Member, scope: Scope): Promise<v
   const adminParts = { peer, member, apiserver, members, gossip, fitness: seen, caPem, program, report }
   scope.start('admin', inner => runAdmin(adminParts, inner))
   say(welcome(network, nodeName, kubeconfig))
+  if (config.etcd !== undefined) {
+    const nameOf = (id: PeerId) => nodes().find(one => peerOf(one) === id)?.metadata.name ?? id
+    const { done } = await startEtcd({ world, store, cluster, dataDir, keys, names, nameOf, say }, config.etcd, signal)
+    scope.start('etcd', () => done)
+  }
 }
 
 /** What the parts of a peer that come last stand on. */

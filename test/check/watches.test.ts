@@ -268,6 +268,17 @@ test('a gap between two sessions of a watcher is seen', () => {
   expect(findings(late).map(({ property }) => property)).toContain('gapless')
 })
 
+test('what a server is known to lose may be missing, and nothing else', () => {
+  const generated = generate(3, shape)
+  const last = lastOf(generated)
+  const mayMiss = (change: Change) => change.kind === 'delete'
+  const without = serve(1, generated, { ...everything, without: 'deletes' }, last)
+  const findings = (answers: readonly WatchAnswer[]) =>
+    checkWatches([session(everything, answers)], truthOf(generated), { until: last, mayMiss })
+  expect(findings(without)).toEqual([])
+  expect(findings(without.slice(0, -2))).not.toEqual([])
+})
+
 test('"compacted" must be said by a member that has compacted, and the start has to be below', () => {
   const generated = generate(3, shape)
   const compact: Operation = {
@@ -289,6 +300,10 @@ test('"compacted" must be said by a member that has compacted, and the start has
   expect(found({ request: start(20), answers: refusal })).toEqual(['compacted'])
   expect(found({ request: start(20), answers: served(start(20)) })).toEqual([])
   expect(found({ request: start(5), answers: served(start(5)) })).toContain('compacted')
+  const behind: WatchAnswer[] = [...served(start(1)).slice(0, 3), ...refusal]
+  expect(found({ request: start(1), answers: behind, call: 5 })).toEqual([])
+  const tooFar = [...serve(1, generated, start(1), 40), ...refusal]
+  expect(found({ request: start(1), answers: tooFar, call: 5 })).toEqual(['compacted'])
   // Another member, or the same in another life, may not know yet.
   expect(found({ request: start(5), answers: served(start(5)), member: 'm1#2' })).toEqual([])
 })

@@ -35,7 +35,7 @@ function serve([index = 0, delayMs = 0, jitterMs = 0, bytesPerSecond = 0]: reado
         if (!to.destroyed) to.write(head.chunk)
       }
       if (waiting < waitingBytesMax / 2) from.resume()
-      if (queue[0] !== undefined) setTimeout(pass, queue[0].dueMs - performance.now())
+      if (queue[0] !== undefined) setTimeout(pass, Math.max(0, queue[0].dueMs - performance.now()))
     }
     from.on('data', (chunk: Buffer) => {
       waiting += chunk.length
@@ -44,7 +44,7 @@ function serve([index = 0, delayMs = 0, jitterMs = 0, bytesPerSecond = 0]: reado
       const transferMs = (chunk.length / bytesPerSecond) * 1000
       lastMs = Math.max(performance.now() + delayMs + jitter, lastMs + transferMs)
       queue.push({ chunk, dueMs: lastMs })
-      if (queue.length === 1) setTimeout(pass, lastMs - performance.now())
+      if (queue.length === 1) setTimeout(pass, Math.max(0, lastMs - performance.now()))
     })
     from.on('error', () => to.destroy())
     from.on('close', () => to.destroy())

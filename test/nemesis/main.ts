@@ -165,7 +165,7 @@ async function main(): Promise<number> {
 
   const history = recorder.operations.toSorted((a, b) => a.call - b.call)
   console.log(`checking ${history.length} operations and ${watching.sessions.length} watches`)
-  const checks = checkRun(history, watching.sessions, start, tombstone)
+  const checks = checkRun(history, watching.sessions, start, tombstone, system)
   const summary = report(slices, checks, failures, { history, unanswered: recorder.unanswered, cleanRate, resumedMs })
   if (summary.isClean && !values.keep) {
     // What is mounted in it is in the way.

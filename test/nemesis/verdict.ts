@@ -6,6 +6,7 @@ import { checkStore, type State } from '../check/model.ts'
 import { describeAnomaly, replay } from '../check/revisions.ts'
 import { checkWatches, type Finding, logOfWatches, type WatchSession } from '../check/watches.ts'
 import { explain } from '../check/wgl.ts'
+import type { SystemUnderTest } from './systems.ts'
 
 const searchMsMax = 120_000
 
@@ -28,6 +29,7 @@ export function checkRun(
   sessions: readonly WatchSession[],
   start: State,
   until: number | undefined,
+  system: SystemUnderTest,
 ): readonly Check[] {
   const log = logOfWatches(sessions, start.revision + 1)
   const replayed = replay(history, log, start)
@@ -63,7 +65,12 @@ export function checkRun(
     anomalies: keys.failures.filter(({ kind }) => kind === 'illegal').length,
     details: keys.failures.slice(0, detailsMax).map(({ key, message }) => `${key}: ${message}`),
   })
-  const findings = checkWatches(sessions, replayed.changes, until === undefined ? { history } : { history, until })
+  const compacted = new Set(history.flatMap(({ request }) => (request.kind === 'compact' ? [request.revision] : [])))
+  const findings = checkWatches(sessions, replayed.changes, {
+    history,
+    ...(until !== undefined && { until }),
+    mayMiss: change => system.mayMiss?.(change, compacted) ?? false,
+  })
   checks.push({
     name: 'watches',
     kind: findings.length === 0 ? 'ok' : 'illegal',

@@ -28,6 +28,8 @@ const { values } = parseArgs({
     index: { type: 'string' },
     'mesh-port': { type: 'string' },
     'mesh-ports': { type: 'string' },
+    // The members' addresses, when they are not all on loopback: --hosts 10.0.0.1,10.0.0.2,10.0.0.3
+    hosts: { type: 'string', default: '' },
     'etcd-port': { type: 'string' },
     'log-level': { type: 'string', default: 'warn' },
     'tick-ms': { type: 'string' },
@@ -38,6 +40,8 @@ const { dir = '' } = values
 const index = Number(values.index)
 const meshPorts = (values['mesh-ports'] ?? '').split(',').map(Number)
 const etcdPort = Number(values['etcd-port'])
+const hosts = values.hosts.split(',')
+const hostOf = (which: number) => hosts[which] || '127.0.0.1'
 if (dir === '' || !(index >= 0) || !(etcdPort >= 0) || meshPorts.some(port => !(port > 0))) {
   throw new Error('--dir, --index, --mesh-port, --mesh-ports and --etcd-port are needed')
 }
@@ -62,7 +66,7 @@ if (own === undefined) throw new Error('--index is beyond --mesh-ports')
 const clock = realClock()
 const random = realRandom()
 const log = realLog({ level: values['log-level'] === 'info' ? 'info' : 'warn', format: 'text' })
-const listen = [`/ip4/127.0.0.1/tcp/${values['mesh-port'] ?? meshPorts[index]}`]
+const listen = [`/ip4/${hostOf(index)}/tcp/${values['mesh-port'] ?? meshPorts[index]}`]
 const network = await openNetwork(
   { clock, random, log },
   { privateKey: own.privateKey, listen, mdns: false },
@@ -70,7 +74,7 @@ const network = await openNetwork(
 )
 network.admit(
   keys
-    .map(({ peer }, i) => ({ peer, addresses: [`/ip4/127.0.0.1/tcp/${meshPorts[i]}`] }))
+    .map(({ peer }, i) => ({ peer, addresses: [`/ip4/${hostOf(i)}/tcp/${meshPorts[i]}`] }))
     .filter((_, i) => i !== index),
 )
 const world: World = { clock, random, network, disk: await openDisk(join(dir, 'store')), log }
@@ -102,13 +106,13 @@ const service = openEtcd(
   {
     clusterId,
     member,
-    clientUrlsOf: peer => (peer === own.peer ? [`http://127.0.0.1:${etcdPort}`] : []),
+    clientUrlsOf: peer => (peer === own.peer ? [`http://${hostOf(index)}:${etcdPort}`] : []),
     nameOf: peer => `m${keys.findIndex(key => key.peer === peer)}`,
     dbBytes: () => folderBytes(join(dir, 'store')),
   },
   stop.signal,
 )
-const server = await serveGrpc({ host: '127.0.0.1', port: etcdPort, tls: undefined, service, log }, stop.signal)
+const server = await serveGrpc({ host: hostOf(index), port: etcdPort, tls: undefined, service, log }, stop.signal)
 reports()
 await untilComplete()
 console.log(JSON.stringify({ ready: true, reports: true }))

@@ -40,6 +40,10 @@ export type Image = {
   readonly changes: readonly KeyValue[]
 }
 
+/** As measured: what an event needs, and what a superseded version does beside its value. The key is shared. */
+const eventBytes = 140
+const versionBytes = 260
+
 export class Versions {
   /** Keys that are there, and keys that are not but whose deletion is remembered. */
   readonly #live = new Table<Slot>()
@@ -155,7 +159,7 @@ export class Versions {
       this.#dead.put(into)
     }
     this.#sum = (this.#sum + hash) | 0
-    this.#pushedBytes += 160 + item.key.length + (was?.value.length ?? 0)
+    this.#pushedBytes += eventBytes + (was === undefined ? 0 : versionBytes + was.value.length)
     const net = isDeletion ? -wasHash | 0 : (hash - wasHash) | 0
     this.#liveSum = (this.#liveSum + net) | 0
     this.#past.push({ event, revision, slot: into, bytes: this.#pushedBytes, sum: this.#sum, net })

@@ -13,7 +13,7 @@ export type Slot = Keyed & {
   item: KeyValue
   hash: number
   /** Superseded versions and deletions, oldest first; those before `from` are forgotten. */
-  older: KeyValue[] | undefined
+  older: (KeyValue | undefined)[] | undefined
   from: number
 }
 
@@ -51,7 +51,7 @@ export class Versions {
   /** The slots of both. The tables are for ranges: a search in them costs a dozen comparisons, this one none. */
   readonly #slots = new Map<string, Slot>()
   /** `#past[#head]` is the oldest; the space before it is given back now and then. */
-  #past: Past[] = []
+  #past: (Past | undefined)[] = []
   #head = 0
   #pushedBytes = 0
   #droppedBytes = 0
@@ -191,6 +191,8 @@ export class Versions {
     for (;;) {
       const oldest = this.#past[this.#head]
       if (oldest === undefined || oldest.revision > this.#start) break
+      // Given up at once, for what it holds may be large; the place, when there are many.
+      this.#past[this.#head] = undefined
       this.#head += 1
       this.#drop(oldest)
     }
@@ -391,6 +393,7 @@ function versionAt(slot: Slot, revision: Revision): KeyValue | undefined {
 function dropOldest(slot: Slot): void {
   const { older } = slot
   if (older === undefined) return
+  older[slot.from] = undefined
   slot.from += 1
   if (slot.from < older.length && (slot.from < 16 || slot.from * 2 < older.length)) return
   slot.older = slot.from < older.length ? older.slice(slot.from) : undefined

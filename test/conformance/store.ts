@@ -417,8 +417,8 @@ export function storeSuite(harness: StoreHarness): void {
     })
 
     test('a caller that has given up gets no answer, and a stopped store says that it is closed', async () => {
-      await using cluster = await one()
-      const { store } = cluster
+      await using cluster = await harness.start(2)
+      const { store } = await leaderOf(cluster.peers)
       const gone = AbortSignal.abort()
       await expect(store.write(put('/a', '1'), gone)).rejects.toMatchObject({ reason: 'unavailable' })
       expect(await store.get('/a')).toBeUndefined()
@@ -429,6 +429,14 @@ export function storeSuite(harness: StoreHarness): void {
       await store.stop()
       for (const each of await settled) expect(each).toMatchObject({ status: 'rejected', reason: { reason: 'closed' } })
       expect(ended.aborted).toBe(true)
+      for (const peer of cluster.peers) {
+        const following = (async () => {
+          for await (const state of peer.store.leadership(never)) if (state.mine && peer.store === store) return state
+          return undefined
+        })()
+        await peer.store.stop()
+        expect(await following).toBeUndefined()
+      }
       for (const act of [
         () => store.get('/a'),
         () => store.range({ from: '/', to: '0' }),

@@ -27,7 +27,9 @@ export type Follower = {
   readonly done: Promise<void>
 }
 
+/** Keys of one page; fewer after a load that failed, since a page of large values may not come in time. */
 const pageCountMax = 1_000
+const pageCountMin = 10
 const backoff = { firstMs: 100, mostMs: 3_000 }
 
 export function follow(world: OwnWorld, config: FollowConfig, signal: AbortSignal): Follower {
@@ -37,14 +39,15 @@ export function follow(world: OwnWorld, config: FollowConfig, signal: AbortSigna
   let watching = new AbortController()
   let heardAtMs = clock.monotonicMs()
   let failures = 0
+  let pageCount = pageCountMax
 
   /** All keys at one revision. */
-  async function load(): Promise<Replica> {
+  async function load(limit: number): Promise<Replica> {
     const items: EtcdItem[] = []
     let from = names.from
     let revision = 0
     for (;;) {
-      const page = await link.range({ from, to: names.to, limit: pageCountMax, revision }, config.requestTimeoutMs)
+      const page = await link.range({ from, to: names.to, limit, revision }, config.requestTimeoutMs)
       if (revision === 0) revision = page.revision
       for (const item of page.items) items.push(item)
       const last = page.items.at(-1)
@@ -72,7 +75,12 @@ export function follow(world: OwnWorld, config: FollowConfig, signal: AbortSigna
   async function live(): Promise<void> {
     while (!signal.aborted) {
       try {
-        replica ??= await load()
+        if (replica === undefined) {
+          const count = pageCount
+          pageCount = Math.max(pageCountMin, Math.floor(count / 2))
+          replica = await load(count)
+          pageCount = count
+        }
         heardAtMs = clock.monotonicMs()
         await keepUp(replica)
       } catch (error) {

@@ -200,8 +200,13 @@ export function openSession(world: OwnWorld, config: SessionConfig): Session {
     look,
     handOver,
     async end() {
-      ending.abort()
-      look()
+      if (!ending.signal.aborted) {
+        ending.abort()
+        // Also where nothing changes by it, so that those who follow hear of the end.
+        const { leader, term } = replica()
+        leaderships.follow(term, leader?.peer === network.self ? undefined : leader?.peer)
+        look()
+      }
       await living
     },
   }

@@ -287,19 +287,23 @@ export async function openExternalStore(
   }
 
   async function writeInTime(command: Write, term: number, inner: AbortSignal): Promise<WriteResult> {
-    using deadline = clock.deadline(requestTimeoutMs, AbortSignal.any([inner, ending.signal]))
+    using deadline = clock.deadline(requestTimeoutMs, inner)
+    const giveUp = new AbortController()
+    using _late = onAbort(deadline.signal, () => giveUp.abort())
+    using _end = onAbort(ending.signal, () => giveUp.abort())
     const untilMs = clock.monotonicMs() + requestTimeoutMs
     for (;;) {
       const leftMs = Math.max(1, untilMs - clock.monotonicMs())
       try {
-        return await unlessAborted(writeOnce(command, term, leftMs), deadline.signal)
+        return await unlessAborted(writeOnce(command, term, leftMs), giveUp.signal)
       } catch (error) {
         if (isEnding()) throw closed()
         // One that did not happen, or has an id and happens once, is sent again.
         const isAgain = error instanceof EtcdError && mayRepeat(error.reason, command)
-        if (!isAgain || deadline.signal.aborted) throw error instanceof EtcdError ? writeError(error) : error
-        await clock.sleep(50, deadline.signal)
-        if (deadline.signal.aborted) throw writeError(error)
+        if (!isAgain || giveUp.signal.aborted) throw error instanceof EtcdError ? writeError(error) : error
+        await clock.sleep(50, giveUp.signal)
+        if (isEnding()) throw closed()
+        if (giveUp.signal.aborted) throw writeError(error)
       }
     }
   }
@@ -363,6 +367,8 @@ export async function openExternalStore(
     revisions.rejectAll(closed)
     first.reject(closed())
     wakeAll(watches)
+    // At once: what this peer does as the leader must not outlive its lease.
+    void session?.end()
   }
 
   const listener = onAbort(signal, end)

@@ -376,13 +376,13 @@ export function storeSuite(harness: StoreHarness): void {
     test('a write with an id happens once, whatever else happened since', async () => {
       await using cluster = await one()
       const { store } = cluster
-      const command = { ...create('/a', '1'), id: 'once' }
+      const command = { ...put('/a', '1'), id: 'once' }
       const revision = await done(store, command)
       expect(await store.write(command, never)).toEqual({ kind: 'done', revision })
       await done(store, put('/a', '2'))
       expect(await store.write(command, never)).toEqual({ kind: 'done', revision })
       expect(await store.get('/a')).toMatchObject({ value: '2', version: 2 })
-      expect(await store.write({ ...command, id: 'other' }, never)).toMatchObject({ kind: 'conflict' })
+      expect(await store.write({ ...create('/a', '1'), id: 'other' }, never)).toMatchObject({ kind: 'conflict' })
       // A conflict is not remembered: what comes later under the same id may still happen.
       await done(store, { ...put('/b', '1'), id: 'other' })
     })

@@ -1,6 +1,6 @@
 // Disks that are full, slow, broken, or have forgotten some bits.
 import { spawn } from 'node:child_process'
-import { appendFileSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { appendFileSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { cp, rm } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { run, sleep } from './command.ts'
@@ -10,7 +10,8 @@ import { between, type Effect, hasTime, type Nemesis, pick, type Scene } from '.
 /** The member whose data lie on a file system that can be made full. The others' are on a real disk. */
 export const smallDiskIndex = 4
 const roomyBytes = 1024 * 1024 * 1024
-const noticeMs = 6_000
+/** Less than that may come and go by itself. */
+const reserveBytesMin = 16 * 1024 * 1024
 
 export async function mountSmallDisk(folder: string): Promise<void> {
   await run('mkdir', '-p', folder)
@@ -18,30 +19,58 @@ export async function mountSmallDisk(folder: string): Promise<void> {
 }
 
 /**
- * The file system shrinks to what is in it, and grows again. It counts when a byte more cannot be written; whether the member
- * needed one, and said or ended so, is in the note.
+ * The file system shrinks to what is in it, as often as something is freed, and grows again. It counts when the member has
+ * noticed: it ended, complained, or gave up something that it held in reserve.
  */
 async function fillDisk(scene: Scene): Promise<Effect> {
   const member = scene.cluster.members[smallDiskIndex]
   if (member === undefined) throw new Error('no member with a small disk')
-  let [faults, ends, complaints] = [0, 0, 0]
+  let [full, ends, complaints, reserves] = [0, 0, 0, 0]
   while (hasTime(scene)) {
     const logged = statSync(join(member.dir, 'log')).size
     member.mayEnd = true
-    await resize(member, await usedBytes(member))
-    if (isFull(member)) faults++
-    const exit = await member.exitWithin(Math.min(noticeMs, Math.max(1_500, scene.untilMs - performance.now())))
-    if (exit !== undefined) ends++
-    if (/no space|ENOSPC|disk.*full/i.test(readFileSync(join(member.dir, 'log'), 'latin1').slice(logged))) complaints++
+    const before = await usedBytes(member)
+    const [hasEnded, hasComplained, hasFreed] = [
+      () => !member.isRunning,
+      () => /no space|ENOSPC|disk.*full/i.test(readFileSync(join(member.dir, 'log'), 'latin1').slice(logged)),
+      async () => before - (await usedBytes(member)) > reserveBytesMin,
+    ]
+    const noticedBefore = ends + complaints + reserves
+    for (let wasFull = false; hasTime(scene) && ends + complaints + reserves === noticedBefore; await sleep(500)) {
+      if (hasEnded()) ends++
+      else if (hasComplained()) complaints++
+      else if (await hasFreed()) reserves++
+      await shrink(member)
+      if (!wasFull && isFull(member)) {
+        wasFull = true
+        full++
+      }
+    }
+    await sleep(1_000)
     await resize(member, roomyBytes)
     member.mayEnd = false
     if (!member.isRunning) await member.start()
-    await sleep(between(scene, 1_000, 2_000))
+    await sleep(between(scene, 500, 1_000))
   }
-  return { faults, note: `the member ended ${ends} times and complained ${complaints} times` }
+  return {
+    faults: ends + complaints + reserves,
+    note: `full ${full} times; the member ended ${ends} times, complained ${complaints} times, gave up a reserve ${reserves} times`,
+  }
 }
 
 const resize = (member: Member, bytes: number) => run('mount', '-o', `remount,size=${bytes}`, member.dataDir)
+
+/** To what is in use. That may grow until the mount looks again, and then the mount refuses. */
+async function shrink(member: Member): Promise<void> {
+  for (let attempt = 1; ; attempt++)
+    try {
+      await resize(member, await usedBytes(member))
+      return
+    } catch (error) {
+      if (attempt === 20) throw error
+      await sleep(20)
+    }
+}
 
 async function usedBytes(member: Member): Promise<number> {
   const [, used] = (await run('df', '--block-size=1', '--output=used', member.dataDir)).trim().split('\n')
@@ -57,7 +86,7 @@ function isFull(member: Member): boolean {
   } catch (error) {
     return error instanceof Error && 'code' in error && error.code === 'ENOSPC'
   } finally {
-    void rm(file, { force: true })
+    rmSync(file, { force: true })
   }
 }
 

@@ -5,6 +5,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { decodeStatus, paths, type Status } from './api.ts'
 import { Channel } from './channel.ts'
+import { now } from './command.ts'
 import { clientUrlOf, onHost } from './lab.ts'
 import type { SystemUnderTest } from './systems.ts'
 
@@ -61,14 +62,14 @@ export class Member {
       env: { ...process.env, ...environment },
     })
     const log = createWriteStream(join(this.dir, 'log'), { flags: 'a' })
-    log.write(`--- life ${this.life}: ${command.join(' ')}\n`)
+    log.write(`--- ${now()} life ${this.life}: ${command.join(' ')}\n`)
     child.stdout.pipe(log, { end: false })
     child.stderr.pipe(log, { end: false })
     this.child = child
     this.ended = new Promise(resolve => {
       child.once('exit', (code, signal) => {
         this.child = undefined
-        log.write(`--- life ${this.life} ended with ${code ?? signal}\n`)
+        log.write(`--- ${now()} life ${this.life} ended with ${code ?? signal}\n`)
         if (!this.mayEnd) this.unexpected.push(`${this.label} ended with ${code ?? signal}`)
         resolve({ code, signal })
       })

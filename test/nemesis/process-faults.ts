@@ -13,9 +13,11 @@ async function killSome(scene: Scene, victims: (scene: Scene) => Promise<readonl
       (await victims(scene)).map(async member => ((await member.kill()) ? [member] : [])),
     )
     faults += killed.flat().length
-    await sleep(between(scene, 100, 1_500))
+    await sleep(between(scene, 100, 1_000))
     for (const member of killed.flat()) await member.start()
-    await sleep(between(scene, 500, 2_000))
+    // Now and then before all is well again, but not each time: a cluster that never comes up has nothing to lose.
+    if (scene.random.chance(0.7)) await scene.cluster.heal(resumeMsMax)
+    await sleep(between(scene, 100, 1_000))
   }
   return { faults }
 }
@@ -45,7 +47,8 @@ async function stopSome(scene: Scene, victims: (scene: Scene) => Promise<readonl
   let faults = 0
   while (hasTime(scene)) {
     const stopped = (await victims(scene)).filter(member => member.pause())
-    await sleep(50)
+    // A process that waits for its disk stops only when that has answered.
+    for (let i = 0; i < 50 && !stopped.every(member => member.isPaused()); i++) await sleep(20)
     faults += stopped.filter(member => member.isPaused()).length
     // Longer than an election takes, so that whoever stood still wakes up in a world that went on.
     await sleep(between(scene, 1_500, 4_000))

@@ -40,6 +40,11 @@ export function checkRange(request: RangeRequest): void {
   }
 }
 
+/** The log has no negative numbers, and none that JavaScript does not count exactly; here they mean the same as these. */
+export function storable(number: number): number {
+  return Math.min(Math.max(number, 0), Number.MAX_SAFE_INTEGER)
+}
+
 /** What is sorted or filtered has to be fetched whole first. */
 function isPlain(request: RangeRequest): boolean {
   return (
@@ -56,8 +61,8 @@ function isPlain(request: RangeRequest): boolean {
 export function rangeQuery(request: RangeRequest) {
   return {
     range: keyRange(request.key, request.end),
-    revision: Math.max(request.revision, 0),
-    limit: isPlain(request) && request.limit > 0 ? request.limit : 0,
+    revision: storable(request.revision),
+    limit: isPlain(request) ? storable(request.limit) : 0,
     countOnly: request.countOnly,
   }
 }
@@ -189,7 +194,7 @@ function holds({ from, to }: KeyRange, key: string): boolean {
 
 export function storeTxn(request: TxnRequest): Txn {
   return {
-    conditions: request.compare.map(conditionOf),
+    conditions: request.compare.flatMap(conditionsOf),
     success: request.success.map(operationOf),
     failure: request.failure.map(operationOf),
   }
@@ -223,13 +228,18 @@ const targets = {
   [compareTarget.lease]: 'lease',
 } as const
 
-function conditionOf(compare: CompareRequest): Condition {
+/** No condition is one that always holds. */
+function conditionsOf(compare: CompareRequest): Condition[] {
   const range = keyRange(compare.key, compare.end)
   // A number that names no relation compares as etcd's zero value does.
   const relation = relations[compare.result as keyof typeof relations] ?? '='
-  if (compare.target === compareTarget.value) return { range, relation, target: 'value', value: compare.value }
+  if (compare.target === compareTarget.value) return [{ range, relation, target: 'value', value: compare.value }]
   const target = targets[compare.target as keyof typeof targets] ?? 'version'
-  return { range, relation, target, number: compare.number }
+  const { number } = compare
+  if (number === storable(number)) return [{ range, relation, target, number }]
+  // Nothing stored has such a number.
+  const holds = relation === '!=' || relation === (number < 0 ? '>' : '<')
+  return holds ? [] : [{ range, relation: '<', target: 'version', number: 0 }]
 }
 
 /** The answers beside the operations that were asked. `before` is the revision that the transaction found. */

@@ -129,7 +129,7 @@ export function kvRoutes(context: Context): Routes {
   const compact: Handler = (bytes, start, end, call) => {
     const request = readCompaction(bytes, start, end)
     if (request === undefined) throw malformed()
-    settle(call, store.execute({ kind: 'compact', revision: request.revision }), outcome => {
+    settle(call, store.execute({ kind: 'compact', revision: kv.storable(request.revision) }), outcome => {
       begin(outcome.revision)
       send(call)
     })

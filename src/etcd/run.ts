@@ -39,6 +39,7 @@ export function openEtcd(clock: Clock, store: CommandStore, config: EtcdConfig, 
   const clusterId = numberOf(config.clusterId)
   const memberId = numberOf(member)
   const header = new HeaderWriter(clusterId, memberId)
+  header.term = Math.max(store.status().term, 1)
   const dependent = new Set<StreamCall>()
   let pruneCount = pruneCountMin
   let hasLeader = store.status().leader !== undefined

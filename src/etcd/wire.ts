@@ -1,5 +1,5 @@
 // Protocol buffers by hand (https://protobuf.dev/programming-guides/encoding/), for the calls that must cost little. Text
-// is octets, one per character, as the store keeps it. Numbers are JavaScript's: beyond 2^53 they lose their last bits.
+// is octets, one per character, as the store keeps it. Numbers are JavaScript's: far from 0 they lose their last bits.
 import type { Bytes } from '../lib/bytes.ts'
 
 export const wireType = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const
@@ -35,7 +35,7 @@ export class WireReader {
     this.at = this.end
   }
 
-  /** A varint as int64: what is 2^63 or more is negative. */
+  /** A varint as int64. */
   number(): number {
     const { bytes, end } = this
     let at = this.at
@@ -50,13 +50,21 @@ export class WireReader {
       const octet = bytes[at++] ?? 0
       value += (octet & 0x7f) * scale
       if (octet < 0x80) {
+        const start = this.at
         this.at = at
-        return value >= 2 ** 63 ? value - 2 ** 64 : value
+        return i < 7 ? value : this.#large(start, at)
       }
       scale *= 0x80
     }
     this.fail()
     return 0
+  }
+
+  /** Exact as far as numbers are: the negative ones are the largest that there are. */
+  #large(start: number, end: number): number {
+    let value = 0n
+    for (let at = end - 1; at >= start; at--) value = (value << 7n) | BigInt((this.bytes[at] ?? 0) & 0x7f)
+    return Number(BigInt.asIntN(64, value))
   }
 
   boolean(): boolean {

@@ -150,9 +150,7 @@ const loopback = /^(?:localhost|127(?:\.\d+){3}|::1)$/
 
 /** 'host:port', 'host', ':port', 'port' or '': what is not said is loopback and etcd's own port. Throws ConfigError. */
 export function etcdListen(text: string, insecure: boolean): EtcdListen {
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]*?))(?::?(\d{1,5}))?$/.exec(
-    /^\d{1,5}$/.test(text) ? `:${text}` : text,
-  )
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]*?))(?::(\d{1,5}))?$/.exec(/^\d{1,5}$/.test(text) ? `:${text}` : text)
   const host = match?.[1] || match?.[2] || '127.0.0.1'
   const port = Number(match?.[3] ?? defaultEtcdPort)
   if (match === null || port > 65_535) throw new ConfigError(`--etcd-listen ${text}: say <host>:<port>`)

@@ -16,7 +16,7 @@ import type { ClusterKeys } from './run-pki.ts'
 const mayDoAll = 'system:masters'
 
 export type EtcdParts = {
-  readonly world: World
+  readonly world: Pick<World, 'clock' | 'network' | 'log'>
   readonly store: CommandStore
   readonly cluster: ClusterRecord
   readonly dataDir: string

@@ -45,6 +45,8 @@ export function describeMessage(message: Message): string {
       const { accepted, index, conflictTerm, round } = message
       return `${kind} t${term} ${accepted ? `yes ${index}` : `no, try ${index}/${conflictTerm}`} round ${round}`
     }
+    case 'commit':
+      return `${kind} t${term} ${message.index}`
     case 'snapshot':
       return `${kind} t${term} ${describeSnapshot(message.snapshot)}`
     case 'readIndex':
@@ -53,6 +55,13 @@ export function describeMessage(message: Message): string {
       return `${kind} t${term} #${message.id} at ${message.index ?? '-'}`
     case 'timeoutNow':
       return `${kind} t${term}`
+    case 'backfill': {
+      const { previousIndex, previousTerm, entries, lastIndex, lastTerm } = message
+      const list = entries.map(entry => ` ${describeEntry(entry)}`).join('')
+      return `${kind} t${term} after ${previousIndex}/${previousTerm} of ${lastIndex}/${lastTerm}${list}`
+    }
+    case 'backfillAnswer':
+      return `${kind} t${term} from ${message.index}/${message.conflictTerm}`
     default:
       return unreachable(message)
   }

@@ -1,5 +1,6 @@
 // Elections: pre-votes, votes, and who is not listened to. A pre-vote asks whether a campaign could win before any term
 // changes (dissertation 9.6); stickiness ignores campaigns while a leader is heard (dissertation 4.2.3).
+import { sendBackfill, takeBackfill } from './backfill.ts'
 import { lastIndex, lastTerm } from './log.ts'
 import { isWitness } from './membership.ts'
 import { tally } from './quorum.ts'
@@ -35,10 +36,11 @@ export function tickElection(raft: Raft): void {
  * could not even make its own vote durable.
  */
 function mayCampaign(raft: Raft): boolean {
-  const { self, witness } = raft.config
-  if (witness || isWitness(membership(raft), self) || isDiskHung(raft)) return false
-  return isVoter(raft) || committedMembership(raft).voters.includes(self)
+  if (isSelfWitness(raft) || isDiskHung(raft)) return false
+  return isVoter(raft) || committedMembership(raft).voters.includes(raft.config.self)
 }
+
+const isSelfWitness = (raft: Raft): boolean => raft.config.witness || isWitness(membership(raft), raft.config.self)
 
 /**
  * Our connection to `member` is gone. If it leads, do not wait for the time-out: whoever asked before we knew is
@@ -154,6 +156,20 @@ function onPreVote(raft: Raft, from: MemberId, message: PreVote): void {
   // Granted, it carries the term asked for; refused, our own, so that a candidate that is behind learns of it.
   const term = granted ? message.term : raft.term
   raft.out.early.push({ to: from, message: { kind: 'preVoteAnswer', term, granted } })
+  if (isSelfWitness(raft) && !isUpToDate(raft, message)) sendBackfill(raft, from, message.lastIndex, message.lastTerm)
+}
+
+/** A witness brought us up to date: what it refused it will grant now. */
+export function onBackfill(raft: Raft, from: MemberId, message: Extract<Message, { kind: 'backfill' }>): void {
+  if (takeBackfill(raft, from, message) && mayCampaign(raft)) startPreVote(raft)
+}
+
+export function onBackfillAnswer(
+  raft: Raft,
+  from: MemberId,
+  { index, conflictTerm }: Extract<Message, { kind: 'backfillAnswer' }>,
+): void {
+  if (isSelfWitness(raft) && !isSticky(raft, from)) sendBackfill(raft, from, index, conflictTerm)
 }
 
 /**

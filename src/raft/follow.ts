@@ -3,7 +3,7 @@ import { AssertionError, assert } from '../lib/assert.ts'
 import { append, appendAll, compact, lastIndex, lastNotAfterTerm, reset, termAt, truncateFrom } from './log.ts'
 import { compactHistory, membershipAt, noteEntry, rollBack } from './membership.ts'
 import { becomeFollower, forgetLoss, type Raft, resetTimer } from './state.ts'
-import type { Entry, Index, MemberId, Message, SnapshotMeta } from './types.ts'
+import type { Entry, Index, MemberId, Message, SnapshotMeta, Term } from './types.ts'
 
 type Append = Extract<Message, { kind: 'append' }>
 
@@ -30,21 +30,36 @@ function hearLeader(raft: Raft, from: MemberId, message: { term: number }): bool
 
 export function onAppend(raft: Raft, from: MemberId, message: Append): void {
   if (!hearLeader(raft, from, message)) return
-  const { log, commit } = raft
-  // What is committed here is the same there: a late message that begins before it is taken from there on.
-  const known = Math.max(0, commit - message.previousIndex)
-  const previousIndex = message.previousIndex + known
-  const entries = known === 0 ? message.entries : message.entries.slice(known)
-  const previousTerm = known === 0 ? message.previousTerm : termAt(log, commit)
-  if (termAt(log, previousIndex) !== previousTerm) {
+  const { entries, round } = message
+  const matched = takeEntries(raft, message)
+  if (matched === undefined) {
     refuse(raft, from, message)
     return
   }
+  raft.commit = Math.max(raft.commit, Math.min(message.commit, matched))
+  if (entries.length > 0) answerAccepted(raft, from, matched, round)
+  else answerHeartbeat(raft, from, matched, round)
+}
+
+type Piece = { readonly previousIndex: Index; readonly previousTerm: Term; readonly entries: readonly Entry[] }
+
+/** Gives the last index where the logs agree now; undefined where they do not agree at the previous index. */
+export function takeEntries(raft: Raft, { previousIndex, previousTerm, entries }: Piece): Index | undefined {
+  const { log, commit } = raft
+  // What is committed here is the same there: a late message that begins before it is taken from there on.
+  if (previousIndex < commit) {
+    acceptEntries(raft, entries.slice(commit - previousIndex))
+    return Math.max(commit, previousIndex + entries.length)
+  }
+  if (termAt(log, previousIndex) !== previousTerm) return undefined
   acceptEntries(raft, entries)
-  const matched = previousIndex + entries.length
-  raft.commit = Math.max(commit, Math.min(message.commit, matched))
-  if (entries.length > 0) answerAccepted(raft, from, matched, message.round)
-  else answerHeartbeat(raft, from, matched, message.round)
+  return previousIndex + entries.length
+}
+
+/** The leader knows from our own answers, in this term, that our log agrees with its log up to there. */
+export function onCommit(raft: Raft, from: MemberId, message: Extract<Message, { kind: 'commit' }>): void {
+  if (!hearLeader(raft, from, message)) return
+  raft.commit = Math.max(raft.commit, Math.min(message.index, lastIndex(raft.log)))
 }
 
 /**
@@ -85,14 +100,15 @@ function answerAccepted(raft: Raft, to: MemberId, index: Index, round: number): 
   raft.out.late.push({ to, message: { kind: 'appendAnswer', term, accepted: true, index, conflictTerm: 0, round } })
 }
 
-/** Says where the logs may still agree: the end of ours, or before all that is later than the leader's entry there. */
+/** Where the logs may still agree: at the end of ours, or before all that is later than the other's entry there. */
+export function conflictHint({ log }: Raft, { previousIndex, previousTerm }: Piece): Index {
+  const end = lastIndex(log)
+  return previousIndex > end ? end : (lastNotAfterTerm(log, previousIndex - 1, previousTerm) ?? log.base.index)
+}
+
 function refuse(raft: Raft, to: MemberId, message: Append): void {
   const { log, term } = raft
-  const end = lastIndex(log)
-  const index =
-    message.previousIndex > end
-      ? end
-      : (lastNotAfterTerm(log, message.previousIndex - 1, message.previousTerm) ?? log.base.index)
+  const index = conflictHint(raft, message)
   const conflictTerm = termAt(log, index) ?? 0
   raft.out.late.push({
     to,

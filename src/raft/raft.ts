@@ -5,8 +5,17 @@
 // After Ongaro and Ousterhout 2014 ("Raft paper") and Ongaro's dissertation of 2014, with pre-vote, check-quorum and
 // leader stickiness always on.
 import { unreachable } from '../lib/assert.ts'
-import { campaign, hurry, loseLeader, onVoteAnswer, onVoteRequest, tickElection } from './election.ts'
-import { onAppend, onCompacted, onInstalled, onSnapshot } from './follow.ts'
+import {
+  campaign,
+  hurry,
+  loseLeader,
+  onBackfill,
+  onBackfillAnswer,
+  onVoteAnswer,
+  onVoteRequest,
+  tickElection,
+} from './election.ts'
+import { onAppend, onCommit, onCompacted, onInstalled, onSnapshot } from './follow.ts'
 import { flushLeader, onPropose, tickLeader } from './lead.ts'
 import { lastIndex } from './log.ts'
 import { onProposeMembership } from './promotion.ts'
@@ -91,6 +100,9 @@ function onMessage(raft: Raft, from: MemberId, message: Message): void {
     case 'append':
       onAppend(raft, from, message)
       break
+    case 'commit':
+      onCommit(raft, from, message)
+      break
     case 'snapshot':
       onSnapshot(raft, from, message)
       break
@@ -108,6 +120,12 @@ function onMessage(raft: Raft, from: MemberId, message: Message): void {
       break
     case 'readIndexAnswer':
       onReadIndexAnswer(raft, message)
+      break
+    case 'backfill':
+      onBackfill(raft, from, message)
+      break
+    case 'backfillAnswer':
+      onBackfillAnswer(raft, from, message)
       break
     case 'timeoutNow':
       if (message.term === raft.term && raft.leader === from) campaign(raft, true)

@@ -150,15 +150,22 @@ function sendTo(raft: Raft, lead: Lead, to: MemberId, progress: Progress): void 
       sendAppend(raft, lead, to, progress, true)
       sent = true
     }
-    const tells = lead.tellsCommit || config.lazyCommit !== true
-    if (!sent && (lead.broadcast || (tells && isUntold(progress, raft.commit)))) {
-      sendAppend(raft, lead, to, progress, false)
-    }
+    if (sent) return
+    if (lead.broadcast) sendAppend(raft, lead, to, progress, false)
+    else if (lead.tellsCommit || config.lazyCommit !== true) tellCommit(raft, to, progress)
   } else if (progress.kind === 'probe' && !progress.paused) {
     sendAppend(raft, lead, to, progress, true)
   } else if (lead.broadcast) {
     sendAppend(raft, lead, to, progress, false)
   }
+}
+
+/** So that the follower can apply at once what no later append is about to tell. If it is lost, a heartbeat tells it. */
+function tellCommit(raft: Raft, to: MemberId, progress: Progress): void {
+  if (!isUntold(progress, raft.commit)) return
+  const index = Math.min(raft.commit, progress.match)
+  progress.toldCommit = index
+  raft.out.early.push({ to, message: { kind: 'commit', term: raft.term, index } })
 }
 
 const inflightBytesMax = (config: RaftConfig): number => config.inflightBytesMax ?? 8 * config.appendBytesMax

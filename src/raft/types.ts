@@ -74,11 +74,25 @@ export type Message =
       readonly conflictTerm: Term
       readonly round: number
     }
+  /** All up to `index`, which the leader knows to be in this member's log, is committed. Wants no answer. */
+  | { readonly kind: 'commit'; readonly term: Term; readonly index: Index }
   /** The data goes on a stream of its own; this announces it. See the snapshot effects. */
   | { readonly kind: 'snapshot'; readonly term: Term; readonly snapshot: SnapshotMeta }
   | { readonly kind: 'readIndex'; readonly term: Term; readonly id: number }
   | { readonly kind: 'readIndexAnswer'; readonly term: Term; readonly id: number; readonly index: Index | undefined }
   | { readonly kind: 'timeoutNow'; readonly term: Term }
+  /** A witness's answer to a pre-vote for a log that is older than its own, with its last entry; see backfill.ts. */
+  | {
+      readonly kind: 'backfill'
+      readonly term: Term
+      readonly previousIndex: Index
+      readonly previousTerm: Term
+      readonly entries: readonly Entry[]
+      readonly lastIndex: Index
+      readonly lastTerm: Term
+    }
+  /** What follows `index`, please; the entry there is of `conflictTerm`. */
+  | { readonly kind: 'backfillAnswer'; readonly term: Term; readonly index: Index; readonly conflictTerm: Term }
 
 export type RaftEvent =
   /** One tick of time; the shell chooses its length (default 50 ms). */
@@ -112,12 +126,12 @@ export type RaftEvent =
    * pre-vote begins now, unless the leader was heard again or another campaign came first. Ticks are too coarse for it.
    */
   | { readonly kind: 'campaign' }
+  /** Members are told of commits now, if `lazyCommit` has kept it from them. */
+  | { readonly kind: 'tellCommit' }
   /**
    * Leadership transfer, to the most caught-up voter when none is named. With an `id` the caller hears of a failure by
    * `refused`; the success is the `role` effect that names another leader.
    */
-  /** Members are told of commits now, if `lazyCommit` has kept it from them. */
-  | { readonly kind: 'tellCommit' }
   | { readonly kind: 'transfer'; readonly to: MemberId | undefined; readonly id?: number }
 
 export type MembershipStep =

@@ -1,5 +1,6 @@
 // Entries, memberships and hard state as bytes, the same in the log on disk and in messages to other members.
-import type { ByteReader, ByteWriter } from '../lib/binary.ts'
+import { ByteReader, ByteWriter } from '../lib/binary.ts'
+import type { Bytes } from '../lib/bytes.ts'
 import {
   type Entry,
   type HardState,
@@ -41,6 +42,62 @@ export function readEntry(input: ByteReader): Entry {
   if (tag === commandTag) return { index, term, kind: 'command', command: input.bytes() }
   if (tag !== membershipTag) return { index, term, kind: 'empty' }
   return { index, term, kind: 'membership', membership: readMembership(input), context: input.bytes() }
+}
+
+/**
+ * The last few lists that became bytes, or came as bytes, in a ring. The core hands one list to all followers that are in
+ * step and to the disk, which takes several turns' lists at once when it is slow. (A WeakMap costs more than it saves.)
+ */
+const recent: { entries: readonly Entry[]; bytes: Bytes }[] = []
+const recentCountMax = 8
+/** Larger lists are not kept waiting here for others to push them out. */
+const recentBytesMax = 256 * 1024
+let oldest = 0
+
+function remember(entries: readonly Entry[], bytes: Bytes): void {
+  if (bytes.length > recentBytesMax) return
+  recent[oldest] = { entries, bytes }
+  oldest = (oldest + 1) % recentCountMax
+}
+
+/**
+ * The entries one after the other, as `writeEntry` writes them: for messages and for the log. Mostly made once for a
+ * list, and not at all for one that came in a message, so nobody may change what this gives.
+ */
+export function entriesBytes(entries: readonly Entry[]): Bytes {
+  for (const known of recent) if (known.entries === entries) return known.bytes
+  let capacity = 0
+  for (const entry of entries) capacity += entry.kind === 'command' ? 24 + entry.command.length : 512
+  const out = new ByteWriter(capacity)
+  for (const entry of entries) writeEntry(out, entry)
+  const bytes = out.finish()
+  remember(entries, bytes)
+  return bytes
+}
+
+/**
+ * What `entriesBytes` wrote; undefined where that is not `count` entries and nothing else, without a gap after `previous`
+ * and without a term that falls. Commands are pieces of `bytes`, not copies: whoever keeps an entry keeps the memory
+ * that `bytes` is a part of, so it should be of about that size (see message.ts).
+ */
+export function readEntries(
+  bytes: Bytes,
+  count: number,
+  previous: { readonly index: number; readonly term: number },
+): readonly Entry[] | undefined {
+  const input = new ByteReader(bytes)
+  const entries: Entry[] = []
+  let { index, term } = previous
+  for (let i = count; i > 0; i--) {
+    const entry = readEntry(input)
+    if (!input.ok || entry.index !== index + 1 || entry.term < term) return undefined
+    index = entry.index
+    term = entry.term
+    entries.push(entry)
+  }
+  if (!input.done) return undefined
+  if (count > 0) remember(entries, bytes)
+  return entries
 }
 
 /**

@@ -69,6 +69,54 @@ test('the log agrees with a plain list through appends, truncations, compactions
   )
 })
 
+test('whatever leaders replace and bring back, what is called durable stands on the disk', () => {
+  const act = fc.oneof(
+    fc.record({
+      kind: fc.constant('leader' as const),
+      of: fc.nat(9),
+      kept: fc.nat(3),
+      own: fc.integer({ min: 1, max: 2 }),
+      heard: fc.integer({ min: 1, max: 4 }),
+    }),
+    fc.record({ kind: fc.constant('done' as const), saves: fc.integer({ min: 1, max: 3 }) }),
+  )
+  fc.assert(
+    fc.property(fc.array(act, { maxLength: 30 }), acts => {
+      const log = createLog({ index: 0, term: 0 }, [])
+      /** The logs of all leaders, as lists of terms. Each takes over a part of an earlier one and adds entries of its term. */
+      const leaders: number[][] = [[]]
+      let disk: Entry[] = []
+      let saves: (readonly Entry[])[] = []
+      for (const one of acts) {
+        if (one.kind === 'leader') {
+          const term = leaders.length
+          const own = Array.from({ length: one.own }, () => term)
+          const terms = [...(leaders[one.of % term] ?? []).slice(0, one.kept), ...own]
+          leaders.push(terms)
+          for (let index = 1; index <= Math.min(one.heard, terms.length); index++) {
+            const entry: Entry = { index, term: terms[index - 1] ?? 0, kind: 'empty' }
+            if (termAt(log, index) === entry.term) continue
+            if (index <= lastIndex(log)) truncateFrom(log, index, term)
+            append(log, entry)
+          }
+          saves.push(takeUnsaved(log))
+        } else {
+          // Several saves may become one write, while later ones wait.
+          const written = saves.slice(0, one.saves).flat()
+          saves = saves.slice(one.saves)
+          for (const entry of written) disk = [...disk.slice(0, entry.index - 1), entry]
+          const last = written.at(-1)
+          if (last !== undefined) markDurable(log, last.index, last.term)
+        }
+        for (let index = 1; index <= log.durable; index++) {
+          expect(disk[index - 1]?.term).toBe(termAt(log, index))
+        }
+      }
+    }),
+    { numRuns: 3_000 },
+  )
+})
+
 test('a batch is bounded in bytes but never empty', () => {
   fc.assert(
     fc.property(fc.array(fc.nat(200), { minLength: 1, maxLength: 20 }), fc.nat(500), (sizes, bytesMax) => {

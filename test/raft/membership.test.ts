@@ -6,18 +6,19 @@ import {
   createHistory,
   emptyMembership,
   inEffect,
+  isWitness,
   membershipAt,
   noteEntry,
   rollBack,
 } from '../../src/raft/membership.ts'
 import { majority } from '../../src/raft/quorum.ts'
-import { type Entry, type Membership, type MembershipStep, memberId } from '../../src/raft/types.ts'
+import { type Entry, type MemberId, type Membership, type MembershipStep, memberId } from '../../src/raft/types.ts'
 
 const member = fc.constantFrom('a', 'b', 'c', 'd', 'e').map(memberId)
-const oneStep: fc.Arbitrary<MembershipStep> = fc.record({
-  kind: fc.constantFrom('addLearner' as const, 'promote' as const, 'demote' as const, 'remove' as const),
-  member,
-})
+const oneStep: fc.Arbitrary<MembershipStep> = fc.oneof(
+  fc.record({ kind: fc.constant('addLearner' as const), member, witness: fc.boolean() }),
+  fc.record({ kind: fc.constantFrom('promote' as const, 'demote' as const, 'remove' as const), member }),
+)
 const founded: Membership = { voters: [memberId('a')], learners: [], removed: [] }
 
 test('whatever is asked, one voter at most comes or goes, the last stays, and no removed ID comes back', () => {
@@ -37,10 +38,44 @@ test('whatever is asked, one voter at most comes or goes, the last stays, and no
         const union = new Set([...now.voters, ...next.voters]).size
         expect(majority(now.voters.length) + majority(next.voters.length)).toBeGreaterThan(union)
         for (const id of now.removed) expect(next.removed).toContain(id)
+        // Who is a witness is settled when it is admitted, and somebody can always lead.
+        for (const id of [...next.voters, ...next.learners]) {
+          if (all.includes(id) && [...now.voters, ...now.learners].includes(id)) {
+            expect(isWitness(next, id)).toBe(isWitness(now, id))
+          }
+        }
+        expect(next.voters.some(id => !isWitness(next, id))).toBe(true)
+        for (const id of next.witnesses ?? []) expect([...next.voters, ...next.learners]).toContain(id)
         now = next
       }
     }),
   )
+})
+
+test('from any membership each possible step keeps the majorities of before and after meeting, one by one', () => {
+  const subsetsOf = (members: readonly MemberId[]) =>
+    Array.from({ length: 2 ** members.length }, (_, set) => members.filter((_, i) => (set >>> i) % 2 === 1))
+  const majoritiesOf = ({ voters }: Membership) =>
+    subsetsOf(voters).filter(some => some.length >= majority(voters.length))
+  const names = ['a', 'b', 'c', 'd', 'e'].map(memberId)
+  // All ways to give five members a role each: voter, learner, removed or none.
+  for (let code = 0; code < 4 ** names.length; code++) {
+    const roleOf = (i: number) => Math.floor(code / 4 ** i) % 4
+    const having = (role: number) => names.filter((_, i) => roleOf(i) === role)
+    const before: Membership = { voters: having(0), learners: having(1), removed: having(2) }
+    if (before.voters.length === 0) continue
+    const mine = majoritiesOf(before)
+    for (const member of names) {
+      for (const kind of ['addLearner', 'promote', 'demote', 'remove'] as const) {
+        const result = change(before, { kind, member })
+        if (result.kind === 'refused') continue
+        for (const theirs of majoritiesOf(result.membership)) {
+          const isMet = mine.every(some => some.some(id => theirs.includes(id)))
+          if (!isMet) throw new Error(`${kind} ${member} of ${JSON.stringify(before)} parts the majorities`)
+        }
+      }
+    }
+  }
 })
 
 test('a refusal says why', () => {

@@ -25,6 +25,38 @@ test('what is agreed is the largest value that a majority has reached', () => {
   )
 })
 
+test('any two majorities of up to seven voters share one, also across the coming or going of one voter', () => {
+  for (let count = 1; count <= 7; count++) {
+    for (let one = 0; one < 2 ** count; one++) {
+      if (sizeOf(one) < majority(count)) continue
+      // Of the same voters, and of these and one more, whose place is the bit after theirs.
+      for (let other = 0; other < 2 ** (count + 1); other++) {
+        const isMajority =
+          sizeOf(other) >= majority(count + 1) || (other < 2 ** count && sizeOf(other) >= majority(count))
+        if (isMajority && (one & other) === 0) throw new Error(`${one} and ${other} of ${count} voters share nobody`)
+      }
+    }
+  }
+})
+
+const sizeOf = (set: number): number => (set === 0 ? 0 : (set & 1) + sizeOf(set >>> 1))
+
+test('what is agreed is what brute force over all majorities finds', () => {
+  for (let count = 1; count <= 5; count++) {
+    const members = voters(count)
+    for (let code = 0; code < 4 ** count; code++) {
+      const digit = (i: number) => Math.floor(code / 4 ** i) % 4
+      let best = Number.NEGATIVE_INFINITY
+      for (let set = 0; set < 2 ** count; set++) {
+        if (sizeOf(set) < majority(count)) continue
+        const values = members.map((_, i) => digit(i)).filter((_, i) => (set >>> i) % 2 === 1)
+        best = Math.max(best, Math.min(...values))
+      }
+      expect(agreed(members, member => digit(members.indexOf(member)))).toBe(best)
+    }
+  }
+})
+
 test('nothing is agreed and nobody is elected without voters', () => {
   expect(agreed([], () => 7)).toBe(Number.NEGATIVE_INFINITY)
   expect(tally([], new Map([[memberId('a'), true]]))).not.toBe('won')

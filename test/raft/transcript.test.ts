@@ -5,7 +5,19 @@ import { replay } from './transcript.ts'
 
 const folder = new URL('../golden/raft/', import.meta.url)
 
+/** A place in the Raft paper or the dissertation, or a public thread or test: `owner/name#7`, `etcd-io/raft, prevote`. */
+const source = /Raft paper, (section|figure)|[Dd]issertation \d+\.\d|[\w.-]+\/[\w.-]+(#\d+|, \w+)|Cloudflare/
+
 for (const name of readdirSync(folder).sort()) {
+  test(`golden/raft/${name} says in its first lines what it proves`, () => {
+    const lines = readFileSync(new URL(name, folder), 'utf8').split('\n')
+    const head = lines.slice(
+      0,
+      lines.findIndex(line => !line.startsWith('#')),
+    )
+    expect(head.map(line => line.slice(2)).join(' ')).toMatch(source)
+  })
+
   test(`the conversation is as written in golden/raft/${name}`, () => {
     const path = new URL(name, folder)
     const written = readFileSync(path, 'utf8')

@@ -146,12 +146,15 @@ export function createTranscript(): { run(line: string): string } {
     }
   }
 
-  /** A list of entries is written 2/3,3/3; a snapshot 5/2. */
+  /** A list of entries is written 2/3,3/3, one that makes a and b the voters 4/3:a+b; a snapshot 5/2. */
   function field(key: string, text: string): unknown {
     if (key !== 'entries') return parse(text)
     return text.split(',').map(entry => {
-      const [index = 0, term = 0] = entry.split('/').map(Number)
-      return { index, term, kind: 'empty' }
+      const [place = '', voters] = entry.split(':')
+      const [index = 0, term = 0] = place.split('/').map(Number)
+      if (voters === undefined) return { index, term, kind: 'empty' }
+      const named: Membership = { voters: voters.split('+').map(memberId), learners: [], removed: [] }
+      return { index, term, kind: 'membership', membership: named, context: utf8('') }
     })
   }
 

@@ -160,6 +160,39 @@ function failures(server: () => EtcdServer): void {
     await eventually(() => lead.store.write(put('/b', '1'), never))
   })
 
+  test('a leader that is cut off from etcd has stopped to lead before another begins', async () => {
+    const config = { prefix: '/cut-off', sessionSeconds: 4, requestTimeoutMs: 1_000 }
+    const plain = await openEtcd({ endpoints: [server().url] })
+    let isCut = false
+    const lost = () => Promise.reject(new EtcdError('unavailable', 'the line was cut'))
+    const line: EtcdLink = {
+      ...plain,
+      range: (...args) => (isCut ? lost() : plain.range(...args)),
+      txn: (...args) => (isCut ? lost() : plain.txn(...args)),
+      grant: (...args) => (isCut ? lost() : plain.grant(...args)),
+      keepAlive: (...args) => (isCut ? lost() : plain.keepAlive(...args)),
+      revoke: (...args) => (isCut ? lost() : plain.revoke(...args)),
+    }
+    const first = await open('first', line, config)
+    const { term, ended } = await leadershipOf(first)
+    const second = await open('second', await openEtcd({ endpoints: [server().url] }), config)
+    try {
+      await first.write(put('/a', '1'), never)
+      isCut = true
+      const next = await leadershipOf(second)
+      expect(first.status().role).not.toBe('leader')
+      expect(next.term).toBeGreaterThan(term)
+      await expect(first.write(put('/a', '2'), never)).rejects.toMatchObject({ reason: 'not-leader' })
+      await eventually(() => expect(ended.aborted).toBe(true))
+      isCut = false
+      await eventually(() => expect(first.status()).toMatchObject({ role: 'follower', leader: 'second' }))
+      await eventually(() => second.transferLeadership(never))
+      expect((await leadershipOf(first)).term).toBeGreaterThan(next.term)
+    } finally {
+      await Promise.all([first.stop(), second.stop()])
+    }
+  })
+
   test('a peer that was away while etcd forgot loads everything again, and its watchers are told', async () => {
     await using cluster = await startPeers(server(), 1)
     const { store } = await leaderOf(cluster.peers)

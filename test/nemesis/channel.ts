@@ -32,8 +32,15 @@ export class Channel {
       return { kind: 'refused', why: String(error) }
     }
     if (session.closed || session.destroyed) return { kind: 'refused', why: 'the connection is closed' }
-    sending()
-    return await ask(session, path, request, timeoutMs)
+    let stream: ClientHttp2Stream
+    try {
+      sending()
+      stream = session.request({ ...headers, ':path': path })
+    } catch (error) {
+      // It throws when it cannot send on this connection any more.
+      return { kind: 'refused', why: String(error) }
+    }
+    return await ask(stream, request, timeoutMs)
   }
 
   /** A stream that has sent its first message. Rejects when it cannot connect. */
@@ -85,9 +92,8 @@ export class Channel {
   }
 }
 
-async function ask(session: ClientHttp2Session, path: string, request: Buffer, timeoutMs: number): Promise<Reply> {
+async function ask(stream: ClientHttp2Stream, request: Buffer, timeoutMs: number): Promise<Reply> {
   const ended = Promise.withResolvers<Reply>()
-  const stream = session.request({ ...headers, ':path': path })
   const late = setTimeout(() => {
     ended.resolve({ kind: 'lost', why: `no answer within ${timeoutMs} ms` })
     stream.close(constants.NGHTTP2_CANCEL)

@@ -64,6 +64,8 @@ const rateMin = 500
 const ambiguousShareMax = 0.2
 const resumeP99MsMax = 3_000
 const warmUpMs = 8_000
+/** A busy machine takes its time; this is not what is measured. */
+const startMs = 180_000
 const healMs = 30_000
 const tombstoneMs = 10_000
 const tmpfsType = 0x01021994
@@ -117,7 +119,7 @@ async function main(): Promise<number> {
     if (member.index === smallDiskIndex) await mountSmallDisk(member.dataDir)
     await member.start()
   }
-  const sick = await cluster.heal(60_000)
+  const sick = await cluster.heal(startMs)
   if (sick !== undefined) return complain(`the cluster did not come up: ${sick}\n${members[0]?.lastLines(20)}`)
 
   const load = new Load(members, { seed, rate: natural(values.rate, 'rate'), asksForStaleReads: values.lie })

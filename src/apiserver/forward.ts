@@ -29,6 +29,7 @@ export function decodeOperation(bytes: Bytes): Operation {
     verbs.includes(op.verb) &&
     [op.group, op.version, op.resource, op.fieldManager].every(value => typeof value === 'string') &&
     typeof op.identity?.user === 'string' &&
+    (op.id === undefined || typeof op.id === 'string') &&
     Array.isArray(op.identity.groups) &&
     Array.isArray(op.duplicates)
   if (!sound) throw new ApiError('BadRequest', 'a peer sent an operation that this version does not know')

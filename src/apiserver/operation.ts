@@ -30,6 +30,10 @@ export type Operation = {
   readonly identity: Identity
   /** Refused unless the leader's term is still this one. */
   readonly term?: number
+  /** Drawn by the peer that was asked (ASCII): the store does nothing twice that has the same one. */
+  readonly id?: string
+  /** It was sent before, and nobody knows what became of it. */
+  readonly again?: boolean
 }
 
 export type Answer = {

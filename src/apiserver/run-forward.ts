@@ -1,13 +1,14 @@
 // Writes run in one place, the leader. This peer carries an operation out itself when it leads, sends it to the leader
-// when another does, and waits a little while nobody does. It tries again only when the operation was certainly not
-// executed; where that is unknown, the client is told so (504) and decides.
+// when another does, and waits a little while nobody does. When the leader is lost under an operation it is sent again,
+// with the same id, so that it happens once; where its answer could not be found again, or nobody leads for long, the
+// client is told that the outcome is unknown (504) and decides.
 import { ApiError } from '../api/error.ts'
 import { StoreError } from '../kv/store.ts'
-import type { PeerId } from '../world/network.ts'
+import { MeshError, type PeerId } from '../world/network.ts'
 import type { World } from '../world/world.ts'
 import { decodeOperation, decodeReply, encodeOperation, encodeReply, type Reply } from './forward.ts'
 import type { Answer, Operation } from './operation.ts'
-import { execute, type WriteContext } from './run-write.ts'
+import { canBeAgain, execute, type WriteContext } from './run-write.ts'
 
 export const leaderWaitMsMax = 8_000
 export const writeTimeoutMs = 30_000
@@ -20,18 +21,23 @@ export async function write(context: ForwardContext, op: Operation, signal: Abor
   const { world, store } = context
   using deadline = world.clock.deadline(writeTimeoutMs, signal)
   const startedMs = world.clock.monotonicMs()
+  let sent: Operation = { ...op, id: op.id ?? world.random.uuid() }
+  let lost: unknown
   for (;;) {
-    const reply = await once(context, op, deadline.signal)
-    if (reply.kind !== 'not-leader') {
+    const reply = await once(context, sent, deadline.signal)
+    if (reply.kind === 'lost') {
+      lost = reply.error
+      if (!canBeAgain(op)) throw unknownOutcome(lost)
+      sent = { ...sent, again: true }
+    } else if (reply.kind !== 'not-leader') {
       const revision = reply.kind === 'answer' ? reply.answer.revision : reply.revision
       await settled(context, revision, deadline.signal)
       if (reply.kind === 'answer') return reply.answer
       throw reply.error
     }
     if (signal.aborted) throw new ApiError('Timeout', 'the client is gone')
-    if (world.clock.monotonicMs() - startedMs > leaderWaitMsMax || store.status().role === 'learner') {
-      throw noLeader()
-    }
+    const isLate = deadline.signal.aborted || world.clock.monotonicMs() - startedMs > leaderWaitMsMax
+    if (isLate || store.status().role === 'learner') throw lost === undefined ? noLeader() : unknownOutcome(lost)
     await world.clock.sleep(leaderPollMs, deadline.signal)
   }
 }
@@ -51,7 +57,15 @@ async function settled(context: ForwardContext, revision: number, signal: AbortS
   }
 }
 
-async function once(context: ForwardContext, op: Operation, signal: AbortSignal): Promise<Reply> {
+/** The leader did not answer, and may have done it. */
+type Lost = { readonly kind: 'lost'; readonly error: unknown }
+
+function unknownOutcome(cause: unknown): ApiError {
+  const message = 'the leader did not answer; it is unknown whether the request was carried out'
+  return new ApiError('Timeout', message, undefined, { cause })
+}
+
+async function once(context: ForwardContext, op: Operation, signal: AbortSignal): Promise<Reply | Lost> {
   const { world, store } = context
   const { leader } = store.status()
   if (leader === undefined) return { kind: 'not-leader' }
@@ -60,8 +74,8 @@ async function once(context: ForwardContext, op: Operation, signal: AbortSignal)
     return decodeReply(await world.network.request(leader, 'api', encodeOperation(op), signal))
   } catch (error) {
     if (error instanceof ApiError) throw error
-    const message = 'the leader did not answer; it is unknown whether the request was carried out'
-    throw new ApiError('Timeout', message, undefined, { cause: error })
+    if (error instanceof MeshError && error.reason === 'unreachable') return { kind: 'not-leader' }
+    return { kind: 'lost', error }
   }
 }
 

@@ -14,12 +14,13 @@ import { type KeyValue, prefixEnd, type Store, StoreError } from '../kv/store.ts
 import { unpackText } from '../lib/packed.ts'
 import type { World } from '../world/world.ts'
 import { kindAt } from './catalog.ts'
+import { deletedAnswer } from './delete.ts'
 import type { Answer, Operation } from './operation.ts'
 import { accountNameOf } from './serviceaccount.ts'
 import { ipPrefix, portPrefix, type ServiceConfig, type Taken } from './services.ts'
 import { keyOf, objectOf, prefixOf } from './stored.ts'
 import { planSubresource } from './subresource.ts'
-import { type Plan, planWrite, type Rules, type Seen } from './write.ts'
+import { asJson, type Plan, planWrite, type Rules, type Seen, success } from './write.ts'
 
 export type WriteContext = {
   readonly world: Pick<World, 'clock' | 'random'>
@@ -39,8 +40,26 @@ export async function execute(context: WriteContext, op: Operation, signal: Abor
 }
 
 async function one(context: WriteContext, kind: Kind, op: Operation, signal: AbortSignal): Promise<Answer> {
+  const { again, id } = op
+  if (again !== true || id === undefined) return attempt(context, kind, op, signal)
+  const done = () => doneBefore(context.store, kind, op, id, signal)
+  const before = await done()
+  if (before !== undefined) return before
+  // The leader may be the same, and still at it: then the two meet in the store, and one of them has done it.
+  try {
+    const answer = await attempt(context, kind, op, signal)
+    return (await done()) ?? answer
+  } catch (error) {
+    const meanwhile = error instanceof ApiError ? await done() : undefined
+    if (meanwhile !== undefined) return meanwhile
+    throw error
+  }
+}
+
+async function attempt(context: WriteContext, kind: Kind, op: Operation, signal: AbortSignal): Promise<Answer> {
   const { store } = context
   const stamp = stampOf(context)
+  const id = op.id ?? stamp.uid
   let sure = false
   for (let attempt = 0; attempt < attemptCountMax; attempt++) {
     const seen = await look(context, kind, op)
@@ -68,7 +87,7 @@ async function one(context: WriteContext, kind: Kind, op: Operation, signal: Abo
         compare: plan.compare,
         operations: plan.operations,
         // So that the store may send it again when leadership changes in between.
-        id: stamp.uid,
+        id,
         ...(op.term !== undefined && { term: op.term }),
       },
       signal,
@@ -89,6 +108,45 @@ async function one(context: WriteContext, kind: Kind, op: Operation, signal: Abo
     }
   }
   throw conflict(kind, op.name ?? '', 'it is changed by others too often; please try again')
+}
+
+/** Whether the answer to it can be found again: one object is changed, and its name is known. */
+export function canBeAgain(op: Operation): boolean {
+  const isPlain = op.subresource === undefined || op.subresource === 'status'
+  return op.verb !== 'deletecollection' && isPlain && nameOf(op) !== undefined
+}
+
+function nameOf(op: Operation): string | undefined {
+  const { metadata } = (op.body ?? {}) as Partial<KubeObject>
+  const name = op.name ?? metadata?.name
+  return name === '' ? undefined : name
+}
+
+/** No change has it: the first one makes revision 2. */
+const neverRevision = 1
+
+/** The answer to what was done when it was sent before; undefined when it was not, and then never will be. */
+async function doneBefore(
+  store: Store,
+  kind: Kind,
+  op: Operation,
+  id: string,
+  signal: AbortSignal,
+): Promise<Answer | undefined> {
+  const key = keyOf(kind, op.namespace, nameOf(op) ?? '')
+  // The store answers for an id that it knows before it compares anything. That goes through the log, after all that the
+  // leader before has left in it.
+  const probe = { compare: [{ key, modRevision: neverRevision }], operations: [], id }
+  const result = await store.write(probe, signal)
+  if (result.kind !== 'done') return undefined
+  const { revision } = result
+  const made = await store.get(key, { revision })
+  if (made?.modRevision === revision) {
+    return { code: op.verb === 'create' ? 201 : 200, object: asJson(objectOf(made)), revision, warnings: [] }
+  }
+  const removed = await store.get(key, { revision: revision - 1 })
+  const object = removed === undefined ? success().object : deletedAnswer(kind, objectOf(removed))
+  return { code: 200, object, revision, warnings: [] }
 }
 
 /** That this is still the leader, and sees all that was committed. Nothing has been written yet when it is not. */
@@ -213,7 +271,13 @@ async function deleteOne(context: WriteContext, kind: Kind, op: Operation, objec
     return await one(
       context,
       kind,
-      { ...op, verb: 'delete', name, ...(namespace !== undefined && { namespace }) },
+      {
+        ...op,
+        verb: 'delete',
+        name,
+        ...(namespace !== undefined && { namespace }),
+        ...(op.id !== undefined && { id: `${op.id}/${namespace ?? ''}/${name}` }),
+      },
       signal,
     )
   } catch (error) {

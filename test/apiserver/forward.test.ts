@@ -92,3 +92,43 @@ test('when the leader does not answer, the client is told that the outcome is un
   expect(answer.kind === 'whole' && answer.headers['retry-after']).toBeUndefined()
   stop()
 })
+
+test('an operation under which the leader was lost is done once, and answered as if nothing had happened', async () => {
+  const { second, mesh, state, signal, stop } = await cluster()
+  const handler = mesh.handlers.get('a/api')
+  if (handler === undefined) throw new Error('the leader does not listen')
+  const client = second.client(admin)
+  const where = { namespace: 'default', name: 'c' }
+  let calls = 0
+  /** Loses the next answer: before the operation is carried out, after it, or while the leader is at it. */
+  const lose = (when: 'before' | 'after' | 'during') => {
+    mesh.handlers.set('a/api', async (from, body, inner) => {
+      calls += 1
+      mesh.handlers.set('a/api', handler)
+      const done = when === 'before' ? undefined : handler(from, body, inner)
+      if (when === 'after') await done
+      throw new Error('the connection broke')
+    })
+  }
+  for (const when of ['before', 'after', 'during'] as const) {
+    lose(when)
+    const made = await client.create(configMap, { metadata: where, data: { n: '1' } }, signal)
+    expect(made).toMatchObject({ metadata: { name: 'c' }, data: { n: '1' } })
+    lose(when)
+    const changed = await client.update(configMap, { ...made, data: { n: '2' } }, signal)
+    expect(changed).toMatchObject({ data: { n: '2' } })
+    expect(Number(changed.metadata.resourceVersion)).toBe(Number(made.metadata.resourceVersion) + 1)
+    lose(when)
+    await client.delete(configMap, where, {}, signal)
+    expect(state.revision()).toBe(Number(changed.metadata.resourceVersion) + 1)
+    await expect(client.get(configMap, where, signal)).rejects.toMatchObject({ reason: 'NotFound' })
+  }
+  expect(calls).toBe(9)
+  // What cannot be answered again is not sent again.
+  lose('after')
+  const generated = { metadata: { generateName: 'g-', namespace: 'default' } }
+  const body = await second.handle(request('/api/v1/namespaces/default/configmaps', { body: generated }))
+  expect(body).toMatchObject({ kind: 'whole', code: 504 })
+  expect(calls).toBe(10)
+  stop()
+})

@@ -32,7 +32,8 @@ test('seeds that failed once do not fail again', async () => {
 const quickBugs = [
   'send before durable',
   'vote without log check',
-  'newest read without a quorum round',
+  'two votes in one term',
+  'read answered before it is applied',
   'watermark ignored',
 ]
 

@@ -5,7 +5,7 @@ import { StoreError } from '../kv/store.ts'
 import type { Bytes } from '../lib/bytes.ts'
 import type { StreamCall, StreamHandler } from '../world/grpc.ts'
 import { type Context, malformed } from './context.ts'
-import { errors } from './errors.ts'
+import { errors, etcdError } from './errors.ts'
 import { keyRange } from './kv.ts'
 import { readWatch, type WatchCreate, type WatchNews, writeNews } from './watch-codec.ts'
 import { Hub, type Interest, type Piece, piecesOf, type Receiver, type Watcher } from './watch-hub.ts'
@@ -219,12 +219,17 @@ export function openWatch(context: Context, config: WatchConfig): WatchService {
 
     /** Brings watchers up to date until the budget is spent, the client is slow, or none is behind. */
     catchUp(budget: { left: number }, look: Look): void {
-      while (budget.left > 0 && !this.isSlow) {
-        const watcher = this.#behind.shift()
-        if (watcher === undefined) break
-        if (watcher.isActive) this.#advance(watcher, budget, look)
+      try {
+        while (budget.left > 0 && !this.isSlow) {
+          const watcher = this.#behind.shift()
+          if (watcher === undefined) break
+          if (watcher.isActive) this.#advance(watcher, budget, look)
+        }
+        this.#wake()
+      } catch (error) {
+        const { code, message } = etcdError(error, context.hasLeader())
+        this.#call.fail(code, message)
       }
-      this.#wake()
     }
 
     #advance(watcher: StreamWatcher, budget: { left: number }, look: Look): void {

@@ -238,6 +238,15 @@ test('from the past, through now, into what comes', () => {
   expect(one.events(1)).toEqual(['put a 5 7', 'put a 6 8'])
 })
 
+test.each([999, 1_000, 1_001, 2_000, 2_001])('a history of %i changes is told whole', count => {
+  const { store, client, settle } = world()
+  store.applyAll(Array.from({ length: count }, (_, i) => put(`a=${i}`)))
+  const one = client()
+  one.watch({ key: bytes('a'), startRevision: 1n })
+  settle()
+  expect(one.events(0)).toEqual(Array.from({ length: count }, (_, i) => `put a ${i} ${i + 2}`))
+})
+
 test('from before what is kept: cancelled, with the oldest revision that can be had', () => {
   const { store, client, settle } = world()
   store.applyAll([put('a=1'), put('a=2'), put('a=3'), { kind: 'compact', revision: 3 }])
@@ -306,6 +315,23 @@ test('a stream that wants a leader is refused where none is known', () => {
   here.hasLeader = false
   const one = here.client({ header: 'true' })
   expect(one.failure).toBe('etcdserver: no leader')
+})
+
+test('who reads slowly is sent nothing until it reads on, and then what it missed', () => {
+  const { store, client, settle } = world()
+  const one = client()
+  for (const watchId of [1n, 2n]) one.watch({ key: bytes('a'), watchId })
+  one.take(1)
+  for (let i = 0; i < 10; i++) {
+    store.applyAll([put(`a=${i}`)])
+    settle()
+  }
+  // The message that filled it was one too many already.
+  expect(one.events(1).length + one.events(2).length).toBe(1)
+  one.take(Number.POSITIVE_INFINITY)
+  settle()
+  expect([one.events(1).length, one.events(2).length]).toEqual([10, 10])
+  expect(one.events(1)).toEqual(one.events(2))
 })
 
 test('watchers end with their stream', () => {

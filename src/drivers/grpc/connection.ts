@@ -73,17 +73,20 @@ export class Connection {
   #partialBytes = 0
   #orphanCount = 0
   #nuisanceCount = 0
+  /** How much had been sent when the nuisances were last halved. */
+  #sentCount = 0
   #nuisanceAtMs = 0
   #pingAtMs: number | undefined
   #heardAtMs: number
   #wasHeard = false
-  #sentBytes = 0
+  /** What the socket kept back when it was last looked at, and when that last changed. */
+  #backlogBytes = 0
   #movedAtMs: number
 
   constructor(shared: Shared, output: Output, wire: Wire, nowMs: number) {
     this.#shared = shared
     this.messageBytesMax = shared.messageBytesMax
-    this.sender = new Sender(output, call => this.answered(call))
+    this.sender = new Sender(output, call => this.#close(call))
     this.#wire = wire
     this.#reader = new RequestReader(shared.service)
     this.#heardAtMs = nowMs
@@ -406,7 +409,8 @@ export class Connection {
   /** What only costs us. A client that sends little else is mad or bad. */
   #nuisance(): void {
     this.#nuisanceCount += 1
-    if (this.#nuisanceCount > limits.nuisanceCountMax) {
+    const useful = this.sender.sentCount - this.#sentCount
+    if (this.#nuisanceCount > limits.nuisanceCountMax + useful) {
       throw new ConnectionError(errorCode.enhanceYourCalm, 'too many frames that ask for nothing')
     }
   }
@@ -431,12 +435,6 @@ export class Connection {
     if (this.#partialBytes > limits.partialBytesMax || this.#shared.partialBytes > limits.partialBytesMaxOfAll) {
       throw new ConnectionError(errorCode.enhanceYourCalm, 'too much of messages that are not whole')
     }
-  }
-
-  /** Its answer has gone. */
-  answered(call: Call): void {
-    if (this.#nuisanceCount > 0) this.#nuisanceCount -= 1
-    this.#close(call)
   }
 
   #resetCall(call: Call, code: ErrorCode): void {
@@ -483,10 +481,11 @@ export class Connection {
     if (nowMs - this.#nuisanceAtMs >= limits.nuisanceHalfLifeMs) {
       this.#nuisanceAtMs = nowMs
       this.#nuisanceCount >>= 1
+      this.#sentCount = this.sender.sentCount
     }
-    const waits = this.sender.waits || this.#isPaused
-    if (!waits || this.sender.sentBytes !== this.#sentBytes) this.#movedAtMs = nowMs
-    this.#sentBytes = this.sender.sentBytes
+    const { backlogBytes } = this.sender
+    if (backlogBytes === 0 || backlogBytes !== this.#backlogBytes) this.#movedAtMs = nowMs
+    this.#backlogBytes = backlogBytes
     if (nowMs - this.#movedAtMs > limits.stalledMsMax) return false
     if (this.#isPaused) return true
     if (this.#pingAtMs !== undefined) return nowMs - this.#pingAtMs < limits.pingTimeoutMs

@@ -16,8 +16,9 @@ export const continuationCountMax = 16
 export const partialBytesMax = 32 * 1024 * 1024
 export const partialBytesMaxOfAll = 256 * 1024 * 1024
 /**
- * PING, SETTINGS, RST_STREAM, PRIORITY and frames without content cost the client nothing and us an answer or a handler.
- * Each that is not made up for by an answered call counts; the count halves every ten seconds.
+ * PING, SETTINGS, RST_STREAM, PRIORITY and frames without content cost the client nothing and us an answer or a handler. So
+ * many more than messages were sent to it are too many; the count halves every ten seconds. (grpc-go pings about once per
+ * message that it gets, to measure the link.)
  */
 export const nuisanceCountMax = 10_000
 export const nuisanceHalfLifeMs = 10_000

@@ -32,18 +32,13 @@ export class Sender {
   /** In the queues of calls. */
   #queuedBytes = 0
   #deferred: { readonly call: Call; readonly work: () => void }[] = []
-  /** Of messages, in all: grows while the client reads. */
-  sentBytes = 0
+  /** Messages, parts of them, and ends of calls: what the client has asked for. */
+  sentCount = 0
 
   /** `answered` is called when the last byte of a call's answer is written. */
   constructor(output: Output, answered: (call: Call) => void) {
     this.#output = output
     this.#answered = answered
-  }
-
-  /** Something waits for the client to open a window. */
-  get waits(): boolean {
-    return this.#blocked.size > 0
   }
 
   get backlogBytes(): number {
@@ -75,7 +70,7 @@ export class Sender {
     at = writeMessage(buffer, at + frameHeadBytes, bytes, start, end)
     output.at = writeBlock(buffer, at, call.id, flag.endHeaders | flag.endStream, trailers)
     this.#window -= size
-    this.sentBytes += size
+    this.sentCount += 1
     call.isRunning = false
     this.#answered(call)
   }
@@ -137,7 +132,7 @@ export class Sender {
   #spend(call: Call, size: number): void {
     call.sendWindow -= size
     this.#window -= size
-    this.sentBytes += size
+    this.sentCount += 1
   }
 
   #sendHeaders(call: Call): void {
@@ -150,6 +145,7 @@ export class Sender {
     this.frame(frameType.headers, flag.endHeaders | flag.endStream, call.id, block)
     // RFC 9113, section 8.1: what the client still wants to say is not wanted.
     if (!call.isHalfClosed) this.reset(call.id, errorCode.none)
+    this.sentCount += 1
     this.#answered(call)
   }
 

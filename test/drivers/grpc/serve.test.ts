@@ -359,6 +359,18 @@ test.each([
   expect(goAway?.payload.readUInt32BE(4)).toBe(calm)
 })
 
+test('as many PINGs as messages are no flood: grpc-go measures the link with them', async () => {
+  await using server = await serveTest()
+  using client = await RawClient.open(server.port)
+  client.say(frame(8, 0, 0, u32(0x3fff0000)), frame(4, 0, 0, Buffer.of(0, 4, 0x7f, 0xff, 0, 0)))
+  client.say(frame(1, 4, 1, callBlock('/test.Test/Chat')))
+  const turns = limits.nuisanceCountMax + 1_000
+  const exchange = Buffer.concat([frame(0, 0, 1, message(Buffer.from('x'))), frame(6, 0, 0, Buffer.alloc(8))])
+  client.say(Buffer.concat(new Array<Buffer>(turns).fill(exchange)))
+  await until(() => client.isClosed || client.frames.filter(one => one.type === 6).length === turns)
+  expect(client.frames.some(one => one.type === 7)).toBe(false)
+})
+
 test('a flood of calls that are reset at once is met with calm', async () => {
   await using server = await serveTest()
   using client = await RawClient.open(server.port)

@@ -143,10 +143,12 @@ export function describeOperation(operation: Operation): string {
   return `[${call}, ${end}] client ${client}${where}: ${describeRequest(request)} → ${came}`
 }
 
+const shorten = (text: string) => (text.length > 60 ? `${text.slice(0, 60)}…` : text)
+
 function describeRequest(request: Request): string {
   switch (request.kind) {
     case 'put':
-      return `put ${request.key}=${request.value}`
+      return `put ${request.key}=${shorten(request.value)}`
     case 'delete':
       return `delete ${request.key}`
     case 'get':
@@ -156,7 +158,7 @@ function describeRequest(request: Request): string {
     case 'compact':
       return `compact ${request.revision}`
     case 'txn': {
-      const compare = request.compare.map(c => `${c.target}(${c.key}) ${c.is} ${c.than}`).join(' and ')
+      const compare = request.compare.map(c => `${c.target}(${c.key}) ${c.is} ${shorten(`${c.than}`)}`).join(' and ')
       const steps = (list: readonly Step[]) => list.map(describeRequest).join('; ') || 'nothing'
       return `if ${compare || 'true'} then ${steps(request.success)} else ${steps(request.failure)}`
     }
@@ -184,4 +186,4 @@ function describeResponse(response: Response): string {
 }
 
 const describeItem = (item: KeyValue) =>
-  `${item.key}=${item.value}(create ${item.createRevision}, mod ${item.modRevision}, version ${item.version})`
+  `${item.key}=${shorten(item.value)}(create ${item.createRevision}, mod ${item.modRevision}, version ${item.version})`

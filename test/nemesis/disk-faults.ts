@@ -3,13 +3,16 @@ import { spawn } from 'node:child_process'
 import { appendFileSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { cp, rm } from 'node:fs/promises'
 import { join, relative } from 'node:path'
+import type { Request } from '../check/history.ts'
 import { run, sleep } from './command.ts'
+import { keyPrefix, perform } from './load.ts'
 import type { Member } from './member.ts'
 import { between, type Effect, hasTime, type Nemesis, pick, type Scene } from './nemesis.ts'
 
 /** The member whose data lie on a file system that can be made full. The others' are on a real disk. */
 export const smallDiskIndex = 4
 const roomyBytes = 1024 * 1024 * 1024
+const startMs = 20_000
 /** Less than that may come and go by itself. */
 const reserveBytesMin = 16 * 1024 * 1024
 
@@ -36,6 +39,7 @@ async function fillDisk(scene: Scene): Promise<Effect> {
       async () => before - (await usedBytes(member)) > reserveBytesMin,
     ]
     const noticedBefore = ends + complaints + reserves
+    const ballast = sendBallast(scene)
     for (let wasFull = false; hasTime(scene) && ends + complaints + reserves === noticedBefore; await sleep(500)) {
       if (hasEnded()) ends++
       else if (hasComplained()) complaints++
@@ -47,6 +51,7 @@ async function fillDisk(scene: Scene): Promise<Effect> {
       }
     }
     await sleep(1_000)
+    await ballast.stop()
     await resize(member, roomyBytes)
     member.mayEnd = false
     if (!member.isRunning) await member.start()
@@ -55,6 +60,36 @@ async function fillDisk(scene: Scene): Promise<Effect> {
   return {
     faults: ends + complaints + reserves,
     note: `full ${full} times; the member ended ${ends} times, complained ${complaints} times, gave up a reserve ${reserves} times`,
+  }
+}
+
+const ballastValue = 'x'.repeat(64 * 1024)
+const ballastClient = 400
+const ballastPauseMs = 50
+
+/** Fills logs fast and changes nothing: transactions under a long condition that is never met. */
+function sendBallast({ cluster, recorder }: Scene): { stop(): Promise<void> } {
+  let isStopping = false
+  const key = `${keyPrefix}k0`
+  const request: Request = {
+    kind: 'txn',
+    compare: [{ target: 'value', key, is: '=', than: ballastValue }],
+    success: [{ kind: 'put', key, value: 'never' }],
+    failure: [],
+  }
+  const loop = async () => {
+    for (let i = 0; !isStopping; i++) {
+      const member = cluster.members[i % smallDiskIndex]
+      if (member?.isRunning) await perform(recorder, ballastClient, member.channel, member.label, request)
+      await sleep(ballastPauseMs)
+    }
+  }
+  const running = loop()
+  return {
+    stop: () => {
+      isStopping = true
+      return running
+    },
   }
 }
 
@@ -185,8 +220,10 @@ async function flipBits(scene: Scene): Promise<Effect> {
     appendFileSync(join(victim.dir, 'log'), `--- flipped ${flipped.join(', ')}\n`)
     victim.mayEnd = true
     await victim.start()
-    const exit = await victim.exitWithin(3_000)
-    if (exit === undefined) started++
+    // It reads its files before it answers.
+    const endMs = performance.now() + startMs
+    while (victim.isRunning && (await victim.status()) === undefined && performance.now() < endMs) await sleep(50)
+    if (victim.isRunning) started++
     else {
       refused++
       await rm(victim.dataDir, { recursive: true, force: true })

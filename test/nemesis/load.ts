@@ -19,7 +19,8 @@ import type { Member } from './member.ts'
 export const keyPrefix = '/n/'
 const keyCount = 10
 const clientCount = 10
-const timeoutMs = 1_000
+/** Long enough for the slowest of the links, so that what is slow is not called ambiguous. */
+const timeoutMs = 2_000
 /** After nothing could be sent, before the next try elsewhere. */
 const refusedPauseMs = 20
 

@@ -40,15 +40,34 @@ async function replaceOne(scene: Scene, victim: Member): Promise<string | undefi
   await victim.exitWithin(1_000)
   await victim.kill()
   await rm(victim.dataDir, { recursive: true, force: true })
+  scene.cluster.system.joins(victim.index)
+  const complaint =
+    scene.cluster.system.comesBack === 'added' ? await addAndStart(victim, others) : await victim.start()
+  victim.mayEnd = false
+  if (typeof complaint === 'string') return complaint
+  return await untilMember(victim, status.member)
+}
+
+async function addAndStart(victim: Member, others: readonly Member[]): Promise<string | undefined> {
   const added = await askUntilAnswered(others, paths.addMember, encodeAddLearner(peerUrlOf(victim.index)), 5_000)
   if (added.kind !== 'answer') return `${victim.name} was not added again: ${describe(added)}`
   const [fresh] = decodeMembers(added.bytes, 2)
   if (fresh === undefined) return 'the answer to MemberAdd names no member'
-  scene.cluster.system.joins(victim.index)
   await victim.start()
-  victim.mayEnd = false
   const promoted = await askUntilAnswered(others, paths.promoteMember, encodeMemberId(fresh.member), promoteMs)
   return promoted.kind === 'answer' ? undefined : `${victim.name} was not promoted: ${describe(promoted)}`
+}
+
+/** Until it is a voter, and under another ID than before. */
+async function untilMember(victim: Member, before: string): Promise<string | undefined> {
+  const endMs = performance.now() + promoteMs
+  while (performance.now() < endMs) {
+    const status = await victim.status()
+    if (status?.member === before) return `${victim.name} came back under its old ID`
+    if (status !== undefined && !status.isLearner && status.leader !== '0') return undefined
+    await sleep(50)
+  }
+  return `${victim.name} is no voter ${promoteMs} ms after it came back`
 }
 
 const describe = (reply: Reply) => (reply.kind === 'status' ? reply.text : reply.kind)
@@ -71,12 +90,4 @@ async function askUntilAnswered(
   return reply
 }
 
-export const membershipFaults: readonly Nemesis[] = [
-  {
-    name: 'replace members',
-    weight: 1,
-    run: replaceMembers,
-    missing: ({ system }) =>
-      system.hasMembership ? undefined : `${system.name} does not offer MemberAdd and MemberRemove`,
-  },
-]
+export const membershipFaults: readonly Nemesis[] = [{ name: 'replace members', weight: 1, run: replaceMembers }]

@@ -14,8 +14,8 @@ export type SystemUnderTest = {
     readonly command: readonly string[]
     readonly environment: Readonly<Record<string, string>>
   }
-  /** Members may be removed and added through the Cluster API, and begin anew with an empty folder. */
-  readonly hasMembership: boolean
+  /** How a member that was removed comes back: MemberAdd and MemberPromote let it in, or it asks to be taken in itself. */
+  readonly comesBack: 'added' | 'by itself'
   /** From now on the member joins a cluster that is there, instead of founding one. */
   joins(index: number): void
   /** Watchers may ask for a bookmark. */
@@ -40,7 +40,7 @@ function etcd(): SystemUnderTest {
   const joining = new Set<number>()
   return {
     name: 'etcd',
-    hasMembership: true,
+    comesBack: 'added',
     joins: index => joining.add(index),
     // 3.4.23 answers a request for progress before the events that it covers (etcd-io/etcd#15220).
     hasBookmarks: false,
@@ -72,11 +72,11 @@ function etcd(): SystemUnderTest {
 }
 
 function flotilla(): SystemUnderTest {
+  const joining = new Set<number>()
   return {
     name: 'flotilla',
-    // The members of test/bench/kv/member.ts admit one another by themselves, and only at the beginning.
-    hasMembership: false,
-    joins: () => {},
+    comesBack: 'by itself',
+    joins: index => joining.add(index),
     hasBookmarks: true,
     hasLibraryClock: true,
     isChecksummed: () => true,
@@ -91,6 +91,7 @@ function flotilla(): SystemUnderTest {
         'etcd-port': String(clientPort),
       }
       const flags = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value])
+      if (joining.has(index)) flags.push('--joins')
       const shim = shimOf(join(dir, '..'))
       const clock = existsSync(shim) ? { LD_PRELOAD: shim, FLOTILLA_CLOCK: clockFileOf(dir) } : {}
       // Members start often: what the first has compiled, the others need not.

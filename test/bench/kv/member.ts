@@ -30,6 +30,8 @@ const { values } = parseArgs({
     'mesh-ports': { type: 'string' },
     // The members' addresses, when they are not all on loopback: --hosts 10.0.0.1,10.0.0.2,10.0.0.3
     hosts: { type: 'string', default: '' },
+    // The first one, too, is to be taken into a cluster that is there, instead of founding one.
+    joins: { type: 'boolean', default: false },
     'etcd-port': { type: 'string' },
     'log-level': { type: 'string', default: 'warn' },
     'tick-ms': { type: 'string' },
@@ -46,6 +48,7 @@ if (dir === '' || !(index >= 0) || !(etcdPort >= 0) || meshPorts.some(port => !(
   throw new Error('--dir, --index, --mesh-port, --mesh-ports and --etcd-port are needed')
 }
 
+const isFounder = index === 0 && !values.joins
 const clusterId = `bench-${meshPorts.join('-')}`
 
 /** Everybody can work out everybody's key: this is loopback, and its only purpose is to be there without a ceremony. */
@@ -85,7 +88,7 @@ const store = await openStore(
   {
     clusterId,
     member: memberId(member),
-    bootstrap: index === 0 && isNew,
+    bootstrap: isFounder && isNew,
     expectExisting: !isNew,
     ...(values['tick-ms'] !== undefined && { tickMs: Number(values['tick-ms']) }),
     ...(values['election-ticks'] !== undefined && { electionTicks: Number(values['election-ticks']) }),
@@ -125,17 +128,19 @@ await network.stop()
 networkEnd.abort()
 process.exit(0)
 
-/** This member's ID, from its folder, or from the first member, which takes it in. */
+/** This member's ID, from its folder, or from whoever leads, which takes it in. */
 async function memberOf(): Promise<{ member: string; isNew: boolean }> {
   const known = await readFile(join(dir, 'member'), 'utf8').catch(() => undefined)
   if (known !== undefined) return { member: known, isNew: false }
-  if (index === 0) return { member: 'm0', isNew: true }
-  const [first] = keys
-  while (first !== undefined && !stop.signal.aborted) {
+  if (isFounder) return { member: 'm0', isNew: true }
+  const others = keys.filter((_, i) => i !== index)
+  for (let turn = 0; !stop.signal.aborted; turn++) {
+    const asked = others[turn % others.length]
+    if (asked === undefined) break
     try {
       using deadline = clock.deadline(5_000, stop.signal)
       return {
-        member: text(await network.request(first.peer, 'join', new Uint8Array(0), deadline.signal)),
+        member: text(await network.request(asked.peer, 'join', new Uint8Array(0), deadline.signal)),
         isNew: true,
       }
     } catch (error) {
@@ -147,6 +152,9 @@ async function memberOf(): Promise<{ member: string; isNew: boolean }> {
 }
 
 async function take(from: PeerId): Promise<string> {
+  // It asks again because it never heard of it: as a learner it has not begun.
+  const taken = store.status().members.find(one => one.peer === from && one.role === 'learner')
+  if (taken !== undefined && store.status().role === 'leader') return taken.member
   using deadline = clock.deadline(5_000, stop.signal)
   return (await store.changeMembership({ kind: 'add', peer: from }, deadline.signal)).member
 }

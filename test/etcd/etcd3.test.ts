@@ -1,12 +1,12 @@
 // The npm client etcd3 (on @grpc/grpc-js, another HTTP/2 than grpc-go's) against etcd and against three of our peers: what
 // the same program sees must be the same.
-import { describe, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { program } from './etcd3-program.ts'
-import { hasEtcd, startEtcd, startOurs } from './systems.ts'
+import { describeWithEtcd, startEtcd, startOurs } from './systems.ts'
 
 const timeoutMs = 180_000
 
-describe.skipIf(!hasEtcd)('etcd3', () => {
+describeWithEtcd('etcd3', () => {
   test('sees the same of etcd and of ours', { timeout: timeoutMs }, async () => {
     await using etcd = await startEtcd()
     await using ours = await startOurs()

@@ -3,8 +3,16 @@
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type EtcdctlOptions, etcdctl, hasEtcd, type Said, type System, startEtcd, startOurs } from './systems.ts'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import {
+  describeWithEtcd,
+  type EtcdctlOptions,
+  etcdctl,
+  type Said,
+  type System,
+  startEtcd,
+  startOurs,
+} from './systems.ts'
 
 const timeoutMs = 240_000
 
@@ -12,7 +20,7 @@ let etcd: System
 let ours: System
 let folder: string
 
-describe.skipIf(!hasEtcd)('etcdctl', () => {
+describeWithEtcd('etcdctl', () => {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'flotilla-etcdctl-'))
     ;[etcd, ours] = await Promise.all([startEtcd(), startOurs()])

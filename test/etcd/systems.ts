@@ -6,6 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
 import { realClock } from '../../src/drivers/clock.ts'
 import { type GrpcServer, serveGrpc } from '../../src/drivers/grpc/serve.ts'
 import { openEtcd } from '../../src/etcd/run.ts'
@@ -22,7 +23,7 @@ export type System = AsyncDisposable & {
 const memberCount = 3
 const timeoutMs = 60_000
 
-export const hasEtcd = (() => {
+const hasEtcd = (() => {
   try {
     execFileSync('etcd', ['--version'])
     execFileSync('etcdctl', ['version'])
@@ -31,6 +32,15 @@ export const hasEtcd = (() => {
     return false
   }
 })()
+
+/** Tests that need etcd and etcdctl. Without them they are skipped, and fail where CI is set. */
+export function describeWithEtcd(name: string, body: () => void): void {
+  if (hasEtcd) describe(name, body)
+  else
+    test.skipIf(process.env['CI'] !== 'true')(`${name} needs what is not here: etcd and etcdctl`, () =>
+      expect(hasEtcd).toBe(true),
+    )
+}
 
 export async function startOurs(): Promise<System> {
   // A busy machine may hold a member up for long, and a new leader would be another term in every answer.

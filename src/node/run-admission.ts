@@ -20,6 +20,8 @@ export const tokenNamespace = 'kube-system'
 export const tokenType = 'flotilla.dev/join-token'
 const tokenName = (id: string) => `flotilla-token-${id}`
 const askLeaderMs = 20_000
+const patienceMs = 10_000
+const changeAgainMs = 100
 
 export type AdmissionParts = {
   readonly world: World
@@ -179,14 +181,25 @@ export function openAdmission(parts: AdmissionParts, signal: AbortSignal): Admis
     if (typeof peer !== 'string') throw new Error('the question cannot be read')
     if (!store.status().members.some(member => member.peer === from)) throw new Error('only a member may ask this')
     const both = AbortSignal.any([until, signal])
-    if (want === 'none') {
-      await removeMembers(store, peer as PeerId, both)
-      return {}
-    }
-    if (anew === true) await removeMembers(store, peer as PeerId, both)
+    if (want === 'none' || anew === true) await patiently(() => removeMembers(store, peer as PeerId, both), both)
+    if (want === 'none') return {}
     const added = { kind: 'add', peer: peer as PeerId, ...(witness === true && { witness: true }) } as const
-    const { member } = await store.changeMembership(added, both)
+    const { member } = await patiently(() => store.changeMembership(added, both), both)
     return { memberId: member }
+  }
+
+  /** There is one change of membership at a time, and the leader makes some of its own. */
+  async function patiently<T>(change: () => Promise<T>, until: AbortSignal): Promise<T> {
+    const startedMs = world.clock.monotonicMs()
+    for (;;) {
+      try {
+        return await change()
+      } catch (error) {
+        const passes = error instanceof StoreError && error.reason === 'unavailable'
+        if (!passes || until.aborted || world.clock.monotonicMs() - startedMs > patienceMs) throw error
+        await world.clock.sleep(changeAgainMs, until)
+      }
+    }
   }
 
   const handlers = [

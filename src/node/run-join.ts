@@ -173,6 +173,8 @@ const dialMs = 8_000
 const askMs = 10_000
 /** The leader may be electing; the command must commit. */
 const admitMs = 40_000
+const notReadyMs = 30_000
+const askAgainMs = 1_000
 
 /**
  * Asks to join. On success the network is still connected to the answering peer: `admit` the peers of the reply. Rejects with
@@ -201,7 +203,7 @@ export async function joinCluster(
   for await (const { address, proved } of candidates(world, network, token, wish, signal)) {
     tried++
     try {
-      return await askAt(world, network, address, token, wish, signal)
+      return await askPatiently(world, network, address, token, wish, signal)
     } catch (error) {
       if (signal.aborted || !(error instanceof JoinError)) throw error
       // Somebody on the network who was only discovered cannot end the search by refusing; who was named can.
@@ -277,8 +279,23 @@ function addressOf(target: string): string {
   return /^[0-9.]+$/.test(host) ? `/ip4/${host}/tcp/${port}` : `/dns/${host}/tcp/${port}`
 }
 
+/** A cluster that is there but cannot decide at this moment (an election, another machine that joins) is asked again. */
+async function askPatiently(...[world, network, address, token, wish, signal]: Parameters<typeof askAt>) {
+  const startedMs = world.clock.monotonicMs()
+  for (;;) {
+    try {
+      return await askAt(world, network, address, token, wish, signal)
+    } catch (error) {
+      const passes = error instanceof JoinError && error.reason === 'not-ready'
+      if (!passes || signal.aborted || world.clock.monotonicMs() - startedMs > notReadyMs) throw error
+      world.log.info('the cluster cannot admit anybody now, asking again', { why: error.message })
+      await world.clock.sleep(askAgainMs, signal)
+    }
+  }
+}
+
 async function askAt(
-  { clock, random }: Pick<World, 'clock' | 'random'>,
+  { clock, random }: Pick<World, 'clock' | 'random' | 'log'>,
   network: MeshNetwork,
   address: string,
   token: Token,

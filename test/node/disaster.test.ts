@@ -304,8 +304,10 @@ test(
 
     expect((await refusal(three.run('rejoin'))).said).toMatch(/--yes-cluster home/)
     await three.run('rejoin', '--yes-cluster=home')
+    await until('three is of the same cluster', () =>
+      recordOf(three).clusterId === recordOf(one).clusterId ? true : undefined,
+    )
     await votersAre(one, 'one', 'two', 'three')
-    expect(recordOf(three).clusterId).toBe(recordOf(one).clusterId)
     expect(asideOf(three)).toContain('asked')
     expect(revisionOf(await read(three, 'in-the-old-one'))).toBe(revisionOf(written))
     await until('the notice is gone', async () => ((await one.status()).notice === undefined ? true : undefined))

@@ -31,7 +31,7 @@ import type { Append } from './run-log.ts'
 import { afterMoment } from './run-moment.ts'
 import { createNewest } from './run-newest.ts'
 import { createSaver } from './run-saver.ts'
-import { serveSnapshot } from './run-snapshot.ts'
+import { createSnapshotServer } from './run-snapshot.ts'
 import { createSpeech } from './run-speech.ts'
 import { runWatch } from './run-watch.ts'
 import { describeStatus } from './status.ts'
@@ -467,6 +467,7 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
 
   // ---- life and end ----
 
+  const snapshots = createSnapshotServer(world, keeper.giver, ending.signal)
   const handlers = [
     speech.listen({
       message: (from, message) => push({ kind: 'message', from, message }),
@@ -476,7 +477,7 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     }),
     world.network.onStream('snapshot', async (stream, inner) => {
       try {
-        await serveSnapshot(world, keeper.giver, stream, inner)
+        await snapshots.serve(stream, inner)
       } catch (error) {
         log.warn('a snapshot was not sent', { to: stream.remote, why: String(error) })
       }

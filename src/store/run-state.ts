@@ -329,6 +329,7 @@ function runState(map: DiskMap, generation: Generation, found: OnDisk): Adding {
   function doneChanges({ done, doneTotal: total }: KvHead): DiskMapChange[] {
     const changes: DiskMapChange[] = []
     const oldest = total - done.length
+    if (doneTotal === 0) doneOldest = oldest
     if (total > doneTotal)
       for (const { name, value } of encodeDone(done, total, doneTotal)) changes.push({ key: name, value })
     const from = Math.floor(doneOldest / doneInRecord)
@@ -345,10 +346,12 @@ function runState(map: DiskMap, generation: Generation, found: OnDisk): Adding {
     const gone = new Set(leases.keys())
     for (const [lease, ttlSeconds] of now) {
       gone.delete(lease)
-      if (leases.has(lease)) continue
+      const written = leases.get(lease)
+      if (written === ttlSeconds) continue
       const { value, crc } = encodeLease(lease, ttlSeconds)
       leases.set(lease, ttlSeconds)
-      leaseSum = (leaseSum + crc) >>> 0
+      // One that was revoked and granted again since is written over.
+      leaseSum = (leaseSum + crc - (written === undefined ? 0 : encodeLease(lease, written).crc)) >>> 0
       changes.push({ key: leaseName(lease), value })
     }
     for (const lease of gone) {

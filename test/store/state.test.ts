@@ -152,6 +152,8 @@ test('history, compaction, leases and ids outlive restarts and crashes, whatever
     }
     const lease = { kind: 'put', key: `/leased/${round}`, value: 'x', lease: 7, wantsPrevious: false } as const
     await store.execute({ kind: 'txn', txn: { conditions: [], success: [lease], failure: [] } })
+    await store.execute({ kind: 'revoke', lease: 8, term: undefined })
+    await store.execute({ kind: 'grant', lease: 8, ttlSeconds: 200 + round })
     const seen = picture(store)
     if (round % 2 === 0) await store.stop()
     else disk = disk.crash(random)
@@ -161,6 +163,7 @@ test('history, compaction, leases and ids outlive restarts and crashes, whatever
     const now = picture(store)
     const from = Math.max(now.compacted, seen.compacted)
     expect(since(now, from)).toEqual(since(seen, from))
+    expect(await store.lease(8)).toMatchObject({ grantedSeconds: 200 + round })
     if (now.compacted === seen.compacted) expect(now.hashes).toEqual(seen.hashes)
     expect(await store.write({ ...put('/k/0', 'twice'), id: `${round}.0` }, never)).toMatchObject({ kind: 'done' })
     expect(store.revision()).toBe(seen.revision)

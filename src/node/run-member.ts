@@ -111,14 +111,14 @@ async function openOrDamage(
     return await openStore(world, options, signal)
   } catch (error) {
     if (!(error instanceof StoreDamage)) throw error
-    world.log.error('the store cannot be used', { found: error.found, why: error.message })
+    world.log.error('the store cannot be used', { found: error.found, what: error.what })
     // Nothing is lost, it is only somewhere else.
     if (error.found === 'foreign') {
       throw new Error(`${error.message}: was the data directory of another peer put here? Nothing was changed`, {
         cause: error,
       })
     }
-    return { kind: 'damaged', what: error.message }
+    return { kind: 'damaged', what: error.what }
   }
 }
 

@@ -59,19 +59,18 @@ export type LogRecord =
 export class StoreDamage extends Error {
   override readonly name = 'StoreDamage'
   readonly found: 'corrupt' | 'missing' | 'foreign'
+  /** Where and what, without what follows from it. */
+  readonly what: string
   constructor(found: StoreDamage['found'], what: string) {
-    super(`${what}. ${advice[found]}`)
+    super(`${what}. ${consequence[found]}`)
     this.found = found
+    this.what = what
   }
 }
 
-const advice = {
-  corrupt:
-    'The disk gave back other bytes than were written. This member will not take part. Keep the folder for study, then ' +
-    'remove this peer from the cluster on another one, clear the folder and join again; on a cluster of one, restore a backup.',
-  missing:
-    'Data that was acknowledged is gone. This member will not take part, because it may have forgotten a vote. Remove ' +
-    'this peer from the cluster on another one, clear the folder and join again; on a cluster of one, restore a backup.',
+const consequence = {
+  corrupt: 'The disk gave back other bytes than were written. This member will not take part.',
+  missing: 'Data that was acknowledged is gone. This member will not take part, because it may have forgotten a vote.',
   foreign:
     'This folder belongs to another member or another cluster: start with its own folder, or clear it to join anew.',
 } as const

@@ -2,7 +2,6 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import * as path from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { agentLog, dataDir, flotillaOn, flotillaStatus, killAgent, startAgent } from '../../testnet/agent.ts'
 import { CommandError, daemon, type ProcessId, run, until } from '../../testnet/command.ts'
 import { docker } from '../../testnet/docker.ts'
@@ -12,7 +11,6 @@ import { busyboxArchive } from '../images.ts'
 
 export const hosts = [1, 2, 3] as const
 export const namespace = 'drill'
-const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 
 const application = `
 apiVersion: v1
@@ -56,6 +54,8 @@ export async function openDrill(say: (line: string) => void) {
   writeFileSync(image, busyboxArchive('busybox:1.36'))
   const flags = ['--cluster-name=drill', '--log-level=debug']
   const net: Testnet = await up({ name: 'fldr', dir, hosts: 3, runtime: 'docker', flags, images: [image], say })
+
+  const loads: ProcessId[] = []
 
   const flotilla = (host: number, ...args: readonly string[]) => flotillaOn(net.net, host, args)
 
@@ -176,6 +176,7 @@ export async function openDrill(say: (line: string) => void) {
       writeFileSync(log, '')
       const script = `i=0; while true; do kubectl --kubeconfig=${dataDir(net.net, host)}/kubeconfig -n ${namespace} create configmap w-$i && echo $i >> ${log}; i=$((i+1)); done`
       const id: ProcessId = await daemon(onHost(net.net, host, ['sh', '-c', script]), path.join(dir, 'load.out'))
+      loads.push(id)
       return {
         done: () =>
           readFileSync(log, 'utf8')
@@ -187,8 +188,10 @@ export async function openDrill(say: (line: string) => void) {
     },
 
     file: (name: string) => path.join(dir, name),
-    main,
-    [Symbol.asyncDispose]: () => down(net),
+    async [Symbol.asyncDispose]() {
+      await Promise.all(loads.map(killAgent))
+      await down(net)
+    },
   }
 }
 

@@ -66,12 +66,13 @@ export function kvRoutes(context: Context): Routes {
     const request = readRange(bytes, start, end)
     if (request === undefined) throw malformed()
     kv.checkRange(request)
+    const answer = () => attempt(call, () => answerRange(request, call))
     if (request.serializable) {
-      answerRange(request, call)
+      call.whenRoom(answer)
       return
     }
     store.newest().then(
-      () => attempt(call, () => answerRange(request, call)),
+      () => call.whenRoom(answer),
       error => fail(context, call, error),
     )
   }

@@ -2,6 +2,7 @@
 // who does not is brought up to date from the history, a slice at a time, and joins the others again.
 import type { ChangeEvent, Revision } from '../kv/store.ts'
 import { StoreError } from '../kv/store.ts'
+import { onAbort } from '../lib/abort.ts'
 import type { Bytes } from '../lib/bytes.ts'
 import type { StreamCall, StreamHandler } from '../world/grpc.ts'
 import { type Context, malformed } from './context.ts'
@@ -54,7 +55,7 @@ export function openWatch(context: Context, config: WatchConfig): WatchService {
     if (change.kind === 'break') hub.interrupt(change.revision)
     else hub.publish(change.events, change.revision)
   })
-  signal.addEventListener('abort', () => applied[Symbol.dispose](), { once: true })
+  onAbort(signal, () => applied[Symbol.dispose]())
   tellProgress()
 
   // ---- messages ----

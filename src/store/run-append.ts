@@ -6,6 +6,7 @@ import { assert } from '../lib/assert.ts'
 import type { Bytes } from '../lib/bytes.ts'
 import { crc32 as crc32OfFew } from '../lib/crc32.ts'
 import type { Entry, HardState } from '../raft/types.ts'
+import type { Clock } from '../world/clock.ts'
 import type { Disk, DiskFile } from '../world/disk.ts'
 import { isFullError } from './full.ts'
 import { encodeBatch, type Generation, type Identity, type LogRecord, type LogState, type Watermark } from './log.ts'
@@ -55,6 +56,8 @@ export type Start = {
   readonly segmentBytesMax: number
   /** Where to wait when the disk is full. Undefined: a full disk is an error like others. */
   readonly space: Pick<Space, 'full' | 'untilRoom'> | undefined
+  /** Tells how long the disk takes. */
+  readonly clock: Pick<Clock, 'monotonicMs'> | undefined
 }
 
 /** The library's costs a call into it, ours costs more per byte. */
@@ -81,13 +84,11 @@ export async function runLog(disk: Disk, identity: Identity, start: Start): Prom
   let last: { index: number; term: number } = entries.at(-1) ?? base
   let active = segments.at(-1)
   let file: DiskFile | undefined = active === undefined ? undefined : await disk.open(segmentName(active.number))
-  const preparer = createPreparer(
-    disk,
-    (active?.number ?? 0) + 1,
-    start.left,
-    ahead,
-    async () => (await space?.full()) ?? false,
-  )
+  const preparer = createPreparer(disk, (active?.number ?? 0) + 1, start.left, {
+    pieceBytes: ahead,
+    clock: start.clock,
+    full: async () => (await space?.full()) ?? false,
+  })
   let isBusy = false
   let dropping: Promise<void> = Promise.resolve()
   /** Where the watermark stands, or will when the one under way is written. */
@@ -103,7 +104,7 @@ export async function runLog(disk: Disk, identity: Identity, start: Start): Prom
   function prepare(segment: Segment): void {
     const target = Math.min(segmentBytesMax, 2 * Math.max(segment.size, ahead))
     const used = segment.bytes / Math.max(1, segment.size)
-    preparer.want(Math.min(target, Math.ceil(2 * used * target)))
+    preparer.want(Math.min(target, Math.ceil(2 * used * target)), target)
   }
 
   function encode(append: Append, segment: Segment, size: number | undefined): Batch {
@@ -136,7 +137,7 @@ export async function runLog(disk: Disk, identity: Identity, start: Start): Prom
   async function roll(append: Append): Promise<void> {
     // Before the first segment, so that a log without a watermark is always a loss and never a beginning.
     if (marker.isBlank) await marker.mark()
-    if (active === undefined && ahead > 0) preparer.want(ahead)
+    if (active === undefined && ahead > 0) preparer.want(ahead, ahead)
     const old = file
     const next = await withRoom(() => preparer.take())
     const segment = { number: next.number, bytes: 0, size: next.size, lastIndex: 0 }

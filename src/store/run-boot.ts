@@ -40,7 +40,8 @@ async function open(world: World, settings: Settings, wasFull: boolean): Promise
   try {
     const identity = { cluster: settings.clusterId, member: settings.member }
     const { zeroBytesAhead, segmentBytesMax } = settings
-    const opened = await openLog(world.disk, identity, world.log, zeroBytesAhead, segmentBytesMax, space)
+    const { clock } = world
+    const opened = await openLog(world.disk, identity, world.log, { zeroBytesAhead, segmentBytesMax, space, clock })
     const both = await openBoth(world, settings, opened)
     space.begin()
     return { ...both, space }

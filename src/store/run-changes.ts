@@ -72,7 +72,7 @@ export function createChanges(world: World, config: ChangesConfig): Changes {
     }
     const pending = transfers.add('a hand-over of leadership', deadlineMs(), inner)
     transferIds.push(pending.id)
-    push({ kind: 'transfer', to: undefined })
+    push({ kind: 'transfer', to: undefined, id: pending.id })
     await pending.promise
   }
 

@@ -1,4 +1,5 @@
 // Opening the Raft log: reads all of it, says what was found, repairs what a power cut leaves, and refuses damage.
+import type { Clock } from '../world/clock.ts'
 import type { Disk } from '../world/disk.ts'
 import type { Log } from '../world/log.ts'
 import { type Identity, type LogState, segmentBytes, zeroBytesAhead } from './log.ts'
@@ -15,14 +16,21 @@ export type OpenedLog = {
   readonly log: RunLog
 }
 
+export type LogSettings = {
+  /** See log.ts; tests make both small. */
+  readonly zeroBytesAhead?: number
+  readonly segmentBytesMax?: number
+  /** Where to wait when the disk is full; without it that is an error like others. */
+  readonly space?: Space
+  readonly clock?: Pick<Clock, 'monotonicMs'>
+}
+
 /** Throws StoreDamage when what was acknowledged is not there. */
 export async function openLog(
   disk: Disk,
   identity: Identity,
   log: Log,
-  ahead = zeroBytesAhead,
-  segmentBytesMax = segmentBytes,
-  space?: Space,
+  settings: LogSettings = {},
 ): Promise<OpenedLog> {
   const { mark, state, crc, segments, torn, begun, left } = await scanLog(disk, identity)
   // Repaired before anything is written behind it. To do it twice is to do it once.
@@ -31,7 +39,10 @@ export async function openLog(
   const isTorn = torn !== undefined || begun !== undefined
   if (isTorn) log.warn('cut off the unfinished end of the log, as after a power cut; nothing acknowledged is lost')
 
-  const start = { segments: [...segments], state, crc, mark, left, ahead, segmentBytesMax, space }
+  const { space, clock } = settings
+  const ahead = settings.zeroBytesAhead ?? zeroBytesAhead
+  const segmentBytesMax = settings.segmentBytesMax ?? segmentBytes
+  const start = { segments: [...segments], state, crc, mark, left, ahead, segmentBytesMax, space, clock }
   const running = await runLog(disk, identity, start)
   if (segments.length > 0) return { found: isTorn ? 'torn' : 'clean', state, log: running }
   return { found: mark === undefined ? 'new' : 'unused', state, log: running }

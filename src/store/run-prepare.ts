@@ -1,6 +1,7 @@
 // The next segment of the log, made before it is needed: a file of zeros, piece by piece, each synced, in pace with the
 // segment in use. So no append waits for a file system that finds room, and a full disk shows while there is still room.
 // Between two appends of an idle store nothing is written here.
+import type { Clock } from '../world/clock.ts'
 import type { Disk, DiskFile } from '../world/disk.ts'
 import { isFullError } from './full.ts'
 
@@ -11,8 +12,8 @@ export interface Preparer {
   readonly readyBytes: number
   /** What went wrong, if something did; a full disk did not. */
   readonly failure: unknown
-  /** Goes on until so many bytes are ready, or there is no room; returns at once. */
-  want(bytes: number): void
+  /** Goes on until so many of `size` bytes are ready, or there is no room; returns at once. */
+  want(bytes: number, size: number): void
   /** Hands over the next segment as far as it is; the one after it is next. */
   take(): Promise<Prepared>
   close(): Promise<void>
@@ -20,20 +21,37 @@ export interface Preparer {
 
 export const segmentName = (number: number) => `log/${String(number).padStart(16, '0')}`
 
+/**
+ * A piece holds up the appends that are synced at the same time. On a quick disk few large ones do so least; on a slow
+ * one no piece may take long.
+ */
+const quickPieceMs = 4
+const slowPieceMs = 16
+const pieceTimesMax = 8
+
 /** `left`: bytes of segment `number` that a former life made ready. `full`: see run-space.ts. */
 export function createPreparer(
   disk: Disk,
   number: number,
   left: number,
-  pieceBytes: number,
-  full: () => Promise<boolean>,
+  settings: {
+    /** Of a first piece; 0: nothing is made ready. */
+    readonly pieceBytes: number
+    readonly full: () => Promise<boolean>
+    /** Undefined: all pieces are alike. */
+    readonly clock: Pick<Clock, 'monotonicMs'> | undefined
+  },
 ): Preparer {
+  const { clock, full } = settings
+  let { pieceBytes } = settings
+  const pieceBytesMin = Math.ceil(pieceBytes / 4)
+  const pieceBytesMax = pieceBytes * pieceTimesMax
   let file: DiskFile | undefined
   let ready = 0
   let wanted = 0
+  let size = 0
   let working: Promise<void> | undefined
   let failure: unknown
-  const zeros = new Uint8Array(pieceBytes)
 
   async function open(): Promise<DiskFile> {
     file ??= await disk.open(segmentName(number))
@@ -52,9 +70,7 @@ export function createPreparer(
         try {
           const target = await open()
           if (ready >= wanted) break
-          await target.writeAt(ready, zeros)
-          await target.sync()
-          ready += pieceBytes
+          await writePiece(target)
         } catch (error) {
           if (!isFullError(error)) throw error
           // There is time: the next append asks again.
@@ -67,10 +83,23 @@ export function createPreparer(
     working = undefined
   }
 
-  function want(bytes: number): void {
+  async function writePiece(target: DiskFile): Promise<void> {
+    const bytes = Math.max(pieceBytesMin, Math.min(pieceBytes, size - ready))
+    const beganMs = clock?.monotonicMs()
+    await target.writeAt(ready, new Uint8Array(bytes))
+    await target.sync()
+    ready += bytes
+    if (clock === undefined || beganMs === undefined) return
+    const tookMs = clock.monotonicMs() - beganMs
+    if (tookMs < quickPieceMs && bytes === pieceBytes) pieceBytes = Math.min(pieceBytesMax, pieceBytes * 2)
+    else if (tookMs > slowPieceMs) pieceBytes = Math.max(pieceBytesMin, Math.floor(pieceBytes / 2))
+  }
+
+  function want(bytes: number, of: number): void {
     wanted = Math.max(wanted, bytes)
-    if (working === undefined && failure === undefined && pieceBytes > 0 && (ready < wanted || left > 0))
-      working = work()
+    size = of
+    const isMore = ready < wanted || left > 0
+    if (working === undefined && failure === undefined && pieceBytes > 0 && isMore) working = work()
   }
 
   return {
@@ -83,7 +112,7 @@ export function createPreparer(
     want,
     async take() {
       // The piece under way must not land on what the log writes next; and there is at least one if there is room.
-      wanted = Math.min(wanted, Math.max(ready, left, pieceBytes))
+      wanted = Math.min(wanted, Math.max(ready, left, 1))
       await working
       if (failure !== undefined) throw failure
       const prepared = { number, file: await open(), size: ready }

@@ -43,7 +43,7 @@ export async function scanLog(disk: Disk, identity: Identity | undefined): Promi
   const final = await readSegment(disk, numbers.at(-1))
   // Made ready, and nothing in it yet.
   const left = final !== undefined && zeroFrom(final) === 0 ? final.length : undefined
-  if (left !== undefined) numbers.pop()
+  const prepared = left === undefined ? undefined : numbers.pop()
 
   const replayed = replay(identity ?? mark?.identity)
   const segments: Segment[] = []
@@ -68,6 +68,10 @@ export async function scanLog(disk: Disk, identity: Identity | undefined): Promi
     if (scan.rest === 'torn') torn = { name, from: scan.end, to: zeroFrom(bytes) }
     crc = scan.crc
     segments.push({ number, bytes: scan.end, size: bytes.length, lastIndex: lastIndexOf(scan.records) })
+  }
+  const following = (segments.at(-1)?.number ?? 0) + 1
+  if (prepared !== undefined && prepared !== following) {
+    throw new StoreDamage('missing', `log segment ${following} is gone`)
   }
   const state = replayed.state()
   if (mark !== undefined && mark.segment > 0) checkReached(mark, segments.at(-1), crc ?? 0, state)

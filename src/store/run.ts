@@ -208,6 +208,9 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
 
     for (const { id, index, term } of effects.accepted) if (!commands.accepted(id)) accepted.set(index, { id, term })
     for (const { id, why } of effects.refused) refuse(id, why)
+    for (const { member: id, ...found } of effects.lostData) {
+      log.error('a member has less than it acknowledged; remove it and let its peer join anew', { member: id, ...found })
+    }
     if (effects.untold) {
       if (commands.servesOthers) push({ kind: 'tellCommit' })
       else tellCommitLater()
@@ -311,7 +314,10 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
   }
 
   function refuse(id: number, why: Refusal): void {
-    if (!commands.refused(id, why)) changes.reject(id, why === 'not-leader' ? notLeader() : refusalError(why))
+    if (commands.refused(id, why)) return
+    const error = why === 'not-leader' ? notLeader() : refusalError(why)
+    changes.reject(id, error)
+    transfers.reject(id, error)
   }
 
   function notLeader(): StoreError {
@@ -471,7 +477,12 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
   const handlers = [
     speech.listen({
       message: (from, message) => push({ kind: 'message', from, message }),
-      lost: id => push({ kind: 'unreachable', member: id }),
+      lost(id) {
+        push({ kind: 'unreachable', member: id })
+        // Apart from each other, or the votes of those who lost the leader at one moment would be split.
+        const waitMs = world.random.float() * 15
+        if (id === role.leader) world.clock.sleep(waitMs, ending.signal).then(() => push({ kind: 'campaign' }))
+      },
       isBlank: () => raftStatus(raft).lastIndex === 0,
       isFull: () => inbox.length >= inboxCountMax,
     }),

@@ -5,6 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { realClock } from '../../src/drivers/clock.ts'
 import { openDisk } from '../../src/drivers/disk.ts'
 import { type Entry, memberId } from '../../src/raft/types.ts'
 import { openLog, type RunLog } from '../../src/store/run-log.ts'
@@ -34,7 +35,8 @@ export const walBench = {
     console.log(`${bytes}-byte entries; raw: a write and fdatasyncSync of one`)
     console.log('writers   entries/s   p50 ms   p99 ms   CPU-µs/entry   raw/s   raw p50   raw p99')
     const disk = await openDisk(join(folder, 'store'))
-    const { log } = await openLog(disk, { cluster: 'bench', member: memberId('me') }, silent)
+    const identity = { cluster: 'bench', member: memberId('me') }
+    const { log } = await openLog(disk, identity, silent, { clock: realClock() })
     await log.begin()
     const rows: unknown[] = []
     let index = 0

@@ -118,6 +118,17 @@ export class Member {
     }
   }
 
+  /** Processor time since this life began, in the kernel's ticks of 10 ms. */
+  cpuMs(): number {
+    try {
+      const fields = readFileSync(`/proc/${this.pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
+      return (Number(fields[11]) + Number(fields[12])) * 10
+    } catch {
+      // It is gone.
+      return 0
+    }
+  }
+
   async status(): Promise<Status | undefined> {
     const reply = await this.channel.unary(paths.status, Buffer.alloc(0), statusMs)
     return reply.kind === 'answer' ? decodeStatus(reply.bytes) : undefined

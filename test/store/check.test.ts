@@ -14,7 +14,7 @@ const entry = (index: number): Entry => ({ index, term: 1, kind: 'command', comm
 
 async function filled(): Promise<MemoryDisk> {
   const disk = memoryDisk()
-  const { log } = await openLog(disk, identity, silent, 2_048, 4_096)
+  const { log } = await openLog(disk, identity, silent, { zeroBytesAhead: 2_048, segmentBytesMax: 4_096 })
   await log.append({ hard: { term: 1, vote: undefined }, entries: [entry(1)] })
   for (let i = 2; i <= 100; i++) await log.append({ entries: [entry(i)] })
   await log.close()
@@ -56,7 +56,7 @@ test('damage is told with the file, and the others are looked at all the same', 
   expect(bent.files.find(file => file.name === first)?.problem).toContain('bad bytes')
   expect(bent.files.filter(file => file.problem === undefined).length).toBeGreaterThan(1)
   const small = memoryDisk()
-  const { log } = await openLog(small, identity, silent, 2_048)
+  const { log } = await openLog(small, identity, silent, { zeroBytesAhead: 2_048 })
   await log.append({ entries: [entry(1)] })
   const short = await checkStore(bend(small, first, bytes => bytes.slice(0, 2_047)))
   expect(short).toMatchObject({ outcome: 'missing', why: expect.stringContaining('was made with') })

@@ -25,7 +25,8 @@ export function table(title: string, counts: Counts): string {
 }
 
 /** Small pieces and segments, so that a short history has many of them. */
-export const openSmallLog = (disk: Disk, space?: Space) => openLog(disk, identity, silent, 1_024, 8_192, space)
+export const openSmallLog = (disk: Disk, space?: Space) =>
+  openLog(disk, identity, silent, { zeroBytesAhead: 1_024, segmentBytesMax: 8_192, ...(space && { space }) })
 
 const droppedTo = 70
 const command = (index: number, term: number): Entry => {

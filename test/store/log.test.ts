@@ -12,7 +12,7 @@ import { type MemoryDisk, memoryDisk } from './disk.ts'
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {}, with: () => silent }
 const identity: Identity = { cluster: 'c', member: memberId('me') }
 // Most tests look at every byte of the file, so they leave out the zeros ahead; the crashes try both.
-const open = (disk: MemoryDisk, who = identity, ahead = 0) => openLog(disk, who, silent, ahead)
+const open = (disk: MemoryDisk, who = identity, ahead = 0) => openLog(disk, who, silent, { zeroBytesAhead: ahead })
 const entry = (index: number, term: number, size = 20): Entry =>
   index % 7 === 3
     ? {
@@ -166,8 +166,8 @@ test('the folder of another member is refused', async () => {
 
 test('segments roll over, are dropped from the front, and a lost one is noticed', async () => {
   const disk = memoryDisk()
-  const { log } = await open(disk)
-  const size = 3 * 1024 * 1024
+  const { log } = await openLog(disk, identity, silent, { zeroBytesAhead: 0, segmentBytesMax: 16 * 1024 })
+  const size = 3 * 1024
   for (let i = 1; i <= 24; i++) await log.append({ entries: [entry(i, 1, size)] })
   await log.mark()
   expect((await disk.list('log')).length).toBe(4)
@@ -297,14 +297,14 @@ test('a watermark slot survives a round trip and refuses names that do not fit',
 
 test('a conflict may reach back before the oldest segment that is left', async () => {
   const disk = memoryDisk()
-  const { log } = await openLog(disk, identity, silent, 0, 1)
+  const { log } = await openLog(disk, identity, silent, { zeroBytesAhead: 0, segmentBytesMax: 1 })
   await log.append({ hard: { term: 1, vote: undefined }, entries: [entry(1, 1), entry(2, 1)] })
   await log.append({ entries: [entry(3, 1), entry(4, 1), entry(5, 1)] })
   await log.append({ hard: { term: 2, vote: undefined }, entries: [entry(4, 2), entry(5, 2), entry(6, 2)] })
   // All up to 5 is applied: the segments that end there may go, also the one whose end was replaced.
   await log.drop(5)
   await log.mark()
-  const { state, found } = await openLog(disk.copy(), identity, silent, 0, 1)
+  const { state, found } = await openLog(disk.copy(), identity, silent, { zeroBytesAhead: 0, segmentBytesMax: 1 })
   expect(found).toBe('clean')
   expect(state.base.index).toBe(3)
   expect(state.entries.map(({ index, term }) => `${index}/${term}`)).toEqual(['4/2', '5/2', '6/2'])

@@ -2,6 +2,7 @@
 import type { Bytes } from '../../lib/bytes.ts'
 import { type StatusCode, type StreamCall, type StreamHandler, statusCode, type UnaryCall } from '../../world/grpc.ts'
 import type { Connection } from './connection.ts'
+import { readU32 } from './frame.ts'
 import { prefixBytes } from './message.ts'
 import type { RequestHead } from './request.ts'
 
@@ -90,10 +91,6 @@ export class Call implements UnaryCall, StreamCall {
 
   // ---- for the connection ----
 
-  get partialBytes(): number {
-    return this.#partBytes + (this.#message?.length ?? 0)
-  }
-
   /** What DATA brought. */
   receive(bytes: Bytes, start: number, end: number): void {
     if (this.#parts !== undefined) {
@@ -181,12 +178,7 @@ export class Call implements UnaryCall, StreamCall {
 
   /** Of the message whose prefix stands at `at`. A message that may not be fails the call. */
   #lengthOf(bytes: Bytes, at: number): number {
-    const length =
-      (((bytes[at + 1] ?? 0) << 24) |
-        ((bytes[at + 2] ?? 0) << 16) |
-        ((bytes[at + 3] ?? 0) << 8) |
-        (bytes[at + 4] ?? 0)) >>>
-      0
+    const length = readU32(bytes, at + 1)
     const max = this.connection.messageBytesMax
     if (length > max) {
       this.fail(statusCode.resourceExhausted, `grpc: received message larger than max (${length} vs. ${max})`)

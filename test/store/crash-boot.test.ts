@@ -84,7 +84,9 @@ test('what is found is said in one line, and damage in words that say what to do
       () => 'opened',
       error => `${error.name} ${error.found}: ${error.message}`,
     )
-  expect(await refused(content => content.files.set(name, bytes.slice().fill(7, 5, 9)))).toMatch(/corrupt: .*not take part/)
+  expect(await refused(content => content.files.set(name, bytes.slice().fill(7, 5, 9)))).toMatch(
+    /corrupt: .*not take part/,
+  )
   expect(await refused(content => content.files.delete(name))).toMatch(/StoreDamage missing: .*forgotten a vote/)
   expect(await refused(content => content.files.set(name, bytes.slice(0, end)))).toMatch(/StoreDamage missing/)
   expect(await refused(content => content.files.delete('watermark'))).toMatch(/StoreDamage missing: the watermark/)

@@ -209,10 +209,7 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     for (const { id, index, term } of effects.accepted) if (!commands.accepted(id)) accepted.set(index, { id, term })
     for (const { id, why } of effects.refused) refuse(id, why)
     for (const { member: id, ...found } of effects.lostData) {
-      log.error('a member has less than it acknowledged; remove it and let its peer join anew', {
-        member: id,
-        ...found,
-      })
+      log.error('a member has less than it acknowledged: remove it, its peer may join anew', { member: id, ...found })
     }
     if (effects.untold) {
       if (commands.servesOthers) push({ kind: 'tellCommit' })

@@ -38,8 +38,8 @@ export function createChecker() {
   const appliedOf = new Map<string, Index>()
   /** Entries that a leader has called committed: their term, and the first term in which it was said. */
   const saidCommitted = new Map<Index, { readonly term: Term; readonly by: Term }>()
-  /** Of each term, as its leader's messages show it: its first entry and its newest change of membership. */
-  const termOf = new Map<Term, { first: Index; change: Index }>()
+  /** Of each term, as its leader's messages show it: its first entry, if that was seen, and its newest change. */
+  const termOf = new Map<Term, { first: Index | undefined; change: Index }>()
   /** How far each member has said that its log holds what its leader's does. */
   const promiseOf = new Map<MemberId, { readonly term: Term; readonly index: Index }>()
   /** The newest leader's term that has reached a member: it may take back what was promised to an earlier one. */
@@ -113,13 +113,17 @@ export function createChecker() {
   /** One change at a time, and none before an entry of the own term is committed (erratum to dissertation 4.1). */
   function configures(member: MemberId, message: Append): void {
     const { term, commit } = message
+    let before = message.previousTerm
     for (const entry of message.entries) {
+      const isFirst = entry.term === term && before < term
+      before = entry.term
       if (entry.term !== term) continue
-      const seen = termOf.get(term)
-      if (seen === undefined) termOf.set(term, { first: entry.index, change: 0 })
-      if (seen === undefined || entry.kind !== 'membership' || entry.index <= seen.change) continue
+      const seen = termOf.get(term) ?? { first: undefined, change: 0 }
+      termOf.set(term, seen)
+      if (isFirst) seen.first = entry.index
+      if (entry.kind !== 'membership' || entry.index <= seen.change) continue
       const { first, change } = seen
-      must(commit >= first, 'one configuration at a time', () => {
+      must(first === undefined || commit >= first, 'one configuration at a time', () => {
         return `${member} changes the membership at ${entry.index}/${term} before its first entry ${first} is committed`
       })
       must(commit >= change, 'one configuration at a time', () => {
@@ -217,6 +221,9 @@ export function createChecker() {
           if (message.accepted) promises(member, message.term, message.index)
           break
         }
+        case 'backfill':
+          entries(message.entries, message.previousTerm)
+          break
         case 'preVote':
           keeps(member, message.lastIndex)
           break
@@ -234,6 +241,8 @@ export function createChecker() {
 
     /** What is on its way into a member. */
     hears(member: MemberId, message: Message): void {
+      // A witness with a newer log may take promises back too.
+      if (message.kind === 'backfill') promiseOf.delete(member)
       if (message.kind !== 'append' && message.kind !== 'snapshot') return
       heardTermOf.set(member, Math.max(message.term, heardTermOf.get(member) ?? 0))
       const promise = promiseOf.get(member)

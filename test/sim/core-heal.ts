@@ -28,14 +28,14 @@ const steadyMs = 20 * electionTimeoutMs
 const leaderChangesMax = 2
 const agreeMsMax = 60_000
 
-export type Heal = { readonly counts: { healedQuorums: number; absent: number; handOvers: number } }
+export type HealCounts = { healedQuorums: number; absent: number; handOvers: number }
 
 /** `drive` lets time pass until the first argument, or until the second holds. */
 export function liveAgain(
   core: Core,
   network: CoreNetwork,
   drive: (untilMs: number, until?: () => boolean) => boolean,
-): Heal['counts'] {
+): HealCounts {
   const { agenda, random, nodes, checker, trace } = core
   const counts = { healedQuorums: 0, absent: 0, handOvers: 0 }
   const all = () => [...nodes.values()]
@@ -79,6 +79,17 @@ export function liveAgain(
     pump(core, node)
   }
 
+  /** One that may campaign, and that a majority of its own voters finds new enough. */
+  function isElectable(node: Node, isOut: (id: MemberId) => boolean): boolean {
+    const { voters } = inEffect(logOf(node).history)
+    if (node.config.witness || isOut(node.id) || !voters.includes(node.id)) return false
+    const grant = voters.filter(id => {
+      const voter = nodes.get(id)
+      return voter !== undefined && !isOut(id) && !isNewer(logOf(voter), logOf(node))
+    })
+    return grant.length >= majority(voters.length)
+  }
+
   /** As many as can be spared: what is left is a majority of every membership in any log, and one of it can win. */
   function drawAbsent(): ReadonlySet<MemberId> {
     const some = new Set<MemberId>()
@@ -90,18 +101,10 @@ export function liveAgain(
     ])
     const isMajority = ({ voters }: Membership) =>
       voters.length === 0 || voters.filter(voter => !some.has(voter)).length >= majority(voters.length)
-    const isElectable = (node: Node) => {
-      const { voters } = inEffect(logOf(node).history)
-      if (node.config.witness || some.has(node.id) || !voters.includes(node.id)) return false
-      const grant = voters.filter(id => {
-        const voter = nodes.get(id)
-        return voter !== undefined && !some.has(id) && !isNewer(logOf(voter), logOf(node))
-      })
-      return grant.length >= majority(voters.length)
-    }
     for (const id of shuffled([...nodes.keys()], random)) {
       some.add(id)
-      if (!memberships.every(isMajority) || !all().some(isElectable)) some.delete(id)
+      const isEnough = memberships.every(isMajority) && all().some(node => isElectable(node, out => some.has(out)))
+      if (!isEnough) some.delete(id)
     }
     return some
   }
@@ -161,14 +164,8 @@ export function liveAgain(
     if (!voters.some(id => id !== leader.id && nodes.get(id)?.config.witness === false)) return
     const { term } = leader.raft
     counts.handOvers++
+    put(core, leader, { kind: 'transfer', to: undefined })
     const isDone = () => leaders().some(node => node.id !== leader.id && node.raft.term > term)
-    // Refused while the leader has not heard anyone who may lead, as just after the healing.
-    const ask = () => {
-      if (isDone()) return
-      put(core, leader, { kind: 'transfer', to: undefined })
-      agenda.after(electionTimeoutMs, ask)
-    }
-    ask()
     const handed = drive(agenda.nowMs() + (voters.length + 1) * electionTimeoutMs, isDone)
     must(handed, 'hand-over', () => `${leader.id} leads on after a transfer\n  ${describeNodes()}`)
   }

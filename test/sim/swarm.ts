@@ -52,6 +52,7 @@ export function drawSwarm(random: Prng) {
       segmentBytesMax: 1_000 + random.below(50_000),
       zeroBytesAhead: random.below(random.chance(0.5) ? 1 : 5_000),
       historyCountMax: 50 + random.below(random.chance(0.5) ? 100 : 1_000),
+      auditMs: 500 + random.below(5_000),
       historyAgeMs: 3_000 + random.below(20_000),
     },
   }

@@ -164,8 +164,14 @@ export function liveAgain(
     if (!voters.some(id => id !== leader.id && nodes.get(id)?.config.witness === false)) return
     const { term } = leader.raft
     counts.handOvers++
-    put(core, leader, { kind: 'transfer', to: undefined })
     const isDone = () => leaders().some(node => node.id !== leader.id && node.raft.term > term)
+    // Refused while the leader has not heard anyone who may lead, as just after the healing.
+    const ask = () => {
+      if (isDone()) return
+      put(core, leader, { kind: 'transfer', to: undefined })
+      agenda.after(electionTimeoutMs, ask)
+    }
+    ask()
     const handed = drive(agenda.nowMs() + (voters.length + 1) * electionTimeoutMs, isDone)
     must(handed, 'hand-over', () => `${leader.id} leads on after a transfer\n  ${describeNodes()}`)
   }

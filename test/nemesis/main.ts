@@ -39,7 +39,7 @@ Options:
   --minutes N    how long things break, in all (default 5)
   --system S     ${Object.keys(systems).join(' or ')} (default flotilla)
   --only A,B     only these of: ${all.map(({ name }) => name.replaceAll(',', '')).join(', ')}
-  --rate N       operations per second that the clients aim at (default 800)
+  --rate N       operations per second that the clients aim at (default 650)
   --seed N       what chance is drawn from; the processes have their own (default: the time)
   --dir D        where the data lie, a real disk (default: the system's temporary folder)
   --lie          clients ask for serializable reads and record them as linearizable
@@ -50,7 +50,7 @@ const { values } = parseArgs({
     minutes: { type: 'string', default: '5' },
     system: { type: 'string', default: 'flotilla' },
     only: { type: 'string' },
-    rate: { type: 'string', default: '800' },
+    rate: { type: 'string', default: '650' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     dir: { type: 'string', default: tmpdir() },
     lie: { type: 'boolean', default: false },
@@ -78,10 +78,6 @@ type Slice = {
   readonly end: number
   readonly effect: Effect
 }
-
-if (values.help) console.log(help)
-else if (process.env[insideMark] === undefined) process.exitCode = runInside()
-else process.exit(await main())
 
 /** Runs this again in network, mount and PID namespaces of its own, which take everything away with them. */
 function runInside(): number {
@@ -326,3 +322,7 @@ function complain(message: string): number {
   console.error(message)
   return 2
 }
+
+if (values.help) console.log(help)
+else if (process.env[insideMark] === undefined) process.exitCode = runInside()
+else process.exit(await main())

@@ -2,9 +2,10 @@
 // the way to each as its own greetings measured it.
 
 import type { Quorum } from '../apiserver/quorum.ts'
-import { type ControllerConfig, defaultControllerConfig, type PeerVitals } from '../controllers/inputs.ts'
+import { defaultControllerConfig, type PeerVitals } from '../controllers/inputs.ts'
 import { surroundings } from '../controllers/membership.ts'
 import type { Gossip } from '../gossip/gossip.ts'
+import { aborted } from '../lib/abort.ts'
 import type { PeerId } from '../world/network.ts'
 import { quorumOf } from './quorum.ts'
 import { roundTripMs } from './run-greeting.ts'
@@ -20,7 +21,7 @@ export interface Fitness {
   vitalsOf(peer: PeerId): PeerVitals | undefined
   /** As the leader sees it; where no leader answers, as this peer does, without what only a leader knows. */
   quorum(signal: AbortSignal): Promise<readonly Quorum[]>
-  /** For how long no vote has moved since `began` was called; told by the leader's own changes. */
+  /** For how long no vote has moved, as far as `moved` was called: by the leader, and when it begins to lead. */
   readonly votes: { restMs(): number; moved(): void }
 }
 
@@ -66,7 +67,7 @@ export function openFitness(peer: Peer, member: Member, members: Members, gossip
     const inputs = {
       gossip,
       peerOf,
-      config: defaultControllerConfig satisfies ControllerConfig,
+      config: defaultControllerConfig,
       vitalsOf: fitness.vitalsOf,
       votesRestMs: fitness.votes.restMs,
       apiAddresses: () => [],
@@ -79,7 +80,7 @@ export function openFitness(peer: Peer, member: Member, members: Members, gossip
 
   const answering = questions.on('quorum', () => own())
   scope.start('vitals', async inner => {
-    await new Promise<void>(resolve => inner.addEventListener('abort', () => resolve(), { once: true }))
+    await aborted(inner)
     answering[Symbol.dispose]()
     vitals[Symbol.dispose]()
   })

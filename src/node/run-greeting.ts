@@ -3,7 +3,7 @@
 import * as net from 'node:net'
 import type { MeshNetwork } from '../drivers/network/libp2p.ts'
 import { onAbort } from '../lib/abort.ts'
-import type { AdmittedPeer, PeerId } from '../world/network.ts'
+import { type AdmittedPeer, MeshError, type PeerId } from '../world/network.ts'
 import type { World } from '../world/world.ts'
 import type { Questions } from './run-questions.ts'
 import { type Greeting, type Judgement, judge, type SignedSuccession } from './succession.ts'
@@ -12,6 +12,8 @@ const greetEveryMs = 10_000
 const answerMs = 5_000
 /** Round trips that are remembered: with one every ten seconds, about ten minutes. */
 const roundTripCountMax = 64
+/** Failures count half after so many answers, and half again after as many more. */
+const answersPerHalving = 8
 const complainEveryMs = 60_000
 const lookAgainMs = 250
 const connectMs = 1_500
@@ -20,7 +22,7 @@ const connectMs = 1_500
 export type Link = {
   /** Round trips of the last minutes, the newest last. A greeting is small: this is the way and the other's event loop. */
   readonly roundTripsMs: readonly number[]
-  /** Greetings of the last minutes that got no answer. */
+  /** Greetings of the last minutes that got no answer, and connections that broke. */
   readonly failures: number
 }
 
@@ -47,6 +49,7 @@ export interface Greeter extends Disposable {
 type Known = {
   roundTripsMs: number[]
   failures: number
+  answers: number
   /** What it said last, on the connection that stands. */
   greeting: Greeting | undefined
   judgement: Judgement | undefined
@@ -75,6 +78,7 @@ export function openGreeter(
     const fresh: Known = {
       roundTripsMs: [],
       failures: 0,
+      answers: 0,
       greeting: undefined,
       judgement: undefined,
       complainedMs: Number.NEGATIVE_INFINITY,
@@ -88,6 +92,11 @@ export function openGreeter(
     const me = await self()
     const led = [...known.values()].some(({ greeting }) => greeting?.clusterId === me.clusterId && greeting.led)
     return led ? { ...me, led } : me
+  }
+
+  async function told(): Promise<Greeting> {
+    const { authorityPem: _, ...greeting } = await self()
+    return greeting
   }
 
   function conclude({ judgement }: Known): void {
@@ -116,23 +125,22 @@ export function openGreeter(
     const startedMs = clock.monotonicMs()
     try {
       using deadline = clock.deadline(answerMs, signal)
-      const { authorityPem: _, ...mine } = await self()
-      const theirs = await questions.ask<Greeting>(peer, 'greet', mine, deadline.signal)
+      const theirs = await questions.ask<Greeting>(peer, 'greet', await told(), deadline.signal)
       it.roundTripsMs.push(clock.monotonicMs() - startedMs)
       if (it.roundTripsMs.length > roundTripCountMax) it.roundTripsMs.shift()
-      // An old failure counts less with each answer.
-      if (it.roundTripsMs.length % 8 === 0) it.failures = Math.floor(it.failures / 2)
+      it.answers += 1
+      if (it.answers % answersPerHalving === 0) it.failures = Math.floor(it.failures / 2)
       await take(peer, theirs)
     } catch (error) {
       if (signal.aborted) return
-      it.failures += 1
+      // One that refuses has answered: it may not know us yet.
+      if (error instanceof MeshError && error.reason !== 'refused') it.failures += 1
       log.debug('a peer did not answer a greeting', { peer, error: String(error) })
     }
   }
 
   const handlers = [
     questions.on('greet', async (from, asked) => {
-      const { authorityPem: _, ...mine } = await self()
       const theirs = asked as Partial<Greeting>
       if (typeof theirs.clusterId === 'string') {
         await take(from, {
@@ -142,14 +150,19 @@ export function openGreeter(
           led: theirs.led === true,
         })
       }
-      return mine
+      return await told()
     }),
     network.onConnectionChange((peer, connected) => {
-      if (connected) void greet(peer)
-      else {
-        const it = known.get(peer)
-        if (it !== undefined) Object.assign(it, { greeting: undefined, judgement: undefined })
+      if (connected) {
+        void greet(peer)
+        return
       }
+      const it = known.get(peer)
+      // One that never got as far as a greeting is not a way that broke.
+      if (it?.greeting === undefined) return
+      it.failures += 1
+      it.greeting = undefined
+      it.judgement = undefined
     }),
   ]
 

@@ -82,7 +82,6 @@ export async function runMember(peer: Peer, record: ClusterRecord, signal: Abort
     own.setStore(store)
     try {
       if (!record.ran) await files.writeCluster(dataDir, { ...record, ran: true })
-      await probeDisk(world.disk)
       const left = () => ended.resolve({ kind: 'left' })
       const member: Member = { world, cluster: record, store, greeter, syncs, setKeys: own.setKeys, left }
       control.setState('this peer is starting')
@@ -134,6 +133,9 @@ async function runParts(peer: Peer, member: Member, ended: Promise<Ending>, sign
   scope.start('store', async inner => {
     await Promise.race([store.done, aborted(inner)])
     if (!inner.aborted) throw new Error('the store has ended')
+  })
+  scope.start('disk probe', async () => {
+    await probeDisk(world.disk).catch(error => world.log.warn('the disk was not measured', { error: String(error) }))
   })
   if (cluster.succession?.to === cluster.clusterId) {
     scope.start('succession', inner => tellSuccession(member, inner))
@@ -202,8 +204,9 @@ async function tellSuccession({ world, cluster, store, greeter }: Member, signal
     const { succession } = await greeter.self()
     if (store.status().role === 'leader' && succession !== undefined) {
       const kept = await store.get(successionKey)
+      const before = kept === undefined ? undefined : (JSON.parse(kept.value) as SignedSuccession)
+      if (before?.succession.to === cluster.clusterId) return
       const value = JSON.stringify(succession)
-      if (kept?.value.includes(`"to":"${cluster.clusterId}"`) === true) return
       try {
         await store.write({ compare: [], operations: [{ key: successionKey, value }] }, signal)
         return

@@ -10,6 +10,7 @@ import type { Peer } from './run-member.ts'
 import { describeSuccession, type Greeting } from './succession.ts'
 
 const roundMs = 1_000
+const greetMs = 5_000
 const askMs = 30_000
 const sayAgainMs = 30_000
 
@@ -36,7 +37,7 @@ export async function admittedAgain(
   let saidMs = clock.monotonicMs()
   while (!signal.aborted) {
     const refusals: string[] = []
-    for (const other of network.connected()) {
+    for (const other of await candidates(refusals)) {
       const answer = await askOne(other)
       if (typeof answer === 'string') refusals.push(answer)
       else return await enter(peer, record, answer, reason, authorityPem)
@@ -51,32 +52,49 @@ export async function admittedAgain(
   }
   return undefined
 
+  /** Whom to ask: nobody of an abandoned cluster; who was told to rejoin goes back to its own only where there is no other. */
+  async function candidates(refusals: string[]): Promise<readonly Met[]> {
+    const met: Met[] = []
+    for (const one of await Promise.all(network.connected().map(greet))) {
+      if (typeof one === 'string') refusals.push(one)
+      else met.push(one)
+    }
+    const others = met.filter(({ greeting }) => greeting.clusterId !== record.clusterId)
+    if (reason.kind === 'damaged' || (reason.kind === 'asked' && others.length === 0)) return met
+    for (const { greeting } of met.filter(one => !others.includes(one))) {
+      refusals.push(`${greeting.node} is of the cluster that is given up too`)
+    }
+    return others
+  }
+
+  async function greet(other: PeerId): Promise<Met | string> {
+    try {
+      using deadline = clock.deadline(greetMs, signal)
+      return { peer: other, greeting: await questions.ask<Greeting>(other, 'greet', {}, deadline.signal) }
+    } catch (error) {
+      return `${other}: ${error instanceof Error ? error.message : String(error)}`
+    }
+  }
+
   /** The answer of a peer that may be believed, or why there is none. */
-  async function askOne(other: PeerId): Promise<{ readonly nodeName: string; readonly grant: JoinGrant } | string> {
+  async function askOne({ peer: other, greeting }: Met): Promise<Admitted | string> {
     try {
       using deadline = clock.deadline(askMs, signal)
-      const greeting = await questions.ask<Greeting>(other, 'greet', {}, deadline.signal)
-      const unfit = whyUnfit(record, reason, greeting.clusterId)
-      if (unfit !== undefined) return `${greeting.node} ${unfit}`
       const answer = await questions.ask<RejoinAnswer>(other, 'rejoin', {}, deadline.signal)
       if (answer.kind === 'refused') return `${greeting.node}: ${answer.message}`
       const { grant } = answer
       if (authorityPem !== undefined && grant.caPem !== authorityPem) return `${greeting.node} has another authority`
       if (!isSuccessor(record, reason, grant))
-        return `${greeting.node} is of a cluster that has nothing to do with this one`
+        return `${greeting.node} is of a cluster that has nothing to do with ours`
       return answer
     } catch (error) {
-      return `${other}: ${error instanceof Error ? error.message : String(error)}`
+      return `${greeting.node}: ${error instanceof Error ? error.message : String(error)}`
     }
   }
 }
 
-/** Peers that are of no use: those of the very cluster that is given up. */
-function whyUnfit(record: ClusterRecord, reason: Reason, clusterId: string): string | undefined {
-  const isOld = clusterId === record.clusterId
-  if (reason.kind === 'abandoned' && isOld) return 'is of the abandoned cluster too'
-  return undefined
-}
+type Met = { readonly peer: PeerId; readonly greeting: Greeting }
+type Admitted = { readonly nodeName: string; readonly grant: JoinGrant }
 
 function isSuccessor(record: ClusterRecord, reason: Reason, grant: JoinGrant): boolean {
   if (grant.origin !== record.origin) return false
@@ -94,7 +112,7 @@ function isSuccessor(record: ClusterRecord, reason: Reason, grant: JoinGrant): b
 async function enter(
   peer: Peer,
   old: ClusterRecord,
-  { nodeName, grant }: { readonly nodeName: string; readonly grant: JoinGrant },
+  { nodeName, grant }: Admitted,
   reason: Reason,
   authorityPem: string | undefined,
 ): Promise<ClusterRecord> {

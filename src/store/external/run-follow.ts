@@ -88,7 +88,10 @@ export function follow(world: OwnWorld, config: FollowConfig, signal: AbortSigna
         failures += 1
         const isLost = !(error instanceof EtcdError) || error.reason === 'compacted'
         if (isLost) replica = undefined
-        log.warn('lost track of etcd', { why: String(error), next: isLost ? 'load all keys' : 'watch again' })
+        const fields = { why: String(error), next: isLost ? 'load all keys' : 'watch again' }
+        const needsHelp = error instanceof EtcdError && error.reason === 'refused'
+        if (failures === 1 || needsHelp) log.warn('lost track of etcd', fields)
+        else log.debug('etcd does not answer yet', fields)
       }
       if (failures > 0) await clock.sleep(backoffMs(failures, backoff, world.random.float()), signal)
     }

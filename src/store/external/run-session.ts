@@ -119,32 +119,49 @@ export function openSession(world: OwnWorld, config: SessionConfig): Session {
   }
 
   async function live(): Promise<void> {
+    let owed: EtcdLease | undefined
+    let isTold = false
+    /** Once for each loss: while etcd is away it is tried twice a second. */
+    function tell(words: string, why?: unknown): void {
+      if (ending.signal.aborted) return
+      const fields = why === undefined ? {} : { why: String(why) }
+      if (isTold) log.debug(words, fields)
+      else log.warn(words, fields)
+      isTold = true
+    }
     while (!ending.signal.aborted) {
       const askedMs = clock.monotonicMs()
       try {
         const own = await link.grant(config.ttlSeconds, timeoutMs)
         sureUntilMs = askedMs + ttlMs * trusted
         lease = own
+        isTold = false
+        // An etcd that was away gives old leases their whole life again when it is back.
+        if (owed !== undefined && (await giveBack(owed))) owed = undefined
         await hold(own)
-        if (!ending.signal.aborted) log.warn('etcd has not confirmed the session of this peer in time')
+        tell('etcd has not confirmed the session of this peer in time')
       } catch (error) {
-        if (!ending.signal.aborted) log.warn('the session of this peer in etcd is over', { why: String(error) })
+        tell('this peer has no session in etcd', error)
       }
       const old = lease
       lease = undefined
       look()
       // So that nobody has to wait for its end; what leads next, this peer too, does so under another term.
-      if (old !== undefined) await giveBack(old)
+      if (old !== undefined && !(await giveBack(old))) owed = old
       await clock.sleep(500, ending.signal)
     }
   }
 
-  async function giveBack(old: EtcdLease): Promise<void> {
+  /** False: it is left to run out. */
+  async function giveBack(old: EtcdLease): Promise<boolean> {
     try {
       await link.revoke(old, timeoutMs)
     } catch (error) {
-      log.debug('a lease in etcd is left to run out', { why: String(error) })
+      if (error instanceof EtcdError && error.reason === 'lease-not-found') return true
+      log.debug('a lease in etcd was not given back', { why: String(error) })
+      return false
     }
+    return true
   }
 
   async function handOver(signal: AbortSignal): Promise<void> {

@@ -7,7 +7,9 @@ import { humanDuration } from '../lib/duration.ts'
 
 const quorumStatus = s.object('dev.flotilla.v1.QuorumStatus', {
   peer: s.string(1, { description: 'The libp2p peer ID.' }),
-  role: s.string(2, { description: 'Leader, Voter, Learner, Witness, or None.' }),
+  role: s.string(2, {
+    description: 'Leader, Voter, Learner, Witness, None; with an external etcd Leader, Present, None.',
+  }),
   state: s.string(3, { description: 'What gossip says of the peer: Alive, Suspect, Dead, Left, Unknown.' }),
   matchIndex: s.int64(4, { description: 'How far its log matches the leader’s. Absent when no leader answers.' }),
   syncP99Microseconds: s.int64(5, { description: 'The 99th percentile of its disk’s syncs.' }),

@@ -52,11 +52,13 @@ async function checkDataDir(dataDir: string): Promise<number> {
   const { openDisk } = await import('../drivers/disk.ts')
   const { checkStore } = await import('../store/run-check.ts')
   const { memberId } = await import('../raft/types.ts')
+  const { externalWords } = await import('../node/datastore.ts')
   if (await agentRuns(dataDir))
     throw new Error(`the agent runs with ${dataDir}: stop it first, or check a backup of it`)
   const record = await readCluster(dataDir)
   if (record === undefined)
     throw new Error(`${dataDir} holds no cluster: it is not a data directory, or cluster.json is gone`)
+  if (record.datastore !== undefined) throw new Error(externalWords)
   const dir = storeDir(dataDir, record)
   if (!fs.existsSync(dir)) {
     console.log(`${dir} is gone: this member's store is lost. Started, it asks the other peers to be admitted again`)

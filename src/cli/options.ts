@@ -17,6 +17,7 @@ import {
   nodeNameFrom,
   type RuntimeChoice,
 } from '../node/config.ts'
+import { datastoreOf, defaultPrefix } from '../node/datastore.ts'
 
 export function defaultDataDir(): string {
   const fromEnvironment = process.env['FLOTILLA_DATA_DIR']
@@ -52,6 +53,11 @@ export type NodeFlags = {
   clusterName?: string
   etcdListen?: string | true
   etcdInsecure?: true
+  datastore?: string[]
+  datastoreCa?: string
+  datastoreCert?: string
+  datastoreKey?: string
+  datastorePrefix?: string
 }
 
 export function addNodeOptions(command: Command): Command {
@@ -90,6 +96,14 @@ export function addNodeOptions(command: Command): Command {
     .option('--cgroup-root <path>', "above the pods' cgroups", '')
     .option('--etcd-listen [host:port]', "serve etcd's v3 API of the cluster's store (default: 127.0.0.1:2379)")
     .option('--etcd-insecure', "etcd's API without TLS and certificates, on loopback only")
+    .option(
+      '--datastore <url...>',
+      'keep the state of the cluster in this etcd, not in the peers: https://10.0.0.5:2379 …',
+    )
+    .option('--datastore-ca <file>', 'the authority of that etcd (PEM)')
+    .option('--datastore-cert <file>', 'a client certificate for it (PEM)')
+    .option('--datastore-key <file>', 'the key of that certificate (PEM)')
+    .option('--datastore-prefix <prefix>', `what the cluster's keys begin with there (default: ${defaultPrefix})`)
     .addOption(new Option('--end-with-stdin', 'end when standard input does').hideHelp())
 }
 
@@ -130,6 +144,7 @@ export function nodeConfigOf(flags: NodeFlags): NodeConfig {
     dnsAddress: flags.dnsAddress === 'none' ? undefined : flags.dnsAddress,
     cgroupRoot: flags.cgroupRoot,
     etcd: etcdOf(flags),
+    datastore: datastoreOf(flags),
   }
 }
 

@@ -83,12 +83,14 @@ async function stoppedCopy(dataDir: string): Promise<CopyReport> {
 async function openStopped(dataDir: string) {
   const { readCluster } = await import('../node/run-files.ts')
   const { realLog } = await import('../drivers/log.ts')
+  const { externalWords } = await import('../node/datastore.ts')
   const record = await readCluster(dataDir)
   if (record === undefined) {
     throw new Error(
       `${dataDir} holds no cluster: name another --data-dir, or restore a backup with \`flotilla restore\``,
     )
   }
+  if (record.datastore !== undefined) throw new Error(externalWords)
   return { record, log: realLog({ level: 'warn', format: 'text' }) }
 }
 

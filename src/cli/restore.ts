@@ -40,6 +40,7 @@ async function restore(file: string, flags: Flags): Promise<void> {
   const { nodeNameFrom, firstStore } = await import('../node/config.ts')
   const { loadIdentity } = await import('../drivers/identity.ts')
   const { realLog } = await import('../drivers/log.ts')
+  const { externalWords } = await import('../node/datastore.ts')
   const dataDir = path.resolve(flags.dataDir)
   if (await agentRuns(dataDir)) {
     throw new Error(`the agent runs with ${dataDir}: stop it first, here and on the other peers`)
@@ -57,6 +58,7 @@ async function restore(file: string, flags: Flags): Promise<void> {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 })
   // A cluster.json that cannot be read is no reason not to begin again.
   const before = await readCluster(dataDir).catch(() => undefined)
+  if (before?.datastore !== undefined) throw new Error(externalWords)
   if (before !== undefined && before.origin !== head.origin) {
     console.log(`this machine belongs to ${before.clusterName}, another cluster: what it holds of that is kept aside`)
   }

@@ -24,7 +24,8 @@ export function describe(report: StatusReport): string {
   const head = [
     report.notice === undefined ? '' : `ATTENTION: ${report.notice}`,
     `cluster ${report.clusterName} (${report.clusterId}), term ${report.term}, revision ${report.revision}`,
-    report.leader === undefined ? 'no leader: writes wait until a majority of voters is reachable' : '',
+    report.datastore === undefined ? '' : `state in the etcd at ${report.datastore}`,
+    report.leader === undefined ? `no leader: writes wait until ${awaited(report)}` : '',
   ]
   const row = (peer: PeerStatus) => [
     peer.self ? `${peer.node} (this peer)` : peer.node,
@@ -36,4 +37,8 @@ export function describe(report: StatusReport): string {
   ]
   const lines = table(['NODE', 'ROLE', 'HEALTH', 'READY', 'ADDRESS', 'PEER ID'], report.peers.map(row))
   return [...head.filter(line => line !== ''), '', lines].join('\n')
+}
+
+function awaited({ datastore }: StatusReport): string {
+  return datastore === undefined ? 'a majority of voters is reachable' : 'that etcd answers'
 }

@@ -19,16 +19,25 @@ export function addTokenCommand(program: Command): void {
     .action(async (options: { dataDir: string; ttl: string; replaces?: string; quiet?: boolean }) => {
       const ttlMs = Number(options.ttl.replace(/h$/, '')) * 3_600_000
       if (!(ttlMs > 0)) throw new Error(`--ttl ${options.ttl}: say a number of hours`)
-      const made = await ask<{ token: string; expires: string }>(options.dataDir, 'POST', '/tokens', {
-        ttlMs,
-        ...(options.replaces !== undefined && { replaces: options.replaces }),
-      })
+      const made = await ask<{ token: string; expires: string; datastore?: readonly string[] }>(
+        options.dataDir,
+        'POST',
+        '/tokens',
+        {
+          ttlMs,
+          ...(options.replaces !== undefined && { replaces: options.replaces }),
+        },
+      )
       if (options.quiet === true) {
         console.log(made.token)
         return
       }
       const name = options.replaces === undefined ? '' : ` --name ${options.replaces}`
-      console.log(`Good until ${made.expires}. On the other machine:\n\n  flotilla join${name} --token ${made.token}\n`)
+      // Certificates for it lie elsewhere on each machine.
+      const store = made.datastore === undefined ? '' : ` --datastore ${made.datastore.join(' ')}`
+      console.log(
+        `Good until ${made.expires}. On the other machine:\n\n  flotilla join${name}${store} --token ${made.token}\n`,
+      )
     })
   token
     .command('list')

@@ -9,7 +9,10 @@ export function addUpCommand(program: Command): void {
       .command('up')
       .description('run this machine: founds a cluster when there is none in the data directory, else goes on with it'),
   )
-    .addHelpText('after', '\nExample:\n  flotilla up\n  flotilla up --name nuc1 --node-ip 192.168.1.10')
+    .addHelpText(
+      'after',
+      '\nExample:\n  flotilla up\n  flotilla up --name nuc1 --node-ip 192.168.1.10\n  flotilla up --datastore https://10.0.0.5:2379 https://10.0.0.6:2379 --datastore-ca ca.pem --datastore-cert c.pem --datastore-key k.pem',
+    )
     .action(async (flags: NodeFlags) => await run(flags, undefined))
 }
 

@@ -1,6 +1,7 @@
 // What one peer is told when it starts, and what it keeps about the cluster it belongs to. Pure; run-files.ts reads and
 // writes it.
 import type { LogLevel } from '../drivers/log.ts'
+import type { Datastore } from './datastore.ts'
 import type { SignedSuccession, Succession } from './succession.ts'
 
 export type RuntimeChoice = 'auto' | 'docker' | 'runc' | 'process'
@@ -41,6 +42,8 @@ export type NodeConfig = {
   readonly cgroupRoot: string
   /** Where etcd's API is served; undefined: nowhere. */
   readonly etcd: EtcdListen | undefined
+  /** The etcd that the cluster's state is in; undefined: the peers keep it themselves. */
+  readonly datastore: Datastore | undefined
 }
 
 export type EtcdListen = {
@@ -84,6 +87,8 @@ export type ClusterRecord = {
   readonly succession?: Succession
   /** Present once this peer knows that its cluster went on without it: its store never opens again, it asks to be admitted anew. */
   readonly abandoned?: SignedSuccession
+  /** Present where an external etcd holds the cluster's state, under this prefix. For good: it cannot move. */
+  readonly datastore?: { readonly prefix: string }
 }
 
 export class ConfigError extends Error {
@@ -122,6 +127,7 @@ export function parseClusterRecord(text: string, file: string): ClusterRecord {
     witness: value.witness === true,
     ...(value.succession !== undefined && { succession: value.succession }),
     ...(value.abandoned !== undefined && { abandoned: value.abandoned }),
+    ...(value.datastore !== undefined && { datastore: value.datastore }),
   }
 }
 

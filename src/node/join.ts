@@ -1,6 +1,8 @@
 // Who may join. Pure: asked by the peer that a machine came to (node/run-join.ts), for a clear answer at once, and again by the
 // leader on the newest state, whose answer counts: it creates the Node and uses up the token in one command.
 import type { PeerId } from '../world/network.ts'
+import type { ClusterRecord } from './config.ts'
+import { whyNotJoinWith } from './datastore.ts'
 import type { TokenRecord } from './token.ts'
 
 export type JoinQuestion = {
@@ -9,6 +11,8 @@ export type JoinQuestion = {
   readonly addresses: readonly string[]
   readonly tokenId: string
   readonly witness: boolean
+  /** It was told of an etcd that holds the cluster's state. */
+  readonly externalStore: boolean
 }
 
 export type JoinRefusal =
@@ -20,6 +24,7 @@ export type JoinRefusal =
   | 'used-up'
   | 'name-taken'
   | 'peer-renamed'
+  | 'other-store'
   | 'not-ready'
   | 'slow-down'
   | 'malformed'
@@ -37,6 +42,7 @@ export type JoinDecision =
   | { readonly kind: 'refuse'; readonly why: JoinRefusal; readonly message: string }
 
 export type Cluster = {
+  readonly record: Pick<ClusterRecord, 'clusterName' | 'datastore'>
   readonly peerOfNode: (nodeName: string) => PeerId | undefined
   readonly nodeOfPeer: (peer: PeerId) => string | undefined
 }
@@ -61,6 +67,8 @@ export function decideJoin(
   if (token === undefined) {
     return refuse('unknown-token', 'this cluster does not know the token: it was revoked, or is of another cluster')
   }
+  const otherStore = whyNotJoinWith(cluster.record, question.externalStore)
+  if (otherStore !== undefined) return refuse('other-store', otherStore)
   const holder = cluster.peerOfNode(nodeName)
   const otherName = cluster.nodeOfPeer(peer)
   // A machine whose first answer got lost asks again, perhaps after the token ran out.

@@ -1,5 +1,5 @@
 // The cluster's side of a join: tokens as Secrets, the decision, and the command that admits. Any peer may be asked; Node and
-// token are written through the API, and the leader gives the new machine its raft member. A peer that is a Node already and
+// token are written through the API, and the new machine gets a member ID (run-seats.ts). A peer that is a Node already and
 // lost its store is admitted again without a token: its key proves who it is. It gets another member, never the old one back.
 import { addressesAnnotation, peerAnnotation, witnessAnnotation } from '../api/annotations.ts'
 import { ApiError } from '../api/error.ts'
@@ -13,22 +13,21 @@ import type { ClusterRecord } from './config.ts'
 import { decideJoin, type JoinQuestion } from './join.ts'
 import { type JoinAnswer, type JoinGrant, type JoinPeer, serveJoin } from './run-join.ts'
 import { QuestionError, type Questions } from './run-questions.ts'
+import type { Seats } from './run-seats.ts'
 import { addressesOf, isWitness, peerOf } from './status.ts'
 import { makeToken, type Seed, type TokenRecord } from './token.ts'
 
 export const tokenNamespace = 'kube-system'
 export const tokenType = 'flotilla.dev/join-token'
 const tokenName = (id: string) => `flotilla-token-${id}`
-const askLeaderMs = 20_000
-const patienceMs = 10_000
-const changeAgainMs = 100
 
 export type AdmissionParts = {
   readonly world: World
   readonly client: Client
-  readonly store: Store
+  readonly store: Pick<Store, 'status'>
   readonly cluster: ClusterRecord
   readonly questions: Questions
+  readonly seats: Seats
   readonly caPem: string
   readonly caHash: string
 }
@@ -49,9 +48,9 @@ export interface Admission {
   revokeToken(id: string, signal: AbortSignal): Promise<void>
 }
 
-/** Serves joins and the leader's part of them until the signal. */
-export function openAdmission(parts: AdmissionParts, signal: AbortSignal): Admission & Disposable {
-  const { world, client, store, cluster, questions } = parts
+/** Serves joins until it is disposed. */
+export function openAdmission(parts: AdmissionParts): Admission & Disposable {
+  const { world, client, store, cluster, questions, seats } = parts
 
   async function lookup(id: string, until: AbortSignal): Promise<{ record: TokenRecord; secret: Secret } | undefined> {
     try {
@@ -83,7 +82,7 @@ export function openAdmission(parts: AdmissionParts, signal: AbortSignal): Admis
           'no Node stands for this peer any more: it was removed. Stop it, and let it join with a token: flotilla join --anew --token …'
         return { kind: 'refused', why: 'no-node', message }
       }
-      const memberId = await memberFor(peer, true, isWitness(node), until)
+      const memberId = await seats.give(peer, { anew: true, witness: isWitness(node) }, until)
       world.log.info('a peer is admitted again, as a new member', { peer, node: node.metadata.name })
       return { kind: 'admitted', nodeName: node.metadata.name, grant: grantOf(memberId, nodes) }
     } catch (error) {
@@ -98,6 +97,7 @@ export function openAdmission(parts: AdmissionParts, signal: AbortSignal): Admis
       question,
       found?.record,
       {
+        record: cluster,
         peerOfNode: name => {
           const node = nodes.find(one => one.metadata.name === name)
           return node === undefined ? undefined : peerOf(node)
@@ -120,8 +120,9 @@ export function openAdmission(parts: AdmissionParts, signal: AbortSignal): Admis
       if (instead === undefined) await createNode(question, until)
       else await takeOver(nodes, question, until)
     }
-    if (instead !== undefined) await retire(instead, until)
-    const memberId = await memberFor(question.peer, decided.again, question.witness, until)
+    // The members of a peer that does not come back under its key are taken out.
+    if (instead !== undefined) await seats.take(instead, until)
+    const memberId = await seats.give(question.peer, { anew: decided.again, witness: question.witness }, until)
     return { kind: 'admitted', grant: grantOf(memberId, nodes) }
   }
 
@@ -143,9 +144,12 @@ export function openAdmission(parts: AdmissionParts, signal: AbortSignal): Admis
   }
 
   function grantOf(memberId: string, nodes: readonly Node[]): JoinGrant {
-    const { clusterId, clusterName, origin, past, clusterCidr, serviceCidr } = cluster
+    const { clusterId, clusterName, origin, past, clusterCidr, serviceCidr, datastore } = cluster
     const { caPem } = parts
-    return { clusterId, memberId, caPem, peers: peers(nodes), clusterCidr, serviceCidr, clusterName, origin, past }
+    return {
+      ...{ clusterId, memberId, caPem, peers: peers(nodes), clusterCidr, serviceCidr, clusterName, origin, past },
+      ...(datastore !== undefined && { datastore }),
+    }
   }
 
   function peers(nodes: readonly Node[]): JoinPeer[] {
@@ -157,54 +161,8 @@ export function openAdmission(parts: AdmissionParts, signal: AbortSignal): Admis
     })
   }
 
-  /** The leader gives a peer its raft member; one that was here before and comes anew gets another. */
-  async function memberFor(peer: PeerId, anew: boolean, witness: boolean, until: AbortSignal): Promise<string> {
-    const { memberId } = await askLeader<{ memberId: string }>({ want: 'new', peer, anew, witness }, until)
-    return memberId
-  }
-
-  /** The members of a peer that does not come back under its key are taken out. */
-  async function retire(peer: PeerId, until: AbortSignal): Promise<void> {
-    await askLeader({ want: 'none', peer }, until)
-  }
-
-  async function askLeader<T>(fields: object, until: AbortSignal): Promise<T> {
-    const { leader } = store.status()
-    if (leader === undefined) throw new ApiError('ServiceUnavailable', 'there is no leader at this moment')
-    if (leader === world.network.self) return (await lead(leader, fields, until)) as T
-    using deadline = world.clock.deadline(askLeaderMs, until)
-    return await questions.ask<T>(leader, 'member', fields, deadline.signal)
-  }
-
-  async function lead(from: PeerId, asked: object, until: AbortSignal): Promise<object> {
-    const { want, peer, anew, witness } = asked as Readonly<Record<string, unknown>>
-    if (typeof peer !== 'string') throw new Error('the question cannot be read')
-    if (!store.status().members.some(member => member.peer === from)) throw new Error('only a member may ask this')
-    const both = AbortSignal.any([until, signal])
-    if (want === 'none' || anew === true) await patiently(() => removeMembers(store, peer as PeerId, both), both)
-    if (want === 'none') return {}
-    const added = { kind: 'add', peer: peer as PeerId, ...(witness === true && { witness: true }) } as const
-    const { member } = await patiently(() => store.changeMembership(added, both), both)
-    return { memberId: member }
-  }
-
-  /** There is one change of membership at a time, and the leader makes some of its own. */
-  async function patiently<T>(change: () => Promise<T>, until: AbortSignal): Promise<T> {
-    const startedMs = world.clock.monotonicMs()
-    for (;;) {
-      try {
-        return await change()
-      } catch (error) {
-        const passes = error instanceof StoreError && error.reason === 'unavailable'
-        if (!passes || until.aborted || world.clock.monotonicMs() - startedMs > patienceMs) throw error
-        await world.clock.sleep(changeAgainMs, until)
-      }
-    }
-  }
-
   const handlers = [
     serveJoin(world, { lookup: async (id, until) => (await lookup(id, until))?.record, admit }),
-    questions.on('member', (from, asked, until) => lead(from, asked, until)),
     questions.on('rejoin', (from, _, until) => admitAgain(from, until)),
   ]
 
@@ -248,18 +206,6 @@ export function openAdmission(parts: AdmissionParts, signal: AbortSignal): Admis
       for (const handler of handlers) handler[Symbol.dispose]()
     },
   }
-}
-
-/** A voter loses its vote first: its removal then needs nobody's answer but the others'. */
-export async function removeMembers(
-  store: Pick<Store, 'status' | 'changeMembership'>,
-  peer: PeerId,
-  signal: AbortSignal,
-): Promise<void> {
-  const before = store.status().members.find(member => member.peer === peer)
-  if (before === undefined) return
-  if (before.role === 'voter') await store.changeMembership({ kind: 'demote', member: before.member }, signal)
-  await store.changeMembership({ kind: 'remove', member: before.member }, signal)
 }
 
 /** What passes: no quorum, a change of membership under way, a peer out of reach. Anything else is thrown on. */

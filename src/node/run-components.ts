@@ -27,6 +27,7 @@ import type { World } from '../world/world.ts'
 import { apiServiceIp, type ClusterRecord } from './config.ts'
 import { runAdmin } from './run-admin.ts'
 import { chooseDataplane } from './run-dataplane.ts'
+import { removedWords, whereOf } from './run-datastore.ts'
 import { startEtcd } from './run-etcd.ts'
 import * as files from './run-files.ts'
 import { type Fitness, openFitness } from './run-fitness.ts'
@@ -35,7 +36,7 @@ import { followMembers, type Members } from './run-members.ts'
 import { pipe } from './run-pipe.ts'
 import { adminCertificate, clusterKeys, servingCertificate } from './run-pki.ts'
 import type { Scope } from './scope.ts'
-import { ownerOf, peerOf, peersOf, type StatusReport } from './status.ts'
+import { isLeaving, ownerOf, peerOf, peersOf, type StatusReport } from './status.ts'
 
 const versionInfo = {
   major: '1',
@@ -52,7 +53,7 @@ const issuer = 'https://kubernetes.default.svc'
 /** Brings every component up, in the order in which they need one another; what it starts ends with the scope. */
 export async function start(peer: Peer, member: Member, scope: Scope): Promise<void> {
   const { network, config, say } = peer
-  const { world, cluster, store } = member
+  const { world, cluster, store, embedded } = member
   const { signal } = scope
   const { dataDir } = config
   const { serviceCidr, nodeName } = cluster
@@ -115,6 +116,7 @@ export async function start(peer: Peer, member: Member, scope: Scope): Promise<v
   }
   const parts: Parts = { world, peer, member, client, apiserver, gossip, members, annotations, nodeNamed }
   scope.start('own node', inner => makeOwnNode(parts, inner))
+  if (embedded === undefined) scope.start('admission', inner => endWhenRemoved(parts, inner))
   let plays = { runtime: 'none', dataplane: 'none' }
   if (cluster.witness) await startWitness(parts, scope)
   else {
@@ -135,6 +137,7 @@ export async function start(peer: Peer, member: Member, scope: Scope): Promise<v
       clusterId: cluster.clusterId,
       clusterName: cluster.clusterName,
       ...(notice !== undefined && { notice }),
+      ...(config.datastore !== undefined && { datastore: whereOf(config.datastore) }),
       self: network.self,
       node: nodeName,
       version: versionInfo.gitVersion,
@@ -144,16 +147,20 @@ export async function start(peer: Peer, member: Member, scope: Scope): Promise<v
       appliedIndex,
       commitIndex,
       ...plays,
-      peers: peersOf(network.self, nodes(), store.status(), gossip.view()),
+      peers: peersOf(network.self, nodes(), store.status(), gossip.view(), embedded === undefined),
     }
   }
   const program = versionInfo.gitVersion
   const adminParts = { peer, member, apiserver, members, gossip, fitness: seen, caPem, program, report }
   scope.start('admin', inner => runAdmin(adminParts, inner))
   say(welcome(network, nodeName, kubeconfig))
-  if (config.etcd !== undefined) {
+  if (config.etcd !== undefined && embedded !== undefined) {
     const nameOf = (id: PeerId) => nodes().find(one => peerOf(one) === id)?.metadata.name ?? id
-    const { done } = await startEtcd({ world, store, cluster, dataDir, keys, names, nameOf, say }, config.etcd, signal)
+    const { done } = await startEtcd(
+      { world, store: embedded, cluster, dataDir, keys, names, nameOf, say },
+      config.etcd,
+      signal,
+    )
     scope.start('etcd', () => done)
   }
 }
@@ -273,12 +280,14 @@ function openGossip(
  * The founder admits itself; the others are admitted by the cluster. Only while it is alone: one that was removed must not come
  * back by its own word. Whoever restored a backup onto another machine takes the Node that it is to be.
  */
-async function makeOwnNode({ world, member, client, annotations }: Parts, signal: AbortSignal): Promise<void> {
-  const { cluster, store } = member
+async function makeOwnNode(parts: Parts, signal: AbortSignal): Promise<void> {
+  const { world, member, client, annotations } = parts
+  const { cluster } = member
   const { nodeName: name } = cluster
   if (!cluster.founded && cluster.succession?.to !== cluster.clusterId) return
-  while (!signal.aborted && store.status().members.length <= 1) {
+  while (!signal.aborted) {
     try {
+      if (!(await isAlone(parts, signal))) return
       const body = { metadata: { annotations } }
       await client.patch(nodeKind, { name }, { type: 'merge', body }, signal)
       return
@@ -293,6 +302,39 @@ async function makeOwnNode({ world, member, client, annotations }: Parts, signal
   function failed(error: unknown): void {
     world.log.debug('the own Node was not made yet', { error: String(error) })
   }
+}
+
+/** Whose agent is down is no member in an external etcd: there the Nodes say whether anybody else belongs to the cluster. */
+async function isAlone({ peer, member, client }: Parts, signal: AbortSignal): Promise<boolean> {
+  const { embedded } = member
+  if (embedded !== undefined) return embedded.status().members.length <= 1
+  const { items } = await client.list(nodeKind, {}, signal)
+  return items.length === 0 || items.some(node => peerOf(node) === peer.network.self)
+}
+
+/**
+ * The peers' own store takes a removed peer out of its members. An external etcd lets in whoever has its credentials, so a peer
+ * whose Node is gone, or stands for another peer, has to end by itself: it would lead one day, past all who removed it.
+ */
+async function endWhenRemoved({ peer, member, members }: Parts, signal: AbortSignal): Promise<void> {
+  const { founded, clusterName, nodeName } = member.cluster
+  const { promise: removed, resolve } = Promise.withResolvers<void>()
+  // Who was admitted has had its Node since before it came; the founder makes its own.
+  let hasBeen = !founded
+  let leaves = false
+  function look(): void {
+    const own = members.nodes.view.list().find(node => peerOf(node) === peer.network.self)
+    // One that leaves ends by itself.
+    if (own === undefined && hasBeen && !leaves) resolve()
+    if (own === undefined) return
+    hasBeen = true
+    leaves = isLeaving(own)
+  }
+  await Promise.race([members.nodes.synced, aborted(signal)])
+  look()
+  using _changes = members.nodes.onChange(look)
+  await Promise.race([removed, aborted(signal)])
+  if (!signal.aborted) throw new Error(removedWords(clusterName, nodeName))
 }
 
 /** The machine's own resolver settings, for pods with dnsPolicy Default and as the tail of every search path. */

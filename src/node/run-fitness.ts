@@ -3,11 +3,12 @@
 
 import type { Quorum } from '../apiserver/quorum.ts'
 import { defaultControllerConfig, type PeerVitals } from '../controllers/inputs.ts'
-import { surroundings } from '../controllers/membership.ts'
+import { type Surroundings, surroundings } from '../controllers/membership.ts'
 import type { Gossip } from '../gossip/gossip.ts'
+import type { Node } from '../kubelet/node.ts'
 import { aborted } from '../lib/abort.ts'
 import type { PeerId } from '../world/network.ts'
-import { quorumOf } from './quorum.ts'
+import { partInEtcd, partInRaft, quorumOf } from './quorum.ts'
 import { roundTripMs } from './run-greeting.ts'
 import type { Member, Peer } from './run-member.ts'
 import type { Members } from './run-members.ts'
@@ -26,7 +27,7 @@ export interface Fitness {
 }
 
 export function openFitness(peer: Peer, member: Member, members: Members, gossip: Gossip, scope: Scope): Fitness {
-  const { world, store, cluster, greeter, syncs } = member
+  const { world, store, embedded, cluster, greeter, syncs } = member
   const { network, questions } = peer
   const vitals = openVitals(world, `vitals/${cluster.clusterId}`, syncs, scope.signal)
   let movedMs = world.clock.monotonicMs()
@@ -64,6 +65,12 @@ export function openFitness(peer: Peer, member: Member, members: Members, gossip
 
   function own(): readonly Quorum[] {
     const nodes = members.nodes.view.list()
+    const status = store.status()
+    const partOf = embedded === undefined ? partInEtcd(status) : partInRaft(status, around(nodes))
+    return quorumOf(status, nodes, gossip.view(), fitness.vitalsOf, partOf)
+  }
+
+  function around(nodes: readonly Node[]): Surroundings {
     const inputs = {
       gossip,
       peerOf,
@@ -74,8 +81,7 @@ export function openFitness(peer: Peer, member: Member, members: Members, gossip
       caPem: '',
       startedAtMs: 0,
     }
-    const around = surroundings(nodes, { monotonicMs: world.clock.monotonicMs(), inputs })
-    return quorumOf(store.status(), nodes, gossip.view(), around)
+    return surroundings(nodes, { monotonicMs: world.clock.monotonicMs(), inputs })
   }
 
   const answering = questions.on('quorum', () => own())

@@ -40,6 +40,8 @@ export type JoinGrant = {
   readonly clusterName: string
   readonly origin: string
   readonly past: readonly string[]
+  /** Of an external etcd that holds the cluster's state. */
+  readonly datastore?: { readonly prefix: string }
 }
 
 export type JoinAnswer =
@@ -100,7 +102,7 @@ export function serveJoin(
       return refused('malformed', 'there is no open challenge for this proof')
     }
     const { tokenId, nonce, challenge } = given
-    const { nodeName, addresses, proof, witness } = asked
+    const { nodeName, addresses, proof, witness, externalStore } = asked
     const named = { nodeName, addresses, witness }
     const transcript: Transcript = { joiner: from, asked: network.self, tokenId, nonce, challenge, ...named }
     const record = await server.lookup(tokenId, signal)
@@ -114,7 +116,7 @@ export function serveJoin(
       log.warn('a machine asked to join with a wrong token', { peer: from, token: tokenId })
       return refused('wrong-token', 'the token is wrong')
     }
-    const decided = await server.admit({ peer: from, tokenId, ...named }, signal)
+    const decided = await server.admit({ peer: from, tokenId, externalStore, ...named }, signal)
     if (decided.kind === 'refused') {
       log.warn('a machine was not admitted', { peer: from, node: nodeName, why: decided.why })
       return refused(decided.why, decided.message)
@@ -163,6 +165,8 @@ export type JoinWish = {
   readonly token: string
   readonly nodeName: string
   readonly witness?: boolean
+  /** This machine was told of an etcd that holds the cluster's state. */
+  readonly externalStore?: boolean
   /** Default: all that the network listens on. */
   readonly addresses?: readonly string[]
   /** How long mDNS may look for a peer without a known address. Default 15 s. */
@@ -324,7 +328,7 @@ async function askAt(
     if (hello.answer.case !== 'challenge') throw unexpected(asked, hello)
     const { challenge } = hello.answer.value
     if (challenge.length !== nonceBytes) throw new JoinError('no-answer', `${asked} gave a malformed challenge`)
-    const { nodeName, witness = false } = wish
+    const { nodeName, witness = false, externalStore = false } = wish
     const addresses = [...(wish.addresses ?? network.addresses())]
     const transcript: Transcript = {
       joiner: network.self,
@@ -337,7 +341,7 @@ async function askAt(
       witness,
     }
     const proof = proveToken(token, transcript)
-    const value = { tokenId: token.id, nonce, challenge, nodeName, addresses, witness, proof }
+    const value = { tokenId: token.id, nonce, challenge, nodeName, addresses, witness, externalStore, proof }
     const answer = await ask(clock, network, asked, { ask: { case: 'proof', value } }, admitMs, signal)
     if (answer.answer.case !== 'admitted') throw unexpected(asked, answer)
     const { grant, signature } = answer.answer.value
@@ -399,6 +403,7 @@ const refusals: readonly JoinRefusal[] = [
   'used-up',
   'name-taken',
   'peer-renamed',
+  'other-store',
   'not-ready',
   'slow-down',
   'malformed',
@@ -439,14 +444,17 @@ function encodeResponse(response: ResponseInit): Bytes {
 
 export function encodeGrant(grant: JoinGrant): Bytes {
   const peers = grant.peers.map(({ peer, addresses, control }) => ({ peer, addresses: [...addresses], control }))
-  return toBinary(JoinGrantSchema, create(JoinGrantSchema, { ...grant, peers, past: [...grant.past] }))
+  const { datastore, past, ...rest } = grant
+  const datastorePrefix = datastore?.prefix ?? ''
+  return toBinary(JoinGrantSchema, create(JoinGrantSchema, { ...rest, peers, past: [...past], datastorePrefix }))
 }
 
 /** Total; undefined when the bytes are no grant. */
 export function decodeGrant(bytes: Bytes): JoinGrant | undefined {
   try {
     const read = fromBinary(JoinGrantSchema, bytes)
-    const { clusterId, memberId, caPem, peers, clusterCidr, serviceCidr, clusterName, origin, past } = read
+    const { clusterId, memberId, caPem, peers, clusterCidr, serviceCidr, clusterName, origin, past, datastorePrefix } =
+      read
     if ([clusterId, memberId, caPem, clusterName, origin].includes('')) return undefined
     const named = peers.filter(({ peer }) => peer !== '')
     return {
@@ -459,6 +467,7 @@ export function decodeGrant(bytes: Bytes): JoinGrant | undefined {
       clusterName,
       origin,
       past,
+      ...(datastorePrefix !== '' && { datastore: { prefix: datastorePrefix } }),
     }
   } catch {
     // Not a grant of this version.

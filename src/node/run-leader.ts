@@ -2,8 +2,11 @@
 // writes carry the old term and the store refuses them.
 import { apiAnnotation } from '../api/annotations.ts'
 import type { Apiserver } from '../apiserver/run.ts'
+import { controllers } from '../controllers/all.ts'
+import type { Controller } from '../controllers/controller.ts'
 import { type ApiAddress, defaultControllerConfig, type Inputs } from '../controllers/inputs.ts'
-import { runControllers } from '../controllers/run.ts'
+import { membershipController } from '../controllers/membership.ts'
+import { drive } from '../controllers/run.ts'
 import type { Gossip } from '../gossip/gossip.ts'
 import type { Store } from '../kv/store.ts'
 import { runScheduler } from '../scheduler/run.ts'
@@ -24,8 +27,8 @@ export type LeaderParts = {
   readonly caPem: string
   readonly cluster: ClusterRecord
   readonly config: NodeConfig
-  /** Makes the scheduled backups. */
-  readonly schedule: (signal: AbortSignal) => Promise<void>
+  /** Makes the scheduled backups, where the peers keep the state. */
+  readonly schedule?: (signal: AbortSignal) => Promise<void>
 }
 
 /** Follows leadership until the signal; rejects when a leader task fails. */
@@ -41,11 +44,12 @@ export async function runLeaderTasks(parts: LeaderParts, signal: AbortSignal): P
     const { term } = leadership
     // What moved before was another leader's to see.
     parts.fitness.votes.moved()
-    scope.start('backups', inner => parts.schedule(inner))
+    const { schedule } = parts
+    if (schedule !== undefined) scope.start('backups', inner => schedule(inner))
     scope.start('controllers', async inner => {
       await bootstrap(parts, term, inner)
       const identity = { user: 'system:kube-controller-manager', groups: ['system:masters'] }
-      await runControllers(world, parts.apiserver.client(identity, { term }), inputsOf(parts), inner)
+      await drive(world, parts.apiserver.client(identity, { term }), inputsOf(parts), controllersFor(parts), inner)
     })
     scope.start('scheduler', inner => {
       const identity = { user: 'system:kube-scheduler', groups: ['system:masters'] }
@@ -53,6 +57,11 @@ export async function runLeaderTasks(parts: LeaderParts, signal: AbortSignal): P
     })
     await scope.ended
   }
+}
+
+/** Votes are moved only where the peers have them. */
+function controllersFor({ cluster }: LeaderParts): readonly Controller[] {
+  return cluster.datastore === undefined ? controllers : controllers.filter(one => one !== membershipController)
 }
 
 /** Tried until it holds: a new leader may lose its quorum for a moment at any time. */

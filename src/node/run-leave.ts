@@ -11,6 +11,7 @@ import type { MemberInfo, Store } from '../kv/store.ts'
 import type { PeerId } from '../world/network.ts'
 import type { World } from '../world/world.ts'
 import type { Questions } from './run-questions.ts'
+import type { Seats } from './run-seats.ts'
 import { isLeaving, peerOf } from './status.ts'
 
 const pollMs = 200
@@ -24,6 +25,7 @@ export type LeaveParts = {
   readonly client: Client
   readonly store: Store
   readonly questions: Questions
+  readonly seats: Seats
   readonly nodeName: string
   readonly gossip: () => GossipView
 }
@@ -102,11 +104,11 @@ export async function leave(
 
 /** Answers on the leader whether the asker is out, and then deletes its Node. */
 export function serveLeave(parts: LeaveParts, signal: AbortSignal): Disposable {
-  const { world, client, store, questions } = parts
+  const { world, client, store, questions, seats } = parts
   return questions.on('leave', async (from, _, until) => {
     const node = await nodeOf(client, from, until)
     if (node !== undefined && !isLeaving(node)) throw new Error('its Node does not say that it leaves')
-    if (store.status().members.some(({ peer }) => peer === from)) return { left: false }
+    if (seats.has(from)) return { left: false }
     // The membership must be out on a majority too, not only in this log.
     await store.newest(until)
     if (node !== undefined) {
@@ -127,10 +129,10 @@ export async function remove(
   say: (line: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const { world, client, store } = parts
+  const { world, client, store, seats } = parts
   using deadline = world.clock.deadline(removeMs, signal)
   const { leader, members } = store.status()
-  if (leader === undefined) throw new Error(noQuorumWords)
+  if (leader === undefined) throw new Error(seats.leaderlessWords)
   const { items: nodes } = await client.list(nodeKind, {}, deadline.signal)
   const node = nodes.find(one => one.metadata.name === target || peerOf(one) === target)
   const peer = (node === undefined ? undefined : peerOf(node)) ?? members.find(one => one.peer === target)?.peer
@@ -143,7 +145,7 @@ export async function remove(
     throw new Error(`${name} leads the cluster at this moment, so it lives: use \`flotilla leave\` there`)
   const isAlive = (one: MemberInfo) =>
     one.peer === world.network.self || one.peer === leader || parts.gossip().members.get(one.peer)?.state === 'alive'
-  const refusal = whyNotRemove(members, peer, isAlive)
+  const refusal = peer !== undefined && seats.has(peer) ? whyNotRemove(members, peer, isAlive) : undefined
   if (refusal !== undefined) throw new Error(refusal)
   const its = members.find(one => one.peer === peer)
   if (its !== undefined && isAlive(its) && !force) {
@@ -151,7 +153,7 @@ export async function remove(
   }
   if (node !== undefined) await deleteNode(client, node, deadline.signal)
   say(`the Node ${name} is deleted: its pods are replaced elsewhere, and it is not admitted any more`)
-  while (store.status().members.some(one => one.peer === peer)) {
+  while (peer !== undefined && seats.has(peer)) {
     if (deadline.signal.aborted) {
       throw new Error(
         `${name} is still a member after ${removeMs / 1_000} s; the leader goes on with it as soon as a majority answers`,
@@ -160,10 +162,6 @@ export async function remove(
     await world.clock.sleep(pollMs, deadline.signal)
   }
 }
-
-const noQuorumWords =
-  'the cluster has no leader, so no majority of its voters is there, and nobody can be removed. Bring voters back, or run ' +
-  '`flotilla recover` on the peer with the newest copy: it begins again without the lost ones'
 
 /** Those who are left must be able to decide: more than half of their voters alive. */
 export function whyNotRemove(

@@ -1,18 +1,22 @@
 // One membership: from the store's opening to its end, with everything that stands on it.
 //
-// Before a store that has run opens, the peer greets those it knows (succession.ts): it may have been abandoned meanwhile. A
-// store that lost something never opens: the peer asks to be admitted again. Who a peer is to the others is settled in this
-// file; run-components.ts brings up the rest.
+// Which store it is, the cluster's record says, and `open` below opens one or the other. Of its own store a peer may find that
+// its cluster went on without it, so before one that has run opens it greets those it knows (succession.ts); one that lost
+// something never opens: the peer asks to be admitted again. With an external etcd there is nothing here to lose. Who a peer is
+// to the others is settled in this file; run-components.ts brings up the rest.
 import { openDisk } from '../drivers/disk.ts'
 import type { MeshNetwork } from '../drivers/network/libp2p.ts'
 import type { Authority } from '../drivers/pki.ts'
+import type { Store } from '../kv/store.ts'
 import { aborted } from '../lib/abort.ts'
+import { assert } from '../lib/assert.ts'
 import { memberId } from '../raft/types.ts'
 import { openStore, type RunningStore, StoreDamage } from '../store/run.ts'
 import type { World } from '../world/world.ts'
 import type { ClusterRecord, NodeConfig } from './config.ts'
 import { start } from './run-components.ts'
 import type { Control } from './run-control.ts'
+import { openDatastore } from './run-datastore.ts'
 import * as files from './run-files.ts'
 import { type Greeter, openGreeter, type Self } from './run-greeting.ts'
 import type { ClusterKeys } from './run-pki.ts'
@@ -35,11 +39,19 @@ export type Peer = Omit<World, 'disk' | 'network'> & {
   readonly say: (line: string) => void
 }
 
+/** The store that a membership stands on, wherever the state is. */
+export type MemberStore = Store & Pick<RunningStore, 'stop' | 'done'>
+
+type Opened = {
+  readonly store: MemberStore
+  /** The same store with what only the peers' own can do; undefined: the state is in an external etcd. */
+  readonly embedded: RunningStore | undefined
+}
+
 /** What lasts as long as the store. */
-export type Member = {
+export type Member = Opened & {
   readonly world: World
   readonly cluster: ClusterRecord
-  readonly store: RunningStore
   readonly greeter: Greeter
   readonly syncs: SyncTimes
   /** The cluster's keys are known now: what this peer says of its cluster's descent can be signed. */
@@ -70,6 +82,28 @@ export async function runMember(peer: Peer, record: ClusterRecord, signal: Abort
   const own = ownGreeting(peer, record, await files.readAuthority(dataDir))
   using greeter = openGreeter(world, network, peer.questions, own.self, storeEnd.signal)
   try {
+    const opened = await open()
+    if ('kind' in opened) return opened
+    const { store } = opened
+    own.setStore(store)
+    try {
+      if (!record.ran) await files.writeCluster(dataDir, { ...record, ran: true })
+      const left = () => ended.resolve({ kind: 'left' })
+      const member: Member = { ...opened, world, cluster: record, greeter, syncs, setKeys: own.setKeys, left }
+      control.setState('this peer is starting')
+      return await runParts(peer, member, ended.promise, signal)
+    } finally {
+      await store.stop()
+    }
+  } finally {
+    storeEnd.abort()
+  }
+
+  function open(): Promise<Opened | Ending> {
+    return record.datastore === undefined ? openOwn() : openExternal()
+  }
+
+  async function openOwn(): Promise<Opened | Ending> {
     void greeter.abandoned.then(by => ended.resolve({ kind: 'abandoned', by }))
     if (record.ran) {
       control.setState('this peer asks the others whether its cluster went on without it')
@@ -78,19 +112,17 @@ export async function runMember(peer: Peer, record: ClusterRecord, signal: Abort
     const early = await Promise.race([ended.promise, Promise.resolve(undefined)])
     if (early !== undefined || signal.aborted) return early ?? { kind: 'stopped' }
     const store = await openOrDamage(world, record, storeEnd.signal)
-    if ('kind' in store) return store
-    own.setStore(store)
+    return 'kind' in store ? store : { store, embedded: store }
+  }
+
+  async function openExternal(): Promise<Opened | Ending> {
+    assert(config.datastore !== undefined, 'a peer of a cluster in an etcd was started without one')
     try {
-      if (!record.ran) await files.writeCluster(dataDir, { ...record, ran: true })
-      const left = () => ended.resolve({ kind: 'left' })
-      const member: Member = { world, cluster: record, store, greeter, syncs, setKeys: own.setKeys, left }
-      control.setState('this peer is starting')
-      return await runParts(peer, member, ended.promise, signal)
-    } finally {
-      await store.stop()
+      return { store: await openDatastore(peer, config.datastore, record, storeEnd, signal), embedded: undefined }
+    } catch (error) {
+      if (signal.aborted) return { kind: 'stopped' }
+      throw error
     }
-  } finally {
-    storeEnd.abort()
   }
 }
 
@@ -123,7 +155,7 @@ async function openOrDamage(
 
 /** Everything that stands on the store, until the signal or the first word of `ended`. */
 async function runParts(peer: Peer, member: Member, ended: Promise<Ending>, signal: AbortSignal): Promise<Ending> {
-  const { world, store, cluster } = member
+  const { world, store, embedded, cluster } = member
   const scope = openScope(world.log, signal)
   let ending: Ending = { kind: 'stopped' }
   scope.start('ending', async inner => {
@@ -134,9 +166,11 @@ async function runParts(peer: Peer, member: Member, ended: Promise<Ending>, sign
     await Promise.race([store.done, aborted(inner)])
     if (!inner.aborted) throw new Error('the store has ended')
   })
-  scope.start('disk probe', async () => {
-    await probeDisk(world.disk).catch(error => world.log.warn('the disk was not measured', { error: String(error) }))
-  })
+  if (embedded !== undefined) {
+    scope.start('disk probe', async () => {
+      await probeDisk(world.disk).catch(error => world.log.warn('the disk was not measured', { error: String(error) }))
+    })
+  }
   if (cluster.succession?.to === cluster.clusterId) {
     scope.start('succession', inner => tellSuccession(member, inner))
   }
@@ -157,7 +191,7 @@ async function runParts(peer: Peer, member: Member, ended: Promise<Ending>, sign
 /** What this peer says of its cluster when it is greeted, as it comes to know more. */
 function ownGreeting({ clock }: Peer, record: ClusterRecord, authority: Authority | undefined) {
   let keys: Authority | undefined = authority
-  let store: RunningStore | undefined
+  let store: MemberStore | undefined
   let signed: SignedSuccession | undefined
   let ledMs = Number.NEGATIVE_INFINITY
 
@@ -192,7 +226,7 @@ function ownGreeting({ clock }: Peer, record: ClusterRecord, authority: Authorit
     setKeys(known: ClusterKeys) {
       keys = known.authority
     },
-    setStore(opened: RunningStore) {
+    setStore(opened: MemberStore) {
       store = opened
     },
   }
@@ -219,7 +253,7 @@ async function tellSuccession({ world, cluster, store, greeter }: Member, signal
 }
 
 /** Another voter takes the lead before we go, so that the cluster does not wait for a time-out. */
-async function handOver(world: World, store: RunningStore): Promise<void> {
+async function handOver(world: World, store: MemberStore): Promise<void> {
   const { role, members } = store.status()
   if (role !== 'leader' || members.filter(member => member.role === 'voter').length < 2) return
   const never = new AbortController()

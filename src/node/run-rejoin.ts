@@ -135,11 +135,12 @@ async function enter(
 
 /** What a peer keeps of a cluster that has just admitted it. */
 export function recordOf(grant: JoinGrant, nodeName: string, witness: boolean, store: string): ClusterRecord {
-  const { clusterId, memberId, clusterCidr, serviceCidr, clusterName, origin, past } = grant
+  const { clusterId, memberId, clusterCidr, serviceCidr, clusterName, origin, past, datastore } = grant
   return {
     ...{ clusterId, clusterName, origin, past, memberId, nodeName, clusterCidr, serviceCidr, store, witness },
     founded: false,
     ran: false,
+    ...(datastore !== undefined && { datastore }),
   }
 }
 

@@ -14,8 +14,10 @@ import { realLog } from '../drivers/log.ts'
 import { openNetwork } from '../drivers/network/libp2p.ts'
 import { realRandom } from '../drivers/random.ts'
 import { type ClusterRecord, defaultClusterName, firstStore, type NodeConfig } from './config.ts'
+import { defaultPrefix, externalWords, whyNotStartWith } from './datastore.ts'
 import { openControl, Told } from './run-control.ts'
 import { inspectCopy, recoverHere } from './run-copy.ts'
+import { isVacant } from './run-datastore.ts'
 import { farewell } from './run-farewell.ts'
 import * as files from './run-files.ts'
 import { joinCluster } from './run-join.ts'
@@ -57,7 +59,7 @@ export async function runNode(
       using questions = openQuestions(network)
       const peer: Peer = { clock, random, log, network, questions, control, config, say }
       const cluster = await enterCluster(peer, join, signal)
-      await live(peer, cluster, signal)
+      if (cluster !== undefined) await live(peer, cluster, signal)
     } finally {
       await network.stop()
     }
@@ -66,6 +68,9 @@ export async function runNode(
     await control.close()
   }
 }
+
+/** What can be asked only of a store that the peers keep themselves. */
+const ofOwnStore = /^\/(copy|recover|rejoin|backups?|backup-schedule)$/
 
 /** One membership after the other. */
 async function live(peer: Peer, first: ClusterRecord, signal: AbortSignal): Promise<void> {
@@ -86,6 +91,7 @@ async function live(peer: Peer, first: ClusterRecord, signal: AbortSignal): Prom
   }
 
   using _ = control.use(async (method, path, body) => {
+    if (record.datastore !== undefined && ofOwnStore.test(path)) throw new Error(externalWords)
     if (method === 'GET' && path === '/copy' && !isOpen) return await inspectCopy(dataDir, record, network.self, log)
     if (method !== 'POST' || (path !== '/recover' && path !== '/rejoin')) return undefined
     const { clusterName } = (body ?? {}) as { clusterName?: unknown }
@@ -160,22 +166,30 @@ async function live(peer: Peer, first: ClusterRecord, signal: AbortSignal): Prom
   }
 }
 
-/** Which cluster this peer belongs to: the one on its disk, the one it joins now, or one that it founds. */
-async function enterCluster(peer: Peer, join: JoinWish | undefined, signal: AbortSignal): Promise<ClusterRecord> {
+/** Which cluster this peer belongs to: the one on its disk, the one it joins now, or one that it founds. Undefined: stopped. */
+async function enterCluster(
+  peer: Peer,
+  join: JoinWish | undefined,
+  signal: AbortSignal,
+): Promise<ClusterRecord | undefined> {
   const { config, say } = peer
   const known = await files.readCluster(config.dataDir)
   if (known !== undefined && join?.anew !== true) {
+    const unfit = whyNotStartWith(known, config.datastore)
+    if (unfit !== undefined) throw new Error(unfit)
     if (join !== undefined)
       say(`this peer belongs to ${known.clusterName} (${known.clusterId}) already: going on with it`)
     return known
   }
-  const record = join === undefined ? await found(config) : await enterByToken(peer, join, signal)
-  await files.writeCluster(config.dataDir, record)
+  const record = join === undefined ? await found(peer, signal) : await enterByToken(peer, join, signal)
+  if (record !== undefined) await files.writeCluster(config.dataDir, record)
   return record
 }
 
 /** A data directory that lost its cluster.json must not become another cluster without anybody noticing. */
-async function found(config: NodeConfig): Promise<ClusterRecord> {
+async function found(peer: Peer, signal: AbortSignal): Promise<ClusterRecord | undefined> {
+  const { config } = peer
+  const { datastore } = config
   const traces = await files.tracesOfCluster(config.dataDir)
   if (traces.length > 0 && !config.newCluster) {
     throw new Error(
@@ -186,6 +200,7 @@ async function found(config: NodeConfig): Promise<ClusterRecord> {
   }
   const { nodeName, clusterCidr, serviceCidr, witness } = { ...config, nodeName: config.name }
   if (witness) throw new Error('a witness cannot found a cluster: found it on another machine and join this one to it')
+  if (datastore !== undefined && !(await isVacant(peer, datastore, signal))) return undefined
   const clusterId = randomUUID()
   return {
     clusterId,
@@ -200,19 +215,22 @@ async function found(config: NodeConfig): Promise<ClusterRecord> {
     founded: true,
     ran: false,
     witness: false,
+    ...(datastore !== undefined && { datastore: { prefix: datastore.prefix ?? defaultPrefix } }),
   }
 }
 
 async function enterByToken(peer: Peer, join: JoinWish, signal: AbortSignal): Promise<ClusterRecord> {
   const { config, network, say } = peer
-  const { dataDir, name, witness } = config
+  const { dataDir, name, witness, datastore } = config
   say(`asking to join as ${name}`)
   const reply = await joinCluster(
     peer,
     network,
-    { target: join.target, token: join.token, nodeName: name, witness },
+    { target: join.target, token: join.token, nodeName: name, witness, externalStore: datastore !== undefined },
     signal,
   )
+  const unfit = whyNotStartWith(reply, datastore)
+  if (unfit !== undefined) throw new Error(unfit)
   // Left behind by another life of this machine: it must not be taken for this cluster's.
   const stale = [...(await files.storeFolders(dataDir)), 'pki', 'cluster.json']
   const aside = await files.setAside(dataDir, stale, 'before-join', peer.clock.nowMs())

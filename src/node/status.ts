@@ -14,8 +14,8 @@ export type PeerStatus = {
   readonly node: string
   readonly self: boolean
   readonly leader: boolean
-  /** 'none': it holds no replica (yet). */
-  readonly role: 'voter' | 'learner' | 'none'
+  /** 'present': it follows the external etcd, which does the voting. 'none': it holds no replica (yet). */
+  readonly role: 'voter' | 'learner' | 'present' | 'none'
   /** Its vote never leads, and no pod runs there. */
   readonly witness: boolean
   readonly health: 'alive' | 'suspect' | 'dead' | 'left' | 'unknown'
@@ -28,6 +28,8 @@ export type StatusReport = {
   readonly clusterName: string
   /** What a person has to decide; absent when all is well. */
   readonly notice?: string
+  /** The external etcd that the cluster's state is in, in words. */
+  readonly datastore?: string
   readonly self: PeerId
   readonly node: string
   readonly version: string
@@ -76,7 +78,12 @@ export function peersOf(
   nodes: readonly Node[],
   store: StoreStatus,
   gossip: GossipView,
+  isExternal: boolean,
 ): readonly PeerStatus[] {
+  const roleOf = (peer: PeerId) => {
+    const role = store.members.find(member => member.peer === peer)?.role ?? 'none'
+    return isExternal && role === 'voter' ? 'present' : role
+  }
   return nodes.flatMap((node): PeerStatus[] => {
     const peer = peerOf(node)
     if (peer === undefined) return []
@@ -87,7 +94,7 @@ export function peersOf(
         node: node.metadata.name,
         self: peer === self,
         leader: store.leader === peer,
-        role: store.members.find(member => member.peer === peer)?.role ?? 'none',
+        role: roleOf(peer),
         witness: isWitness(node),
         health: peer === self ? 'alive' : (gossip.members.get(peer)?.state ?? 'unknown'),
         ready: ready === 'True' ? 'Ready' : ready === 'False' ? 'NotReady' : 'Unknown',

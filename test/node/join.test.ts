@@ -5,6 +5,7 @@ import { peerId } from '../../src/world/network.ts'
 
 const [newcomer, member] = [peerId('newcomer'), peerId('member')]
 const cluster: Cluster = {
+  record: { clusterName: 'home' },
   peerOfNode: name => (name === 'taken' ? member : undefined),
   nodeOfPeer: peer => (peer === member ? 'taken' : undefined),
 }
@@ -23,6 +24,7 @@ const question: JoinQuestion = {
   addresses: ['/ip4/192.0.2.1/tcp/1'],
   tokenId: 'a1',
   witness: false,
+  externalStore: false,
 }
 const decide = (more: Partial<JoinQuestion> = {}, token: TokenRecord | undefined = record, nowMs = 500) =>
   decideJoin({ ...question, ...more }, token, cluster, nowMs)
@@ -75,6 +77,20 @@ test('a machine with another key takes a Node over with a token that names it, a
   expect(why({ peer: member, nodeName: 'third' }, { ...record, replaces: 'third' })).toBe('peer-renamed')
   // The Node is gone meanwhile: there is nothing to take over, and the name is free.
   expect(decide({ nodeName: 'gone' }, { ...record, replaces: 'gone' })).not.toHaveProperty('instead')
+})
+
+test('who was told of an etcd joins a cluster in an etcd, and nobody else does', () => {
+  const inEtcd = { ...cluster, record: { clusterName: 'home', datastore: { prefix: '/home' } } }
+  const asks = { ...question, externalStore: true }
+  expect(decideJoin(asks, record, inEtcd, 500)).toMatchObject({ kind: 'admit' })
+  expect(decideJoin(question, record, inEtcd, 500)).toMatchObject({
+    why: 'other-store',
+    message: expect.stringContaining('--datastore <the URLs of that etcd> --datastore-prefix /home'),
+  })
+  expect(decideJoin(asks, record, cluster, 500)).toMatchObject({
+    why: 'other-store',
+    message: expect.stringContaining('without --datastore'),
+  })
 })
 
 test('node names are DNS subdomains', () => {

@@ -30,6 +30,7 @@ async function cluster(network: MeshNetwork) {
       question,
       tokens.get(question.tokenId),
       {
+        record: { clusterName: 'home' },
         peerOfNode: name => nodes.get(name),
         nodeOfPeer: peer => [...nodes].find(([, other]) => other === peer)?.[0],
       },

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flotilla/v1/join.proto.
  */
 export const file_flotilla_v1_join: GenFile = /*@__PURE__*/
-  fileDesc("ChZmbG90aWxsYS92MS9qb2luLnByb3RvEgtmbG90aWxsYS52MSJmCgtKb2luUmVxdWVzdBInCgVoZWxsbxgBIAEoCzIWLmZsb3RpbGxhLnYxLkpvaW5IZWxsb0gAEicKBXByb29mGAIgASgLMhYuZmxvdGlsbGEudjEuSm9pblByb29mSABCBQoDYXNrIiwKCUpvaW5IZWxsbxIQCgh0b2tlbl9pZBgBIAEoCRINCgVub25jZRgCIAEoDCKFAQoJSm9pblByb29mEhAKCHRva2VuX2lkGAEgASgJEg0KBW5vbmNlGAIgASgMEhEKCWNoYWxsZW5nZRgDIAEoDBIRCglub2RlX25hbWUYBCABKAkSEQoJYWRkcmVzc2VzGAUgAygJEg0KBXByb29mGAYgASgMEg8KB3dpdG5lc3MYByABKAgipQEKDEpvaW5SZXNwb25zZRIvCgljaGFsbGVuZ2UYASABKAsyGi5mbG90aWxsYS52MS5Kb2luQ2hhbGxlbmdlSAASLQoIYWRtaXR0ZWQYAiABKAsyGS5mbG90aWxsYS52MS5Kb2luQWRtaXR0ZWRIABIrCgdyZWZ1c2VkGAMgASgLMhguZmxvdGlsbGEudjEuSm9pblJlZnVzZWRIAEIICgZhbnN3ZXIiIgoNSm9pbkNoYWxsZW5nZRIRCgljaGFsbGVuZ2UYASABKAwiMAoMSm9pbkFkbWl0dGVkEg0KBWdyYW50GAEgASgMEhEKCXNpZ25hdHVyZRgCIAEoDCLIAQoJSm9pbkdyYW50EhIKCmNsdXN0ZXJfaWQYASABKAkSEQoJbWVtYmVyX2lkGAIgASgJEg4KBmNhX3BlbRgDIAEoCRIkCgVwZWVycxgEIAMoCzIVLmZsb3RpbGxhLnYxLkpvaW5QZWVyEhQKDGNsdXN0ZXJfY2lkchgFIAEoCRIUCgxzZXJ2aWNlX2NpZHIYBiABKAkSFAoMY2x1c3Rlcl9uYW1lGAcgASgJEg4KBm9yaWdpbhgIIAEoCRIMCgRwYXN0GAkgAygJIjwKCEpvaW5QZWVyEgwKBHBlZXIYASABKAkSEQoJYWRkcmVzc2VzGAIgAygJEg8KB2NvbnRyb2wYAyABKAgiLgoLSm9pblJlZnVzZWQSDgoGcmVhc29uGAEgASgJEg8KB21lc3NhZ2UYAiABKAkiXgoJSm9pblRva2VuEgoKAmlkGAEgASgMEg4KBnNlY3JldBgCIAEoDBIPCgdjYV9oYXNoGAMgASgMEiQKBXNlZWRzGAQgAygLMhUuZmxvdGlsbGEudjEuSm9pblBlZXJiBnByb3RvMw");
+  fileDesc("ChZmbG90aWxsYS92MS9qb2luLnByb3RvEgtmbG90aWxsYS52MSJmCgtKb2luUmVxdWVzdBInCgVoZWxsbxgBIAEoCzIWLmZsb3RpbGxhLnYxLkpvaW5IZWxsb0gAEicKBXByb29mGAIgASgLMhYuZmxvdGlsbGEudjEuSm9pblByb29mSABCBQoDYXNrIiwKCUpvaW5IZWxsbxIQCgh0b2tlbl9pZBgBIAEoCRINCgVub25jZRgCIAEoDCKdAQoJSm9pblByb29mEhAKCHRva2VuX2lkGAEgASgJEg0KBW5vbmNlGAIgASgMEhEKCWNoYWxsZW5nZRgDIAEoDBIRCglub2RlX25hbWUYBCABKAkSEQoJYWRkcmVzc2VzGAUgAygJEg0KBXByb29mGAYgASgMEg8KB3dpdG5lc3MYByABKAgSFgoOZXh0ZXJuYWxfc3RvcmUYCCABKAgipQEKDEpvaW5SZXNwb25zZRIvCgljaGFsbGVuZ2UYASABKAsyGi5mbG90aWxsYS52MS5Kb2luQ2hhbGxlbmdlSAASLQoIYWRtaXR0ZWQYAiABKAsyGS5mbG90aWxsYS52MS5Kb2luQWRtaXR0ZWRIABIrCgdyZWZ1c2VkGAMgASgLMhguZmxvdGlsbGEudjEuSm9pblJlZnVzZWRIAEIICgZhbnN3ZXIiIgoNSm9pbkNoYWxsZW5nZRIRCgljaGFsbGVuZ2UYASABKAwiMAoMSm9pbkFkbWl0dGVkEg0KBWdyYW50GAEgASgMEhEKCXNpZ25hdHVyZRgCIAEoDCLiAQoJSm9pbkdyYW50EhIKCmNsdXN0ZXJfaWQYASABKAkSEQoJbWVtYmVyX2lkGAIgASgJEg4KBmNhX3BlbRgDIAEoCRIkCgVwZWVycxgEIAMoCzIVLmZsb3RpbGxhLnYxLkpvaW5QZWVyEhQKDGNsdXN0ZXJfY2lkchgFIAEoCRIUCgxzZXJ2aWNlX2NpZHIYBiABKAkSFAoMY2x1c3Rlcl9uYW1lGAcgASgJEg4KBm9yaWdpbhgIIAEoCRIMCgRwYXN0GAkgAygJEhgKEGRhdGFzdG9yZV9wcmVmaXgYCiABKAkiPAoISm9pblBlZXISDAoEcGVlchgBIAEoCRIRCglhZGRyZXNzZXMYAiADKAkSDwoHY29udHJvbBgDIAEoCCIuCgtKb2luUmVmdXNlZBIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCSJeCglKb2luVG9rZW4SCgoCaWQYASABKAwSDgoGc2VjcmV0GAIgASgMEg8KB2NhX2hhc2gYAyABKAwSJAoFc2VlZHMYBCADKAsyFS5mbG90aWxsYS52MS5Kb2luUGVlcmIGcHJvdG8z");
 
 /**
  * @generated from message flotilla.v1.JoinRequest
@@ -112,6 +112,13 @@ export type JoinProof = Message<"flotilla.v1.JoinProof"> & {
    * @generated from field: bool witness = 7;
    */
   witness: boolean;
+
+  /**
+   * It was told of an external etcd to use: refused before anything is made where the cluster has none, and the other way round.
+   *
+   * @generated from field: bool external_store = 8;
+   */
+  externalStore: boolean;
 };
 
 /**
@@ -251,6 +258,13 @@ export type JoinGrant = Message<"flotilla.v1.JoinGrant"> & {
    * @generated from field: repeated string past = 9;
    */
   past: string[];
+
+  /**
+   * Where in an external etcd the state of the cluster is; empty: the peers keep it themselves.
+   *
+   * @generated from field: string datastore_prefix = 10;
+   */
+  datastorePrefix: string;
 };
 
 /**

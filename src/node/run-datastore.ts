@@ -14,6 +14,7 @@ import type { ClusterRecord } from './config.ts'
 import {
   type Datastore,
   defaultPrefix,
+  type Mark,
   markKey,
   markText,
   occupiedWords,
@@ -32,14 +33,10 @@ const sayAgainMs = 30_000
  */
 export async function isVacant(peer: Peer, datastore: Datastore, signal: AbortSignal): Promise<boolean> {
   const prefix = datastore.prefix ?? defaultPrefix
-  const names = namesOf(prefix)
   const link = await openEtcd(datastore)
   try {
-    const found = await patiently(peer, datastore, signal, async () => {
-      const { items } = await link.range({ from: `${prefix}/`, to: names.to, limit: 1, revision: 0 }, requestMs)
-      return items.length === 0 ? undefined : { mark: readMark(await read(link, names, markKey)) }
-    })
-    if (found !== undefined) throw new Error(occupiedWords(whereOf(datastore), prefix, found.mark))
+    const found = await patiently(peer, datastore, signal, () => occupant(link, prefix))
+    if (found !== undefined) throw new Error(occupiedWords(whereOf(datastore), found.prefix, found.mark))
     return true
   } catch (error) {
     if (signal.aborted) return false
@@ -47,6 +44,21 @@ export async function isVacant(peer: Peer, datastore: Datastore, signal: AbortSi
   } finally {
     link.close()
   }
+}
+
+type Occupant = { readonly prefix: string; readonly mark: Mark | undefined }
+
+/** What lies under the prefix; or the cluster that the prefix would lie in: its keys begin with all that comes before. */
+async function occupant(link: EtcdLink, prefix: string): Promise<Occupant | undefined> {
+  const names = namesOf(prefix)
+  const { items } = await link.range({ from: `${prefix}/`, to: names.to, limit: 1, revision: 0 }, requestMs)
+  if (items.length > 0) return { prefix, mark: readMark(await read(link, names, markKey)) }
+  for (let end = prefix.lastIndexOf('/'); end > 0; end = prefix.lastIndexOf('/', end - 1)) {
+    const outer = prefix.slice(0, end)
+    const mark = readMark(await read(link, namesOf(outer), markKey))
+    if (mark !== undefined) return { prefix: outer, mark }
+  }
+  return undefined
 }
 
 /** Lives until `life` or `stop`. Rejects when `signal` aborts before it is open, and when this peer must not open it. */

@@ -5,10 +5,10 @@ import * as fs from 'node:fs'
 import * as path from 'node:path'
 import { expect, test } from 'vitest'
 import { adminIdentity, issueClient, issueServing, makeAuthority } from '../../src/drivers/pki.ts'
-import { clientFiles, type EtcdServer, startEtcdServer } from '../conformance/etcd-server.ts'
+import { clientFiles, type EtcdServer, hasEtcd, startEtcdServer } from '../conformance/etcd-server.ts'
 import { type Agent, type Agents, CommandFailed, openAgents, patienceMs, until } from '../node/agents.ts'
 
-const timeout = 6 * patienceMs
+const options = { timeout: 6 * patienceMs, skip: !hasEtcd && process.env['CI'] !== 'true' }
 /** Of the session that a leader has in etcd, with time to spare: for so long etcd is away. */
 const outageMs = 10_000
 
@@ -124,118 +124,112 @@ async function joined(agents: Agents, first: Agent, name: string, flags: readonl
 
 const tokenFlag = async (first: Agent) => [`--token=${(await first.run('token', 'create', '--quiet')).trim()}`]
 
-test(
-  'three peers and an etcd: applications run on, whoever dies',
-  async () => {
-    await using agents = openAgents()
-    const folder = await makeTls(path.join(agents.dir, 'tls'))
-    await using etcd = await startEtcdServer(folder)
-    const flags = flagsFor(etcd, folder)
-    const one = await agents.agent('one')
-    await one.start('up', '--cluster-name=home', ...flags)
-    expect(await one.run('token', 'create')).toContain(`flotilla join --datastore ${etcd.url} --token flotilla1.`)
-    const two = await agents.agent('two')
-    expect(await lastWords(two, 'join', ...(await tokenFlag(one)))).toMatch(
-      /state in an external etcd: join with --datastore/,
-    )
-    expect(fs.existsSync(path.join(two.dataDir, 'cluster.json'))).toBe(false)
-    await expect(kubectl(one, 'get node two')).rejects.toThrow(/not found/)
-    await two.start('join', ...(await tokenFlag(one)), ...flags)
-    const three = await joined(agents, one, 'three', flags)
-    const all = [one, two, three]
-    for (const agent of all) await isPresent(agent, 'one', 'two', 'three')
+test('three peers and an etcd: applications run on, whoever dies', options, async () => {
+  await using agents = openAgents()
+  const folder = await makeTls(path.join(agents.dir, 'tls'))
+  await using etcd = await startEtcdServer(folder)
+  const flags = flagsFor(etcd, folder)
+  const one = await agents.agent('one')
+  await one.start('up', '--cluster-name=home', ...flags)
+  expect(await one.run('token', 'create')).toContain(`flotilla join --datastore ${etcd.url} --token flotilla1.`)
+  const two = await agents.agent('two')
+  expect(await lastWords(two, 'join', ...(await tokenFlag(one)))).toMatch(
+    /state in an external etcd: join with --datastore/,
+  )
+  expect(fs.existsSync(path.join(two.dataDir, 'cluster.json'))).toBe(false)
+  await expect(kubectl(one, 'get node two')).rejects.toThrow(/not found/)
+  await two.start('join', ...(await tokenFlag(one)), ...flags)
+  const three = await joined(agents, one, 'three', flags)
+  const all = [one, two, three]
+  for (const agent of all) await isPresent(agent, 'one', 'two', 'three')
 
-    try {
-      await kubectl(one, 'apply -f -', application)
-      await kubectl(two, '-n outside rollout status deployment/app --timeout=100s')
-      expect(new Set((await pods(three)).map(({ spec }) => spec.nodeName)).size).toBe(3)
-      const before = await containers(three)
-      expect((await kubectl(two, 'get quorum')).match(/Leader|Present/g)?.toSorted()).toEqual([
-        'Leader',
-        'Present',
-        'Present',
-      ])
-      expect(await two.run('status')).toContain(`state in the etcd at ${etcd.url}`)
-      for (const command of [['backup'], ['recover', '--look'], ['rejoin'], ['backup', 'schedule']]) {
-        expect(await refusal(two.run(...command))).toMatch(/etcdctl snapshot save/)
-      }
-
-      // The one that leads dies.
-      const { leader } = await two.status()
-      const selves = await Promise.all(all.map(async agent => (await agent.status()).self))
-      const led = all.find((_, i) => selves[i] === leader)
-      const [other, another] = all.filter(agent => agent !== led)
-      if (led === undefined || other === undefined || another === undefined) throw new Error('nobody led')
-      await led.kill()
-      await write(other, 'without-the-leader')
-      await kubectl(another, '-n outside get configmap without-the-leader')
-      await led.start('up', ...flags)
-      for (const agent of all) await isPresent(agent, 'one', 'two', 'three')
-
-      // Etcd is away for longer than a leader's session lives; one agent is started again meanwhile, and waits.
-      await etcd.kill()
-      const away = new Promise(resolve => setTimeout(resolve, outageMs))
-      await led.stop()
-      led.launch('up', ...flags)
-      await until('it says what it waits for', () => (/this peer waits for it/.test(led.said()) ? true : undefined))
-      await away
-      await etcd.start()
-      await write(led, 'after-the-outage')
-      for (const agent of all) await isPresent(agent, 'one', 'two', 'three')
-      expect(await containers(one)).toEqual(before)
-
-      // What is said of the etcd is needed each time, and has to be right.
-      await two.stop()
-      expect(await lastWords(two, 'up')).toMatch(/home keeps its state in an external etcd: say --datastore/)
-      expect(await lastWords(two, 'up', ...flags, '--datastore-prefix=/other')).toMatch(/leave --datastore-prefix out/)
-      expect(await refusal(two.run('recover', '--look'))).toMatch(/etcdctl snapshot save/)
-      const four = await agents.agent('four')
-      expect(await lastWords(four, 'up', ...flags)).toMatch(/holds a cluster already: home .*flotilla join --datastore/)
-      expect(fs.existsSync(path.join(four.dataDir, 'cluster.json'))).toBe(false)
-      await two.start('up', ...flags)
-      expect(await containers(two)).toEqual(before)
-    } finally {
-      // The processes of pods outlive their agents.
-      await kubectl(one, 'delete namespace outside --wait=true --timeout=60s')
+  try {
+    await kubectl(one, 'apply -f -', application)
+    await kubectl(two, '-n outside rollout status deployment/app --timeout=100s')
+    expect(new Set((await pods(three)).map(({ spec }) => spec.nodeName)).size).toBe(3)
+    const before = await containers(three)
+    expect((await kubectl(two, 'get quorum')).match(/Leader|Present/g)?.toSorted()).toEqual([
+      'Leader',
+      'Present',
+      'Present',
+    ])
+    expect(await two.run('status')).toContain(`state in the etcd at ${etcd.url}`)
+    for (const command of [['backup'], ['recover', '--look'], ['rejoin'], ['backup', 'schedule']]) {
+      expect(await refusal(two.run(...command))).toMatch(/etcdctl snapshot save/)
     }
 
-    expect(await three.run('leave')).toMatch(/left/)
-    expect(await three.ended()).toBe(0)
-    expect(fs.readdirSync(three.dataDir).sort()).toEqual(['aside', 'identity.key'])
-    await isPresent(one, 'one', 'two')
-    // It has the credentials of etcd still: it must end by itself, and stay out.
-    const { leader, self } = await one.status()
-    const [left, removed] = leader === self ? [one, two] : [two, one]
-    await left.run('remove', removed.name, '--force')
-    expect(await removed.ended()).toBe(1)
-    const words = new RegExp(`not the node ${removed.name} of home any more: it was removed`)
-    expect(removed.said().trim().split('\n').at(-1)).toMatch(words)
-    expect(await lastWords(removed, 'up', ...flags)).toMatch(words)
-    await isPresent(left, left.name)
-    await three.start('join', ...(await tokenFlag(left)), ...flags)
-    await isPresent(left, left.name, 'three')
-  },
-  timeout,
-)
+    // The one that leads dies.
+    const { leader } = await two.status()
+    const selves = await Promise.all(all.map(async agent => (await agent.status()).self))
+    const led = all.find((_, i) => selves[i] === leader)
+    const [other, another] = all.filter(agent => agent !== led)
+    if (led === undefined || other === undefined || another === undefined) throw new Error('nobody led')
+    await led.kill()
+    await write(other, 'without-the-leader')
+    await kubectl(another, '-n outside get configmap without-the-leader')
+    await led.start('up', ...flags)
+    for (const agent of all) await isPresent(agent, 'one', 'two', 'three')
 
-test(
-  'another etcd in the place of the one that was ends the agents, and none is taken for it',
-  async () => {
-    await using agents = openAgents()
-    await using etcd = await startEtcdServer()
-    const flags = [`--datastore=${etcd.url}`, '--datastore-prefix=/home']
-    const one = await agents.agent('one')
-    await one.start('up', '--cluster-name=home', ...flags)
-    const plain = await agents.agent('plain')
-    await plain.start('up')
-    const two = await agents.agent('two')
-    expect(await lastWords(two, 'join', ...(await tokenFlag(plain)), ...flags)).toMatch(/join without --datastore/)
-    await plain.stop()
-    expect(await lastWords(plain, 'up', ...flags)).toMatch(/leave --datastore out/)
-    await etcd.replace()
-    expect(await one.ended()).toBe(1)
-    expect(one.said().trim()).toMatch(/flotilla: another etcd answers.*$/)
-    expect(await lastWords(one, 'up', `--datastore=${etcd.url}`)).toMatch(/holds no cluster under \/home/)
-  },
-  timeout,
-)
+    // Etcd is away for longer than a leader's session lives; one agent is started again meanwhile, and waits.
+    await etcd.kill()
+    const away = new Promise(resolve => setTimeout(resolve, outageMs))
+    await led.stop()
+    led.launch('up', ...flags)
+    await until('it says what it waits for', () => (/this peer waits for it/.test(led.said()) ? true : undefined))
+    await away
+    await etcd.start()
+    await write(led, 'after-the-outage')
+    for (const agent of all) await isPresent(agent, 'one', 'two', 'three')
+    expect(await containers(one)).toEqual(before)
+
+    // What is said of the etcd is needed each time, and has to be right.
+    await two.stop()
+    expect(await lastWords(two, 'up')).toMatch(/home keeps its state in an external etcd: say --datastore/)
+    expect(await lastWords(two, 'up', ...flags, '--datastore-prefix=/other')).toMatch(/leave --datastore-prefix out/)
+    expect(await refusal(two.run('recover', '--look'))).toMatch(/etcdctl snapshot save/)
+    const four = await agents.agent('four')
+    for (const where of [flags, [...flags, '--datastore-prefix=/flotilla/inside']]) {
+      expect(await lastWords(four, 'up', ...where)).toMatch(/holds a cluster already: home .*flotilla join --datastore/)
+    }
+    expect(fs.existsSync(path.join(four.dataDir, 'cluster.json'))).toBe(false)
+    await two.start('up', ...flags)
+    expect(await containers(two)).toEqual(before)
+  } finally {
+    // The processes of pods outlive their agents.
+    await kubectl(one, 'delete namespace outside --wait=true --timeout=60s')
+  }
+
+  expect(await three.run('leave')).toMatch(/left/)
+  expect(await three.ended()).toBe(0)
+  expect(fs.readdirSync(three.dataDir).sort()).toEqual(['aside', 'identity.key'])
+  await isPresent(one, 'one', 'two')
+  // It has the credentials of etcd still: it must end by itself, and stay out.
+  const { leader, self } = await one.status()
+  const [left, removed] = leader === self ? [one, two] : [two, one]
+  await left.run('remove', removed.name, '--force')
+  expect(await removed.ended()).toBe(1)
+  const words = new RegExp(`not the node ${removed.name} of home any more: it was removed`)
+  expect(removed.said().trim().split('\n').at(-1)).toMatch(words)
+  expect(await lastWords(removed, 'up', ...flags)).toMatch(words)
+  await isPresent(left, left.name)
+  await three.start('join', ...(await tokenFlag(left)), ...flags)
+  await isPresent(left, left.name, 'three')
+})
+
+test('another etcd in the place of the one that was ends the agents, and none is taken for it', options, async () => {
+  await using agents = openAgents()
+  await using etcd = await startEtcdServer()
+  const flags = [`--datastore=${etcd.url}`, '--datastore-prefix=/home']
+  const one = await agents.agent('one')
+  await one.start('up', '--cluster-name=home', ...flags)
+  const plain = await agents.agent('plain')
+  await plain.start('up')
+  const two = await agents.agent('two')
+  expect(await lastWords(two, 'join', ...(await tokenFlag(plain)), ...flags)).toMatch(/join without --datastore/)
+  await plain.stop()
+  expect(await lastWords(plain, 'up', ...flags)).toMatch(/leave --datastore out/)
+  await etcd.replace()
+  expect(await one.ended()).toBe(1)
+  expect(one.said().trim()).toMatch(/flotilla: another etcd answers.*$/)
+  expect(await lastWords(one, 'up', `--datastore=${etcd.url}`)).toMatch(/holds no cluster under \/home/)
+})

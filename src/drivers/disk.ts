@@ -5,13 +5,16 @@ import { constants, fdatasync, fdatasyncSync, writeSync } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, unlink } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
+import * as zlib from 'node:zlib'
 import { Level } from 'level'
 import { ByteWriter } from '../lib/binary.ts'
 import type { Bytes } from '../lib/bytes.ts'
-import { crc32 } from '../lib/crc32.ts'
+import { crc32, lendCrc32 } from '../lib/crc32.ts'
 import type { Disk, DiskFile, DiskMap } from '../world/disk.ts'
 import { createReserve, isFull, release } from './reserve.ts'
 import { createSyncPace, type SyncPace } from './syncpace.ts'
+
+lendCrc32(zlib.crc32)
 
 /** About a millisecond of work. */
 const sliceCount = 500
@@ -300,11 +303,16 @@ async function openMap(path: string): Promise<DiskMap> {
   }
 }
 
+const sealerBytesMax = 512 * 1024
+let sealer = new ByteWriter(4 * 1024)
+
+/** Until the next is sealed: LevelDB copies what it is given. */
 function seal(key: string, value: Bytes): Uint8Array {
-  const out = new ByteWriter(4 + value.length)
-  out.u32(checksum(key, value))
-  out.raw(value)
-  return out.finish()
+  if (sealer.length > sealerBytesMax) sealer = new ByteWriter(4 * 1024)
+  sealer.clear()
+  sealer.u32(checksum(key, value))
+  sealer.raw(value)
+  return sealer.peek()
 }
 
 function unseal(path: string, key: string, sealed: Uint8Array): Bytes {

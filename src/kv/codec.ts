@@ -41,8 +41,10 @@ const wantsPrevious = 4
 export const txnDepthMax = 32
 
 /** Keys and values must be byte strings, or it throws: what is above U+00FF would be lost. */
-export function encodeCommand(command: Command): Bytes {
-  const out = new ByteWriter(sizeOf(command))
+/** With `into`, the bytes are that writer's, until it is used again. */
+export function encodeCommand(command: Command, into?: ByteWriter): Bytes {
+  const out = into ?? new ByteWriter(sizeOf(command))
+  out.clear()
   out.u8(commandVersion)
   switch (command.kind) {
     case 'write':
@@ -69,7 +71,7 @@ export function encodeCommand(command: Command): Bytes {
       out.varint(command.term ?? 0)
       break
   }
-  return out.finish()
+  return into === undefined ? out.finish() : out.peek()
 }
 
 /** About the size of its bytes; a transaction in a transaction is not looked into. */

@@ -217,7 +217,7 @@ export type Role = {
 
 export type RaftConfig = {
   readonly self: MemberId
-  /** In ticks. The real time-out is drawn from [electionTicks, 2 × electionTicks). */
+  /** In ticks. The real time-out is drawn from [electionTicks, 1.5 × electionTicks). */
   readonly electionTicks: number
   readonly heartbeatTicks: number
   /** Appends with entries that one follower may leave unanswered. */

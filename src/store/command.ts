@@ -1,7 +1,9 @@
 // A command as it travels: who asked, and which of its questions this is, before what the state machine reads. Every
 // replica applies every command; the one that asked knows its own by this and answers. Also how a follower hands its
 // commands to the leader, and hears that they were refused: a batch per turn of the event loop.
+import { encodeCommand } from '../kv/codec.ts'
 import type { StoreError } from '../kv/store.ts'
+import type { Command } from '../kv/txn.ts'
 import { ByteReader, ByteWriter } from '../lib/binary.ts'
 import type { Bytes } from '../lib/bytes.ts'
 
@@ -14,6 +16,18 @@ export type Wrapped = {
   readonly origin: number
   readonly sequence: number
   readonly command: Bytes
+}
+
+const encoderBytes = 16 * 1024
+const encoderBytesMax = 256 * 1024
+
+/** Gives bytes that are good until the next: `wrap` copies them. */
+export function createEncoder(): (command: Command) => Bytes {
+  let out = new ByteWriter(encoderBytes)
+  return command => {
+    if (out.length > encoderBytesMax) out = new ByteWriter(encoderBytes)
+    return encodeCommand(command, out)
+  }
 }
 
 /** `origin` and `sequence` are unsigned 32-bit numbers. */

@@ -45,7 +45,8 @@ export function settingsOf(config: StoreConfig): Settings {
   return {
     expectExisting: false,
     tickMs: 50,
-    electionTicks: 20,
+    // 0.6 s: heartbeats and their answers wait for no disk, so four of them are lost only by who is gone, or held up.
+    electionTicks: 12,
     heartbeatTicks: 3,
     witness: false,
     requestTimeoutMs: 5_000,

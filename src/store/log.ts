@@ -86,41 +86,46 @@ const oldMagic = 0x474f4cf7
 const magicByte = 0xf7
 export const batchHeadBytes = 16
 
-/** `crc32` of lib/crc32.ts, or one that gives the same faster. */
-export type Checksum = (bytes: Bytes, seed?: number) => number
-
 /** Where a batch stands; its checksum covers it, so that a copy of it elsewhere is none. */
 export type Place = { readonly segment: number; readonly offset: number }
 
 const seedOf = ({ segment, offset }: Place) => (Math.imul(segment, 0x9e3779b1) ^ offset) >>> 0
 
-/** One batch: magic, length, the checksum before, its own checksum (over all of these and the payload), the records. */
+/**
+ * One batch: magic, length, the checksum before, its own checksum (over all of these and the payload), the records. With
+ * `into`, the bytes are that writer's, until it is used again.
+ */
 export function encodeBatch(
   records: readonly LogRecord[],
   previousCrc: number,
   place: Place,
-  checksum: Checksum = crc32,
+  into?: ByteWriter,
 ): { bytes: Bytes; crc: number } {
-  let capacity = 64
-  for (const r of records) {
-    capacity += r.kind === 'entry' && r.entry.kind === 'command' ? r.entry.command.length + 24 : 512
-  }
-  const out = new ByteWriter(capacity)
+  const out = into ?? new ByteWriter(batchBytesMax(records))
+  out.clear()
   out.u32(magic)
   out.u32(0)
   out.u32(previousCrc)
   out.u32(0)
   for (const record of records) writeRecord(out, record)
   out.patchU32(4, out.length - batchHeadBytes)
-  const bytes = out.finish()
-  const crc = batchCrc(bytes, 0, bytes.length - batchHeadBytes, seedOf(place), checksum)
+  const bytes = out.peek()
+  const crc = batchCrc(bytes, 0, bytes.length - batchHeadBytes, seedOf(place))
   out.patchU32(12, crc)
   return { bytes, crc }
 }
 
-function batchCrc(bytes: Bytes, at: number, length: number, seed: number, checksum: Checksum): number {
+function batchBytesMax(records: readonly LogRecord[]): number {
+  let count = 64
+  for (const r of records) {
+    count += r.kind === 'entry' && r.entry.kind === 'command' ? r.entry.command.length + 24 : 512
+  }
+  return count
+}
+
+function batchCrc(bytes: Bytes, at: number, length: number, seed: number): number {
   const payload = at + batchHeadBytes
-  return checksum(bytes.subarray(payload, payload + length), crc32(bytes.subarray(at, at + 12), seed))
+  return crc32(bytes.subarray(payload, payload + length), crc32(bytes.subarray(at, at + 12), seed))
 }
 
 function writeRecord(out: ByteWriter, record: LogRecord): void {
@@ -192,13 +197,8 @@ export type Scan = {
 }
 
 /** Reads a segment. `previousCrc` undefined: the first one kept, whose first batch is believed about what was before. */
-export function scanSegment(
-  bytes: Bytes,
-  segment: number,
-  previousCrc: number | undefined,
-  checksum: Checksum = crc32,
-): Scan {
-  const file = { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), segment, checksum }
+export function scanSegment(bytes: Bytes, segment: number, previousCrc: number | undefined): Scan {
+  const file = { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), segment }
   const batches: { readonly at: number; readonly crc: number }[] = []
   let crc = previousCrc
   let end = 0
@@ -240,10 +240,10 @@ export function zeroFrom(bytes: Bytes): number {
   return end
 }
 
-type File = { readonly bytes: Bytes; readonly view: DataView; readonly segment: number; readonly checksum: Checksum }
+type File = { readonly bytes: Bytes; readonly view: DataView; readonly segment: number }
 type BatchHead = { readonly length: number; readonly previousCrc: number; readonly crc: number }
 
-function batchAt({ bytes, view, segment, checksum }: File, at: number): BatchHead | undefined {
+function batchAt({ bytes, view, segment }: File, at: number): BatchHead | undefined {
   if (at + batchHeadBytes > bytes.length) return undefined
   const found = view.getUint32(at, true)
   if (found !== magic && found !== oldMagic) return undefined
@@ -251,7 +251,7 @@ function batchAt({ bytes, view, segment, checksum }: File, at: number): BatchHea
   if (length > bytes.length - at - batchHeadBytes) return undefined
   const crc = view.getUint32(at + 12, true)
   const seed = found === magic ? seedOf({ segment, offset: at }) : 0
-  if (crc !== batchCrc(bytes, at, length, seed, checksum)) return undefined
+  if (crc !== batchCrc(bytes, at, length, seed)) return undefined
   return { length, previousCrc: view.getUint32(at + 8, true), crc }
 }
 

@@ -1,10 +1,9 @@
 // The Raft log while it runs: an append is one write and one sync, in a segment that was filled with zeros before. What
 // else it does, it does beside the appends: the next segment, the watermark, the deletion of old segments. Any error of
 // the disk is final: the caller ends, nothing is tried again (after a failed fsync the kernel may have dropped the pages).
-import { crc32 } from 'node:zlib'
 import { assert } from '../lib/assert.ts'
+import { ByteWriter } from '../lib/binary.ts'
 import type { Bytes } from '../lib/bytes.ts'
-import { crc32 as crc32OfFew } from '../lib/crc32.ts'
 import type { Entry, HardState } from '../raft/types.ts'
 import type { Clock } from '../world/clock.ts'
 import type { Disk, DiskFile } from '../world/disk.ts'
@@ -60,9 +59,9 @@ export type Start = {
   readonly clock: Pick<Clock, 'monotonicMs'> | undefined
 }
 
-/** The library's costs a call into it, ours costs more per byte. */
-export const checksum = (bytes: Bytes, seed = 0): number =>
-  bytes.length < 512 ? crc32OfFew(bytes, seed) : crc32(bytes, seed)
+/** Memory for batches that is kept from one to the next; what a large one needed is given back. */
+const keptBytes = 64 * 1024
+const keptBytesMax = 512 * 1024
 
 export function lastIndexOf(records: readonly LogRecord[]): number {
   let last = 0
@@ -90,6 +89,8 @@ export async function runLog(disk: Disk, identity: Identity, start: Start): Prom
     full: async () => (await space?.full()) ?? false,
   })
   let isBusy = false
+  /** One append at a time: the bytes of the last are not needed when the next begins. */
+  let writer = new ByteWriter(keptBytes)
   let dropping: Promise<void> = Promise.resolve()
   /** Where the watermark stands, or will when the one under way is written. */
   let marked = { number: start.mark?.segment ?? 0, bytes: start.mark?.end ?? 0 }
@@ -116,7 +117,8 @@ export async function runLog(disk: Disk, identity: Identity, start: Start): Prom
     if (append.base !== undefined) records.push({ kind: 'base', ...append.base })
     for (const entry of append.entries) records.push({ kind: 'entry', entry })
     const place = { segment: segment.number, offset: segment.bytes }
-    return { ...encodeBatch(records, crc, place, checksum), lastIndex: lastIndexOf(records) }
+    if (writer.length > keptBytesMax) writer = new ByteWriter(keptBytes)
+    return { ...encodeBatch(records, crc, place, writer), lastIndex: lastIndexOf(records) }
   }
 
   /** What a batch changes, once it is durable. */

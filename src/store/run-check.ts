@@ -5,7 +5,6 @@ import type { Disk } from '../world/disk.ts'
 import { unwrap } from './command.ts'
 import { decodeSlot, type Identity, type LogState, StoreDamage, scanSegment, slotBytes, zeroFrom } from './log.ts'
 import { restore } from './restore.ts'
-import { checksum } from './run-append.ts'
 import { segmentName } from './run-prepare.ts'
 import { logFolder, scanLog } from './run-scan.ts'
 import { type LoadedState, openState } from './run-state.ts'
@@ -84,8 +83,8 @@ async function checkSegments(disk: Disk, files: CheckedFile[]): Promise<void> {
       files.push({ name, bytes: bytes.length, records: 0, problem: 'none of the files of a log' })
       continue
     }
-    const scan = scanSegment(bytes, Number(short), crc, checksum)
-    const alone = scan.end === 0 && crc !== undefined ? scanSegment(bytes, Number(short), undefined, checksum) : scan
+    const scan = scanSegment(bytes, Number(short), crc)
+    const alone = scan.end === 0 && crc !== undefined ? scanSegment(bytes, Number(short), undefined) : scan
     const problem =
       alone !== scan && alone.end > 0
         ? 'good in itself, and does not follow the segment before it'

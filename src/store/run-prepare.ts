@@ -28,6 +28,7 @@ export const segmentName = (number: number) => `log/${String(number).padStart(16
 const quickPieceMs = 4
 const slowPieceMs = 16
 const pieceTimesMax = 8
+const zeros = new Uint8Array(256 * 1024)
 
 /** `left`: bytes of segment `number` that a former life made ready. `full`: see run-space.ts. */
 export function createPreparer(
@@ -86,7 +87,9 @@ export function createPreparer(
   async function writePiece(target: DiskFile): Promise<void> {
     const bytes = Math.max(pieceBytesMin, Math.min(pieceBytes, size - ready))
     const beganMs = clock?.monotonicMs()
-    await target.writeAt(ready, new Uint8Array(bytes))
+    for (let at = 0; at < bytes; at += zeros.length) {
+      await target.writeAt(ready + at, zeros.subarray(0, Math.min(zeros.length, bytes - at)))
+    }
     await target.sync()
     ready += bytes
     if (clock === undefined || beganMs === undefined) return

@@ -13,7 +13,7 @@ import {
   type Watermark,
   zeroFrom,
 } from './log.ts'
-import { checksum, lastIndexOf, type Segment } from './run-append.ts'
+import { lastIndexOf, type Segment } from './run-append.ts'
 import { segmentName } from './run-prepare.ts'
 import { readWatermark } from './run-watermark.ts'
 
@@ -56,7 +56,7 @@ export async function scanLog(disk: Disk, identity: Identity | undefined): Promi
     const next = (numbers[i - 1] ?? number - 1) + 1
     if (number !== next) throw new StoreDamage('missing', `log segment ${next} is gone`)
     const bytes = (isLast && left === undefined ? final : await readSegment(disk, number)) ?? new Uint8Array(0)
-    const scan = scanSegment(bytes, number, crc, checksum)
+    const scan = scanSegment(bytes, number, crc)
     checkSegment(name, number, scan, bytes.length, isLast, mark)
     if (scan.end === 0) {
       // The next one is made after something was kept in this one.

@@ -3,7 +3,6 @@
 // answered before it is applied). What can end: openStore refuses damage; a failed disk or a broken invariant rejects
 // `done`, and the process must then end: nothing of it may be tried again.
 
-import { encodeCommand } from '../kv/codec.ts'
 import { type Applied, apply, captureKv } from '../kv/kv.ts'
 import { get, hashAt, look, range } from '../kv/read.ts'
 import { encodeSnapshot } from '../kv/snapshot.ts'
@@ -15,6 +14,7 @@ import { createRaft, status as raftStatus, step } from '../raft/raft.ts'
 import type { Effects, Entry, HardState, RaftEvent, Refusal, Role } from '../raft/types.ts'
 import type { World } from '../world/world.ts'
 import { createHashes } from './audit.ts'
+import { createEncoder } from './command.ts'
 import { commandBytesMax, raftConfig, type StoreConfig, settingsOf } from './config.ts'
 import { createForgetting } from './forget.ts'
 import { createPendings, createThresholds } from './pending.ts'
@@ -403,7 +403,7 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     }
     const revision = forgetting.look(kv.versions, kv.revision, ticks, isTick)
     if (revision === undefined) return
-    commands.execute(encodeCommand({ kind: 'compact', revision }), undefined).catch(error => {
+    commands.execute(encode({ kind: 'compact', revision }), undefined).catch(error => {
       forgetting.reset()
       log.debug('old changes are forgotten later', { why: String(error) })
     })
@@ -426,10 +426,12 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
     if (proposals.length >= inboxCountMax) throw new StoreError('unavailable', 'too many writes wait for the disk')
   }
 
+  const encode = createEncoder()
+
   async function execute(command: Command, inner?: AbortSignal): Promise<Outcome> {
     checkOpen()
     if (space.isTight && role.kind === 'leader') throw new StoreError('unavailable', 'the disk of the leader is full')
-    const bytes = encodeCommand(command)
+    const bytes = encode(command)
     if (bytes.length > commandBytesMax) {
       throw new StoreError('too-large', `a command of ${bytes.length} bytes; at most ${commandBytesMax} are taken`)
     }

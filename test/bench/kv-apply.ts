@@ -44,7 +44,7 @@ export const kvApplyBench = {
         `encode ${name}`,
         times(rounds, () => each(commands, encodeCommand)),
       )
-      const encoded = commands.map(encodeCommand)
+      const encoded = commands.map(command => encodeCommand(command))
       show(
         `decode ${name}`,
         times(rounds, () => each(encoded, decodeCommand)),

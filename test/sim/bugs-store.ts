@@ -12,7 +12,6 @@ import {
   type Watermark,
 } from '../../src/store/log.ts'
 import type { RunningStore } from '../../src/store/run.ts'
-import { checksum } from '../../src/store/run-append.ts'
 import {
   type Block,
   changePrefix,
@@ -41,7 +40,7 @@ function scanLog(disk: SimDisk): Segment[] {
   for (const name of names) {
     const bytes = files.get(name) ?? new Uint8Array(0)
     const number = Number(name.slice('log/'.length))
-    const scan = scanSegment(bytes, number, crc, checksum)
+    const scan = scanSegment(bytes, number, crc)
     if (scan.end === 0) break
     segments.push({ name, number, bytes, scan })
     crc = scan.crc

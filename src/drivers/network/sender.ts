@@ -11,6 +11,8 @@ export const queueBytesMax = 2 * frameBytesMax
 export const queueCountMax = 4096
 /** What is handed to the stream in one go; a larger single message goes alone. */
 const batchBytesMax = 1024 * 1024
+/** Memory for batches of this size is used again and again: new memory is for the collector of garbage to find. */
+const keptBytes = 128 * 1024
 /** After a stream that failed at once (the other side does not admit us yet), before the next is tried. */
 const reopenMs = 300
 const openTimeoutMs = 10_000
@@ -21,8 +23,10 @@ export type Sink = {
   readonly head: Bytes
   readonly isOpen: () => boolean
   readonly needsDrain: () => boolean
+  /** Calls `sent` once it needs the memory of what it was given no more. */
+  readonly givesBack: boolean
   /** Throws when it is broken. */
-  send(bytes: Bytes): void
+  send(bytes: Bytes, sent: () => void): void
   on(event: 'drain' | 'close', listener: () => void): void
   /** Ends it after what was sent, or at once. */
   close(): void
@@ -49,6 +53,7 @@ export function sender(
   let opening = false
   let scheduled = false
   let stopped = false
+  let spare: Uint8Array<ArrayBuffer> | undefined
   const controller = new AbortController()
 
   function stop(): void {
@@ -83,9 +88,9 @@ export function sender(
       return
     }
     if (sink.needsDrain()) return // its drain event schedules the next flush
-    const batch = takeBatch(sink.head)
+    const batch = takeBatch(sink)
     try {
-      sink.send(batch.bytes)
+      sink.send(batch.bytes, batch.giveBack)
     } catch {
       dropped(batch.count)
       sink.abort()
@@ -94,7 +99,7 @@ export function sender(
     if (queue.length > 0) schedule()
   }
 
-  function takeBatch(head: Bytes): { bytes: Bytes; count: number } {
+  function takeBatch({ head, givesBack }: Sink): { bytes: Bytes; count: number; giveBack: () => void } {
     const headBytes = head.length + 4
     let count = 0
     let size = 0
@@ -105,7 +110,8 @@ export function sender(
     }
     const taken = queue.splice(0, count)
     queuedBytes -= size - headBytes * count
-    const bytes = new Uint8Array(size)
+    const memory = givesBack && size <= keptBytes ? keptMemory() : new Uint8Array(size)
+    const bytes = memory.subarray(0, size)
     const view = new DataView(bytes.buffer)
     let at = 0
     for (const message of taken) {
@@ -114,7 +120,16 @@ export function sender(
       bytes.set(message, at + headBytes)
       at += message.length + headBytes
     }
-    return { bytes, count }
+    const giveBack = () => {
+      if (memory.length === keptBytes) spare = memory
+    }
+    return { bytes, count, giveBack }
+  }
+
+  function keptMemory(): Uint8Array<ArrayBuffer> {
+    const kept = spare ?? new Uint8Array(keptBytes)
+    spare = undefined
+    return kept
   }
 
   async function reopen(): Promise<void> {
@@ -184,6 +199,7 @@ export function streamSink(stream: Stream): Sink {
     head: new Uint8Array(0),
     isOpen: () => stream.status === 'open',
     needsDrain: () => stream.writableNeedsDrain,
+    givesBack: false,
     send: bytes => void stream.send(bytes),
     on: (event, listener) => stream.addEventListener(event, listener),
     close: () => void stream.close().catch(error => stream.abort(error)),
@@ -201,7 +217,8 @@ export function laneSink(connection: SecureConnection, protocol: number): Sink {
     head: laneHead(protocol),
     isOpen: () => connection.status === 'open',
     needsDrain: () => connection.writableNeedsDrain,
-    send: bytes => void connection.sendLane(bytes),
+    givesBack: true,
+    send: (bytes, sent) => void connection.sendLane(bytes, sent),
     on(event, listener) {
       connection.addEventListener(event, listener)
       listeners.push(() => connection.removeEventListener(event, listener))

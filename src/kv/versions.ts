@@ -74,7 +74,7 @@ export class Versions {
   addBase(item: KeyValue): void {
     const hash = hashOf(item)
     const slot = { key: item.key, item, hash, older: undefined, from: 0 }
-    this.#live.put(slot)
+    this.#live.add(slot)
     this.#slots.set(item.key, slot)
     this.#baseSum = (this.#baseSum + hash) | 0
     this.#liveSum = this.#baseSum
@@ -156,7 +156,7 @@ export class Versions {
     into.hash = hash
     if (isDeletion) {
       this.#live.delete(item.key)
-      this.#dead.put(into)
+      this.#dead.add(into)
     }
     this.#sum = (this.#sum + hash) | 0
     this.#pushedBytes += eventBytes + (was === undefined ? 0 : versionBytes + was.value.length)
@@ -171,7 +171,7 @@ export class Versions {
     const slot = dead ?? { key: item.key, item, hash: 0, older: undefined, from: 0 }
     if (dead === undefined) this.#slots.set(item.key, slot)
     else this.#dead.delete(item.key)
-    this.#live.put(slot)
+    this.#live.add(slot)
     return slot
   }
 

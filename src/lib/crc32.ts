@@ -39,7 +39,7 @@ const [t0, t1, t2, t3, t4, t5, t6, t7] = tables as [
 type Checksum = (bytes: Bytes, seed: number) => number
 
 /** From here on a call costs less than the bytes do. */
-const manyBytes = 512
+const manyBytes = 128
 let ofMany: Checksum = ofFew
 
 /** For long input, from now on and in the whole process: it must give the same. */

@@ -27,7 +27,7 @@ export type LogScan = {
   readonly segments: readonly Segment[]
   /** Bytes of a write that never ended, which nobody was promised, behind the last segment's content. */
   readonly torn: { readonly name: string; readonly from: number; readonly to: number } | undefined
-  /** A segment of which not even the first write ended. */
+  /** A segment of which not even the first write ended: to be taken away. */
   readonly begun: string | undefined
   /** Zeros of the segment after the last. */
   readonly left: number
@@ -40,27 +40,30 @@ export async function scanLog(disk: Disk, identity: Identity | undefined): Promi
   const numbers = await segmentNumbers(disk)
   if (mark === undefined && numbers.length > 0)
     throw new StoreDamage('missing', 'the watermark file is gone or unreadable')
+  const finalNumber = numbers.at(-1) ?? 0
   const final = await readSegment(disk, numbers.at(-1))
   // Made ready, and nothing in it yet.
   const left = final !== undefined && zeroFrom(final) === 0 ? final.length : undefined
-  const prepared = left === undefined ? undefined : numbers.pop()
+  const isSpoilt = final !== undefined && left === undefined && numbers.length > 1 && isUnused(final, finalNumber, mark)
+  const prepared = left === undefined && !isSpoilt ? undefined : numbers.pop()
 
   const replayed = replay(identity ?? mark?.identity)
   const segments: Segment[] = []
   let crc: number | undefined
   let torn: LogScan['torn']
-  let begun: string | undefined
+  let begun = isSpoilt ? segmentName(finalNumber) : undefined
   for (const [i, number] of numbers.entries()) {
     const isLast = i === numbers.length - 1
     const name = segmentName(number)
     const next = (numbers[i - 1] ?? number - 1) + 1
     if (number !== next) throw new StoreDamage('missing', `log segment ${next} is gone`)
-    const bytes = (isLast && left === undefined ? final : await readSegment(disk, number)) ?? new Uint8Array(0)
+    const bytes = (isLast && prepared === undefined ? final : await readSegment(disk, number)) ?? new Uint8Array(0)
     const scan = scanSegment(bytes, number, crc)
     checkSegment(name, number, scan, bytes.length, isLast, mark)
     if (scan.end === 0) {
       // The next one is made after something was kept in this one.
-      if (left !== undefined) throw new StoreDamage('corrupt', `${name} at byte 0: bad bytes before the next segment`)
+      if (prepared !== undefined)
+        throw new StoreDamage('corrupt', `${name} at byte 0: bad bytes before the next segment`)
       begun = name
       break
     }
@@ -76,6 +79,16 @@ export async function scanLog(disk: Disk, identity: Identity | undefined): Promi
   const state = replayed.state()
   if (mark !== undefined && mark.segment > 0) checkReached(mark, segments.at(-1), crc ?? 0, state)
   return { mark, state, crc: crc ?? 0, segments, torn, begun, left: left ?? 0 }
+}
+
+/**
+ * Zeros that were on their way when the power went come out as anything, and so does a segment's first write. Without one
+ * whole batch, and without the watermark, nothing says that it was ever in use.
+ */
+function isUnused(bytes: Bytes, number: number, mark: Watermark | undefined): boolean {
+  if (mark !== undefined && mark.segment >= number) return false
+  const scan = scanSegment(bytes, number, undefined)
+  return scan.end === 0 && scan.rest === 'torn'
 }
 
 async function segmentNumbers(disk: Disk): Promise<number[]> {

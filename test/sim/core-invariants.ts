@@ -85,8 +85,9 @@ export function checkSticky(node: Node, events: readonly RaftEvent[], effects: E
   for (const event of events) {
     if (event.kind === 'tick') laterTicks--
     if (event.kind === 'unreachable' && event.member === node.heard?.leader) node.heard = undefined
-    // A member that was removed is not listened to.
+    // A member that was removed is not listened to, and neither is what comes late from an earlier leadership of the same.
     if (event.kind !== 'message' || event.message.kind !== 'append' || event.from !== raft.leader) continue
+    if (event.message.term !== raft.term) continue
     node.heard = { leader: event.from, term: raft.term, atTick: raft.nowTicks - laterTicks }
   }
 }

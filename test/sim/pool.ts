@@ -1,6 +1,7 @@
 // Worker processes that answer questions (worker.ts), one each at a time. Which one runs a seed makes no difference to it.
 import { type ChildProcess, fork } from 'node:child_process'
 import { availableParallelism } from 'node:os'
+import { execArgv } from 'node:process'
 import { fileURLToPath } from 'node:url'
 import type { Outcome } from './outcome.ts'
 import type { Question } from './worker.ts'
@@ -12,48 +13,69 @@ export type Pool = {
   readonly close: () => void
 }
 
-export function createPool(size = availableParallelism()): Pool {
-  const idle: ChildProcess[] = []
-  const all: ChildProcess[] = []
-  const waiting: ((worker: ChildProcess) => void)[] = []
+/**
+ * A member that is killed never ends what it waits for, and Node keeps a signal that is made of others as long as somebody
+ * listens to it: each run leaves its clusters behind. So a process does no more than this.
+ */
+const runCountMax = 20
 
-  function free(worker: ChildProcess): void {
+type Worker = { readonly process: ChildProcess; runs: number }
+
+export function createPool(size = availableParallelism()): Pool {
+  const idle: Worker[] = []
+  const all = new Set<Worker>()
+  const waiting: ((worker: Worker) => void)[] = []
+
+  function free(worker: Worker): void {
+    const isSpent = worker.runs >= runCountMax
+    if (isSpent) end(worker)
+    const one = isSpent ? begin() : worker
     const next = waiting.shift()
-    if (next === undefined) idle.push(worker)
-    else next(worker)
+    if (next === undefined) idle.push(one)
+    else next(one)
   }
 
-  for (let i = 0; i < size; i++) {
-    const worker = fork(fileURLToPath(new URL('worker.ts', import.meta.url)), {
+  function end(worker: Worker): void {
+    all.delete(worker)
+    // One that ended by itself has been heard of where it was asked.
+    if (worker.process.connected) worker.process.disconnect()
+  }
+
+  function begin(): Worker {
+    const process = fork(fileURLToPath(new URL('worker.ts', import.meta.url)), {
       serialization: 'advanced',
       // Runs leave much garbage behind, and several of these share a machine.
-      execArgv: [...process.execArgv, '--max-old-space-size=768'],
+      execArgv: [...execArgv, '--max-old-space-size=768'],
     })
-    all.push(worker)
-    idle.push(worker)
+    const worker = { process, runs: 0 }
+    all.add(worker)
+    return worker
   }
+
+  for (let i = 0; i < size; i++) idle.push(begin())
 
   return {
     size,
     async ask(question) {
-      const worker = idle.pop() ?? (await new Promise<ChildProcess>(resolve => waiting.push(resolve)))
+      const worker = idle.pop() ?? (await new Promise<Worker>(resolve => waiting.push(resolve)))
+      worker.runs += 1
       try {
         return await new Promise<Outcome>((resolve, reject) => {
           const ended = (code: number | null) =>
             reject(new Error(`the process that ran ${question.where} seed ${question.seed} ended with ${code}`))
-          worker.once('exit', ended)
-          worker.once('message', (outcome: Outcome) => {
-            worker.off('exit', ended)
+          worker.process.once('exit', ended)
+          worker.process.once('message', (outcome: Outcome) => {
+            worker.process.off('exit', ended)
             resolve(outcome)
           })
-          worker.send(question)
+          worker.process.send(question)
         })
       } finally {
         free(worker)
       }
     },
     close() {
-      for (const worker of all) worker.disconnect()
+      for (const worker of all) end(worker)
     },
   }
 }

@@ -111,6 +111,21 @@ test('zeros ahead are no content: they are found clean, and damage in front of t
   expect(await outcome(withFile(disk, segmentPath, torn.fill(0, end - 30)))).toBe('corrupt')
 })
 
+test('a crash may spoil the zeros of the next segment as well as the write under way', async () => {
+  const { disk, state } = await filled()
+  const whole = disk.files.get(segmentPath)?.now ?? new Uint8Array()
+  const torn = new Uint8Array(whole.length + 200)
+  torn.set(whole)
+  torn.fill(7, whole.length, whole.length + 100)
+  const next = 'log/0000000000000002'
+  const spoilt = withFile(withFile(disk, segmentPath, torn), next, new Uint8Array(500).fill(9, 40, 44))
+  const { found, state: kept, log } = await open(spoilt)
+  expect(found).toBe('torn')
+  expect(kept).toEqual(state)
+  await log.append({ entries: [entry(20, 3)] })
+  expect((await open(spoilt.copy())).state.entries).toHaveLength(20)
+})
+
 test('any flipped bit of a marked log is refused, or changes nothing', async () => {
   const { disk, state } = await filled()
   const whole = disk.files.get(segmentPath)?.now ?? new Uint8Array()

@@ -13,7 +13,7 @@ export type PeerVitals = {
   readonly syncMs?: number
   /** The 90th percentile of the way there and back; 0 for this peer itself. */
   readonly roundTripMs?: number
-  /** Greetings of the last minutes that it left unanswered. */
+  /** Of the last minutes: greetings that it left unanswered, and connections that broke. */
   readonly failures?: number
   /** For how long its agent runs. */
   readonly upMs?: number

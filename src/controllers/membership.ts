@@ -5,7 +5,7 @@
 // are worse than one, because either's loss stops both: an odd number is left only when the next odd one can be reached.
 // Who: of those that are alive and have caught up, those with the least cost. Cost is what a vote of this peer adds to a write,
 // in ms: the 99th percentile of its disk's sync, and the 90th of the way there and back; 50 for each recent greeting it left
-// unanswered; 25 while its agent runs for less than five minutes. What is not measured yet counts as 10 and 5. A witness votes
+// unanswered and each connection that broke; 25 while its agent runs for less than five minutes. What is not measured yet counts as 10 and 5. A witness votes
 // where votes are wanting otherwise, before nobody and after everybody else.
 // When a vote moves: a voter that was not heard of for `replaceVoterMs` (10 min) makes room as soon as another can take its
 // place. A living one makes room only for one that costs less than half as much and 5 ms less, and only when no vote has moved

@@ -13,14 +13,13 @@ import { onAbort } from '../lib/abort.ts'
 import { backoffMs } from '../lib/backoff.ts'
 import { keyedQueue } from '../lib/queue.ts'
 import type { World } from '../world/world.ts'
-import { controllers as all } from './all.ts'
 import type { Change, Controller, Failure, Guard } from './controller.ts'
 import type { Inputs } from './inputs.ts'
 
 const retry = { firstMs: 50, mostMs: 60_000 }
 /** An own write that the view does not show for so long is no longer waited for. */
 export const settleTimeoutMs = 60_000
-/** While a key fails, a change hastens its next try no more than this: what it wrote itself must not drive it in circles. */
+/** While a key fails, a change hastens its next try no more than this: what it wrote itself must not runControllers it in circles. */
 const wakeWhileFailingMs = 5_000
 const parallelDeletes = 16
 const parallelCreatesMax = 32
@@ -36,13 +35,8 @@ type Shared = {
 }
 type Running = Shared & { readonly events: Recorder }
 
-/** All controllers, until the signal aborts; then returns when everything has stopped. Never throws for what one key does. */
-export async function runControllers(world: Part, client: Client, inputs: Inputs, signal: AbortSignal): Promise<void> {
-  await drive(world, client, inputs, all, signal)
-}
-
-/** The same with a list of one's own. */
-export async function drive(
+/** Until the signal aborts; then returns when everything has stopped. Never throws for what one key does. */
+export async function runControllers(
   world: Part,
   client: Client,
   inputs: Inputs,

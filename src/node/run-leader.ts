@@ -6,7 +6,7 @@ import { controllers } from '../controllers/all.ts'
 import type { Controller } from '../controllers/controller.ts'
 import { type ApiAddress, defaultControllerConfig, type Inputs } from '../controllers/inputs.ts'
 import { membershipController } from '../controllers/membership.ts'
-import { drive } from '../controllers/run.ts'
+import { runControllers } from '../controllers/run.ts'
 import type { Gossip } from '../gossip/gossip.ts'
 import type { Store } from '../kv/store.ts'
 import { runScheduler } from '../scheduler/run.ts'
@@ -49,7 +49,13 @@ export async function runLeaderTasks(parts: LeaderParts, signal: AbortSignal): P
     scope.start('controllers', async inner => {
       await bootstrap(parts, term, inner)
       const identity = { user: 'system:kube-controller-manager', groups: ['system:masters'] }
-      await drive(world, parts.apiserver.client(identity, { term }), inputsOf(parts), controllersFor(parts), inner)
+      await runControllers(
+        world,
+        parts.apiserver.client(identity, { term }),
+        inputsOf(parts),
+        controllersFor(parts),
+        inner,
+      )
     })
     scope.start('scheduler', inner => {
       const identity = { user: 'system:kube-scheduler', groups: ['system:masters'] }

@@ -4,7 +4,7 @@ import { type Pod, pod } from '../../src/api/kinds/pod.ts'
 import { isDeleting } from '../../src/client/objects.ts'
 import type { Controller } from '../../src/controllers/controller.ts'
 import { defaultControllerConfig, type Inputs } from '../../src/controllers/inputs.ts'
-import { drive } from '../../src/controllers/run.ts'
+import { runControllers } from '../../src/controllers/run.ts'
 import { rfc3339 } from '../../src/lib/duration.ts'
 import { type MemoryClient, memoryClient } from '../client/memory-client.ts'
 import { type VirtualWorld, virtualWorld } from '../client/virtual-world.ts'
@@ -30,7 +30,13 @@ export function cluster(controllers: readonly Controller[], given: Partial<Input
   const world = virtualWorld(seed)
   const client = memoryClient(world)
   const stop = new AbortController()
-  const running = drive(world, client, inputs({ startedAtMs: world.clock.nowMs(), ...given }), controllers, stop.signal)
+  const running = runControllers(
+    world,
+    client,
+    inputs({ startedAtMs: world.clock.nowMs(), ...given }),
+    controllers,
+    stop.signal,
+  )
   return {
     world,
     client,

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { node as nodeKind } from '../../src/api/kinds/node.ts'
 import { type Pod, pod as podKind } from '../../src/api/kinds/pod.ts'
 import { follow } from '../../src/client/run-follow.ts'
+import { controllers } from '../../src/controllers/all.ts'
 import { defaultControllerConfig } from '../../src/controllers/inputs.ts'
 import { runControllers } from '../../src/controllers/run.ts'
 import { runScheduler } from '../../src/scheduler/run.ts'
@@ -99,7 +100,7 @@ describe.each(installed(['1.33']))('kubectl %s', { timeout: 300_000 }, version =
     const apiAddresses = () => [{ ip: '192.0.2.1', port: 6_443 }]
     const given = inputs({ config, apiAddresses, startedAtMs: Date.now() })
     running = Promise.all([
-      runControllers(api.world, api.client, given, stop.signal),
+      runControllers(api.world, api.client, given, controllers, stop.signal),
       runScheduler(api.world, api.client, stop.signal),
       kubelets(),
     ])

@@ -1,12 +1,15 @@
 // Changes of membership as the leader proposes them: one at a time, never before it has committed in its own term, and a
 // learner becomes a voter only when it keeps up. That is found out in rounds (dissertation 4.2.1): a round is over when
 // the learner has all that was in the log when the round began; when a round took less than an election time-out, its
-// vote will not hold up commits for longer than that. After ten such rounds it is too slow.
+// vote will not hold up commits for longer than that. After ten such rounds it is too slow. A voter goes only where those
+// that stay and answer are a majority: else the change itself could not be committed, and nothing after it (what etcd
+// calls a strict reconfiguration check).
 import { lastIndex } from './log.ts'
 import { change, inEffectSince } from './membership.ts'
+import { majority } from './quorum.ts'
 import { appendOwn } from './replication.ts'
 import { isHeard, type Lead, membership, type Raft } from './state.ts'
-import type { RaftEvent, Refusal } from './types.ts'
+import type { MemberId, RaftEvent, Refusal } from './types.ts'
 
 const roundsMax = 10
 /** In election time-outs. A learner that is further behind is asked for again when it is nearer. */
@@ -33,10 +36,18 @@ function whyNot(raft: Raft, lead: Lead, { change: step }: Proposal): Refusal | u
   if (inEffectSince(raft.history) > raft.commit) return 'change-in-flight'
   const result = change(membership(raft), step)
   if (result.kind === 'refused') return result.why
-  if (step.kind !== 'promote') return undefined
+  if (step.kind !== 'promote') return isCommittable(raft, lead, result.membership.voters) ? undefined : 'no-quorum'
   if (lead.promotion !== undefined) return 'change-in-flight'
   const progress = lead.progress.get(step.member)
   return progress !== undefined && isHeard(raft, progress) ? undefined : 'unreachable'
+}
+
+function isCommittable(raft: Raft, lead: Lead, voters: readonly MemberId[]): boolean {
+  const answering = voters.filter(voter => {
+    const progress = lead.progress.get(voter)
+    return voter === raft.config.self || (progress !== undefined && !progress.lost && isHeard(raft, progress))
+  })
+  return answering.length >= majority(voters.length)
 }
 
 function appendChange(raft: Raft, lead: Lead, { id, change: step, context }: Omit<Proposal, 'kind'>): void {

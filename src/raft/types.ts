@@ -147,6 +147,8 @@ export type Refusal =
   | 'not-caught-up'
   | 'no-entry-of-term'
   | 'last-voter'
+  /** Of the voters that would stay, no majority has answered for an election time-out. */
+  | 'no-quorum'
   | 'removed'
   | 'unknown-member'
   | 'already-member'

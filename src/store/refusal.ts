@@ -6,6 +6,11 @@ export function refusalError(why: Exclude<Refusal, 'not-leader'>): StoreError {
   switch (why) {
     case 'last-voter':
       return new StoreError('refused', 'the last voter that may lead cannot go')
+    case 'no-quorum':
+      return new StoreError(
+        'unavailable',
+        'without that member no majority of the voters answers: bring another voter back, or add one, before it goes',
+      )
     case 'unknown-member':
       return new StoreError('refused', 'there is no such member')
     case 'removed':

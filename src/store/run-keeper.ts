@@ -3,6 +3,7 @@
 // for its own reason: members that are a little behind need the end of it, those that are far behind a snapshot.
 import { captureHead, captureKv, createKv, type Kv, restoreKv, restoring } from '../kv/kv.ts'
 import type { ChangeEvent } from '../kv/store.ts'
+import { onAbort } from '../lib/abort.ts'
 import { type Raft, snapshotMeta, step, wantsSnapshot } from '../raft/raft.ts'
 import type { Effects, MemberId, RaftEvent, SnapshotMeta } from '../raft/types.ts'
 import type { Log } from '../world/log.ts'
@@ -56,7 +57,7 @@ export function createKeeper(world: World, log: Log, start: Boot, config: Keeper
   let droppedIndex = start.restored.base.index
   let heldBytes = 0
   let flushing: Promise<void> | undefined
-  let fetching: Promise<void> | undefined
+  let fetching: { readonly from: MemberId; readonly end: AbortController; readonly done: Promise<void> } | undefined
   let isInstalling = false
 
   function startFlush(): void {
@@ -154,18 +155,24 @@ export function createKeeper(world: World, log: Log, start: Boot, config: Keeper
     },
     fetch(from, snapshot) {
       const peer = speech.peerOf(from)
+      // Who gave it leads no more, and may be gone without a word. The leader of now announces its own again.
+      if (fetching !== undefined && fetching.from !== from && !isInstalling) fetching.end.abort()
       if (fetching !== undefined || peer === undefined || ending.aborted) return
+      const end = new AbortController()
+      const stopping = onAbort(ending, () => end.abort())
       const ask = { cluster: clusterId, from: member, to: from, atLeast: snapshot.index }
       log.info('fetching a snapshot', { from: peer, index: snapshot.index })
-      fetching = fetchSnapshot(world, peer, ask, ending)
+      const done = fetchSnapshot(world, peer, ask, end.signal)
         .then(
           fetched => install(fetched),
           error => log.warn('a snapshot could not be fetched', { from: peer, why: String(error) }),
         )
         .catch(config.fail)
         .then(() => {
+          stopping[Symbol.dispose]()
           fetching = undefined
         })
+      fetching = { from, end, done }
     },
     giver: {
       give(peer, ask) {
@@ -178,7 +185,7 @@ export function createKeeper(world: World, log: Log, start: Boot, config: Keeper
       sent: (to, index, ok) => push({ kind: 'snapshotSent', to, index, ok }),
     },
     async stop(writes) {
-      await fetching
+      await fetching?.done
       await flushing
       if (writes() && kv.index > flushedIndex) await flush().catch(config.fail)
       if (writes()) await disklog.mark().catch(config.fail)

@@ -10,5 +10,12 @@ export const corpus: readonly (Question & { readonly why: string })[] = [
   { where: 'store', seed: 143, safetyMs: 30_000, why: witness },
   { where: 'store', seed: 206, safetyMs: 30_000, why: witness },
   { where: 'store', seed: 208, safetyMs: 30_000, why: witness },
+  {
+    where: 'store',
+    seed: 147,
+    safetyMs: 30_000,
+    why: 'a crash spoilt the zeros of the next segment beside the last write',
+  },
+  { where: 'store', seed: 720, safetyMs: 30_000, why: 'a snapshot of a former leader that was gone was waited for' },
   { where: 'core', seed: 245, safetyMs: 60_000, why: 'a learner had the newest log and no vote' },
 ]

@@ -164,10 +164,13 @@ export function createNemesis(
 
   const machineOf = (member: string) => machines.find(machine => machine.member === member)
 
-  /** Whether a majority of the voters that are left would be whole. */
+  /** Whether a majority of the voters that are left would be whole, also of what a start has not found out yet. */
   function isSafe(leader: Running, without: MemberId): boolean {
     const left = leader.store.status().members.filter(info => info.role === 'voter' && info.member !== without)
-    const whole = left.filter(info => machineOf(info.member)?.isBroken === false)
+    const whole = left.filter(info => {
+      const machine = machineOf(info.member)
+      return machine?.isBroken === false && machine.damage === undefined
+    })
     return whole.length > left.length / 2
   }
 

@@ -166,19 +166,6 @@ const readsByLease: Step = (raft, events) => {
   return raft.nowTicks - heardAt < raft.config.electionTicks ? answersReads(effects, raft) : effects
 }
 
-/** An answer to a round that was under way already confirms the read as well (etcd-io/etcd#20418). */
-const readsOldRound: Step = (raft, events) => {
-  const round = raft.lead?.round
-  const before = new Set(raft.lead?.readBatches)
-  const effects = step(raft, events)
-  const { lead } = raft
-  if (lead === undefined || round === undefined) return effects
-  const confirmed = agreedByVoters(raft, lead, Number.POSITIVE_INFINITY, progress => progress.acknowledged)
-  if (confirmed >= round) return answersReads(effects, raft)
-  lead.readBatches = lead.readBatches.map(batch => (before.has(batch) ? batch : { ...batch, round }))
-  return effects
-}
-
 /** A granted pre-vote gives the vote away, or takes it back (canonical/raft#196). */
 const preVoteResetsVote = around('preVote', (raft, _message, next) => {
   const effects = next()
@@ -267,7 +254,6 @@ export const coreBugs: Readonly<Record<string, CoreFaults>> = {
   'witness campaigns': { step: witnessCampaigns },
   'newest read without a quorum round': { step: readsAlone },
   'lease read': { step: readsByLease },
-  'read confirmed by a round begun before it': { step: readsOldRound },
   'read answered before it is applied': { readBeforeApply: true },
   'pre-vote resets the vote': { step: preVoteResetsVote, oneByOne: true },
   'pre-vote refreshes leader contact': { step: preVoteIsContact, oneByOne: true },

@@ -7,7 +7,7 @@ import { dirname, join, resolve } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import * as zlib from 'node:zlib'
 import { Level } from 'level'
-import { ByteWriter } from '../lib/binary.ts'
+import { ByteWriter, reusedWriter } from '../lib/binary.ts'
 import type { Bytes } from '../lib/bytes.ts'
 import { crc32, lendCrc32 } from '../lib/crc32.ts'
 import type { Disk, DiskFile, DiskMap } from '../world/disk.ts'
@@ -303,16 +303,14 @@ async function openMap(path: string): Promise<DiskMap> {
   }
 }
 
-const sealerBytesMax = 512 * 1024
-let sealer = new ByteWriter(4 * 1024)
+const sealer = reusedWriter(4 * 1024, 512 * 1024)
 
 /** Until the next is sealed: LevelDB copies what it is given. */
 function seal(key: string, value: Bytes): Uint8Array {
-  if (sealer.length > sealerBytesMax) sealer = new ByteWriter(4 * 1024)
-  sealer.clear()
-  sealer.u32(checksum(key, value))
-  sealer.raw(value)
-  return sealer.peek()
+  const out = sealer()
+  out.u32(checksum(key, value))
+  out.raw(value)
+  return out.peek()
 }
 
 function unseal(path: string, key: string, sealed: Uint8Array): Bytes {

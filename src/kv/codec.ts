@@ -44,7 +44,6 @@ export const txnDepthMax = 32
 /** With `into`, the bytes are that writer's, until it is used again. */
 export function encodeCommand(command: Command, into?: ByteWriter): Bytes {
   const out = into ?? new ByteWriter(sizeOf(command))
-  out.clear()
   out.u8(commandVersion)
   switch (command.kind) {
     case 'write':

@@ -1,6 +1,6 @@
 // One version of a key as bytes: the same in a snapshot and in the state on disk, and what the hashes are made of. A
 // deletion is a version too: number 0, without a value, at the revision of the deletion.
-import { type ByteReader, ByteWriter } from '../lib/binary.ts'
+import { type ByteReader, type ByteWriter, reusedWriter } from '../lib/binary.ts'
 import { crc32 } from '../lib/crc32.ts'
 import type { KeyValue, Revision } from './store.ts'
 
@@ -27,14 +27,11 @@ export function readVersion(input: ByteReader): KeyValue {
   return { key, value, createRevision, modRevision, version, lease }
 }
 
-const keptBytesMax = 64 * 1024
-let scratch = new ByteWriter(4 * 1024)
+const scratch = reusedWriter(4 * 1024, 64 * 1024)
 
 /** A signed 32-bit number, the checksum of the version's bytes. */
 export function hashOf(item: KeyValue): number {
-  scratch.clear()
-  writeVersion(scratch, item)
-  const hash = crc32(scratch.peek()) | 0
-  if (scratch.length > keptBytesMax) scratch = new ByteWriter(4 * 1024)
-  return hash
+  const out = scratch()
+  writeVersion(out, item)
+  return crc32(out.peek()) | 0
 }

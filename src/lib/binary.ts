@@ -140,6 +140,19 @@ export class ByteWriter {
   }
 }
 
+/**
+ * Begins the same writer anew with each call, so what it gave before is good until then. After a use of more than
+ * `bytesMax`, the memory is given up.
+ */
+export function reusedWriter(bytes: number, bytesMax: number): () => ByteWriter {
+  let writer = new ByteWriter(bytes)
+  return () => {
+    if (writer.length > bytesMax) writer = new ByteWriter(bytes)
+    writer.clear()
+    return writer
+  }
+}
+
 export class ByteReader {
   readonly #bytes: Bytes
   #at: number

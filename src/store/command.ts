@@ -4,7 +4,7 @@
 import { encodeCommand } from '../kv/codec.ts'
 import type { StoreError } from '../kv/store.ts'
 import type { Command } from '../kv/txn.ts'
-import { ByteReader, ByteWriter } from '../lib/binary.ts'
+import { ByteReader, ByteWriter, reusedWriter } from '../lib/binary.ts'
 import type { Bytes } from '../lib/bytes.ts'
 
 /** No command of the state machine begins with it: those of earlier logs, which had no sender, are told apart by it. */
@@ -18,16 +18,10 @@ export type Wrapped = {
   readonly command: Bytes
 }
 
-const encoderBytes = 16 * 1024
-const encoderBytesMax = 256 * 1024
-
 /** Gives bytes that are good until the next: `wrap` copies them. */
 export function createEncoder(): (command: Command) => Bytes {
-  let out = new ByteWriter(encoderBytes)
-  return command => {
-    if (out.length > encoderBytesMax) out = new ByteWriter(encoderBytes)
-    return encodeCommand(command, out)
-  }
+  const writer = reusedWriter(16 * 1024, 256 * 1024)
+  return command => encodeCommand(command, writer())
 }
 
 /** `origin` and `sequence` are unsigned 32-bit numbers. */

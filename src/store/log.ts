@@ -102,7 +102,6 @@ export function encodeBatch(
   into?: ByteWriter,
 ): { bytes: Bytes; crc: number } {
   const out = into ?? new ByteWriter(batchBytesMax(records))
-  out.clear()
   out.u32(magic)
   out.u32(0)
   out.u32(previousCrc)

@@ -2,7 +2,7 @@
 // else it does, it does beside the appends: the next segment, the watermark, the deletion of old segments. Any error of
 // the disk is final: the caller ends, nothing is tried again (after a failed fsync the kernel may have dropped the pages).
 import { assert } from '../lib/assert.ts'
-import { ByteWriter } from '../lib/binary.ts'
+import { reusedWriter } from '../lib/binary.ts'
 import type { Bytes } from '../lib/bytes.ts'
 import type { Entry, HardState } from '../raft/types.ts'
 import type { Clock } from '../world/clock.ts'
@@ -59,10 +59,6 @@ export type Start = {
   readonly clock: Pick<Clock, 'monotonicMs'> | undefined
 }
 
-/** Memory for batches that is kept from one to the next; what a large one needed is given back. */
-const keptBytes = 64 * 1024
-const keptBytesMax = 512 * 1024
-
 export function lastIndexOf(records: readonly LogRecord[]): number {
   let last = 0
   for (const record of records) {
@@ -90,7 +86,7 @@ export async function runLog(disk: Disk, identity: Identity, start: Start): Prom
   })
   let isBusy = false
   /** One append at a time: the bytes of the last are not needed when the next begins. */
-  let writer = new ByteWriter(keptBytes)
+  const writer = reusedWriter(64 * 1024, 512 * 1024)
   let dropping: Promise<void> = Promise.resolve()
   /** Where the watermark stands, or will when the one under way is written. */
   let marked = { number: start.mark?.segment ?? 0, bytes: start.mark?.end ?? 0 }
@@ -117,8 +113,7 @@ export async function runLog(disk: Disk, identity: Identity, start: Start): Prom
     if (append.base !== undefined) records.push({ kind: 'base', ...append.base })
     for (const entry of append.entries) records.push({ kind: 'entry', entry })
     const place = { segment: segment.number, offset: segment.bytes }
-    if (writer.length > keptBytesMax) writer = new ByteWriter(keptBytes)
-    return { ...encodeBatch(records, crc, place, writer), lastIndex: lastIndexOf(records) }
+    return { ...encodeBatch(records, crc, place, writer()), lastIndex: lastIndexOf(records) }
   }
 
   /** What a batch changes, once it is durable. */

@@ -6,12 +6,10 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { realClock } from '../../src/drivers/clock.ts'
-import type { Context } from '../../src/etcd/context.ts'
-import { HeaderWriter } from '../../src/etcd/responses.ts'
 import { openWatch } from '../../src/etcd/run-watch.ts'
 import { WireWriter } from '../../src/etcd/wire.ts'
 import type { StreamCall } from '../../src/world/grpc.ts'
-import { memoryCommandStore } from '../etcd/memory-store.ts'
+import { contextOn, memoryCommandStore } from '../etcd/memory-store.ts'
 import { keepChild } from './kv/children.ts'
 import { Generator } from './kv/generator.ts'
 import type { OperationSpec } from './kv/operations.ts'
@@ -116,23 +114,6 @@ function nullCall(sent: { count: number; bytes: number }): StreamCall {
   }
 }
 
-function contextOf(store: Context['store']): Context {
-  return {
-    store,
-    clusterId: 1n,
-    memberId: 2n,
-    member: 'm0',
-    header: new HeaderWriter(1n, 2n),
-    clientUrlsOf: () => [],
-    nameOf: () => '',
-    dbBytes: () => Promise.resolve(0),
-    hasLeader: () => true,
-    clock: realClock(),
-    requireLeader: () => true,
-    signal: new AbortController().signal,
-  }
-}
-
 /** A WatchCreateRequest of all keys under `prefix`. */
 function createRequest(prefix: string, end: string): Buffer {
   const out = new WireWriter()
@@ -145,7 +126,7 @@ function createRequest(prefix: string, end: string): Buffer {
 /** So many watchers of one prefix on eight streams; `events` changes at once. */
 function deliver(watchers: number, events: number, ms: number) {
   const store = memoryCommandStore()
-  const watch = openWatch(contextOf(store), { progressMs: 600_000 })
+  const watch = openWatch(contextOn(store, realClock()), { progressMs: 600_000 })
   const sent = { count: 0, bytes: 0 }
   const handlers = Array.from({ length: 8 }, () => watch.open(nullCall(sent)))
   const request = createRequest('/watch/', '/watch0')
@@ -186,7 +167,7 @@ function deliver(watchers: number, events: number, ms: number) {
 function idleBytes(): number {
   const count = 50_000
   const store = memoryCommandStore()
-  const watch = openWatch(contextOf(store), { progressMs: 600_000 })
+  const watch = openWatch(contextOn(store, realClock()), { progressMs: 600_000 })
   const handler = watch.open(nullCall({ count: 0, bytes: 0 }))
   const heapNow = () => {
     globalThis.gc?.()

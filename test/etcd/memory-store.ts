@@ -1,4 +1,6 @@
 // A CommandStore of one replica in memory, on the real kv: for tests of etcd's API without a disk or peers.
+import type { Context } from '../../src/etcd/context.ts'
+import { HeaderWriter } from '../../src/etcd/responses.ts'
 import { encodeCommand } from '../../src/kv/codec.ts'
 import { apply, createKv, type Kv } from '../../src/kv/kv.ts'
 import { hashAt, look } from '../../src/kv/read.ts'
@@ -6,6 +8,7 @@ import { type Leadership, StoreError } from '../../src/kv/store.ts'
 import type { AppliedChange, Command, CommandStore, Outcome } from '../../src/kv/txn.ts'
 import { onAbort } from '../../src/lib/abort.ts'
 import { utf8 } from '../../src/lib/bytes.ts'
+import type { Clock } from '../../src/world/clock.ts'
 import { peerId } from '../../src/world/network.ts'
 import { memoryStore } from '../apiserver/memory-store.ts'
 
@@ -121,5 +124,27 @@ export function memoryCommandStore(): MemoryCommandStore {
         })
       }
     },
+  }
+}
+
+/** What a handler of etcd's API stands on, for one that asks for little more than the store. */
+export function contextOn(
+  store: CommandStore,
+  clock: Clock,
+  requireLeader: Context['requireLeader'] = () => true,
+): Context {
+  return {
+    store,
+    clusterId: 1n,
+    memberId: 2n,
+    member: 'm0',
+    header: new HeaderWriter(1n, 2n),
+    clientUrlsOf: () => [],
+    nameOf: () => '',
+    dbBytes: () => Promise.resolve(0),
+    hasLeader: () => true,
+    clock,
+    requireLeader,
+    signal: new AbortController().signal,
   }
 }

@@ -3,8 +3,6 @@
 import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { Context } from '../../src/etcd/context.ts'
-import { HeaderWriter } from '../../src/etcd/responses.ts'
 import { openWatch } from '../../src/etcd/run-watch.ts'
 import type { Command } from '../../src/kv/txn.ts'
 import { prng } from '../../src/lib/prng.ts'
@@ -16,7 +14,7 @@ import {
 } from '../../src/wire/gen/etcd/rpc_pb.ts'
 import type { Clock } from '../../src/world/clock.ts'
 import type { StreamCall, StreamHandler } from '../../src/world/grpc.ts'
-import { type MemoryCommandStore, memoryCommandStore } from './memory-store.ts'
+import { contextOn, type MemoryCommandStore, memoryCommandStore } from './memory-store.ts'
 
 type World = {
   readonly store: MemoryCommandStore
@@ -41,20 +39,7 @@ function world(): World {
       throw new Error('not needed')
     },
   }
-  const context: Context = {
-    store,
-    clusterId: 1n,
-    memberId: 2n,
-    member: 'm0',
-    header: new HeaderWriter(1n, 2n),
-    clientUrlsOf: () => [],
-    nameOf: () => '',
-    dbBytes: () => Promise.resolve(0),
-    hasLeader: () => true,
-    clock,
-    requireLeader: call => call.header('hasleader') === undefined || self.hasLeader,
-    signal: new AbortController().signal,
-  }
+  const context = contextOn(store, clock, call => call.header('hasleader') === undefined || self.hasLeader)
   const watch = openWatch(context, { progressMs: 1_000 })
   const self: World = {
     store,

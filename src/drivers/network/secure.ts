@@ -77,11 +77,15 @@ export class SecureConnection extends AbstractMessageStream {
 
   /**
    * Sends whole lane frames; false when there is no room for more until `drain`. Throws when the connection is closing.
-   * Calls `sent` when their memory is free again, unless they had to wait behind something else.
+   * Calls `sent` when their memory is free again.
    */
   sendLane(frames: Bytes, sent: () => void): boolean {
     const isFree = this.writeBuffer.byteLength === 0 && !this.writableNeedsDrain && !this.sendingData
-    if (!isFree || this.writeStatus !== 'writable') return this.send(frames)
+    if (!isFree || this.writeStatus !== 'writable') {
+      const hasRoom = this.send(frames.slice())
+      sent()
+      return hasRoom
+    }
     const hasRoom = this.#socket.write(frames, sent)
     if (!hasRoom) this.writableNeedsDrain = true
     return hasRoom

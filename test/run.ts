@@ -15,6 +15,7 @@ type Outcome = {
   readonly passed: number
   readonly failed: number
   readonly skipped: number
+  readonly failures: readonly string[]
   readonly seconds: number
 }
 
@@ -59,7 +60,35 @@ function run(command: string, args: readonly string[], env: NodeJS.ProcessEnv = 
 /** One command that holds or does not. */
 async function single(command: string, args: readonly string[]) {
   const code = await run(command, args)
-  return { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, skipped: 0 }
+  const failures = code === 0 ? [] : [`${path.basename(command)} ${args.join(' ')}: exit code ${code}`]
+  return { passed: code === 0 ? 1 : 0, failed: failures.length, skipped: 0, failures }
+}
+
+type Report = {
+  readonly numPassedTests: number
+  readonly numFailedTests: number
+  readonly numPendingTests: number
+  readonly testResults: readonly {
+    readonly name: string
+    readonly status: string
+    readonly message: string
+    readonly assertionResults: readonly {
+      readonly fullName: string
+      readonly status: string
+      readonly failureMessages: readonly string[]
+    }[]
+  }[]
+}
+
+/** File, name and first lines of each failure: told again at the very end, where a long log is read first. */
+function failuresOf(report: Report): string[] {
+  const shown = (message: string) => message.split('\n').slice(0, 25).join('\n    ')
+  return report.testResults.flatMap(file => {
+    const name = path.relative(root, file.name)
+    const failed = file.assertionResults.filter(({ status }) => status === 'failed')
+    if (failed.length === 0) return file.status === 'failed' ? [`${name}\n    ${shown(file.message)}`] : []
+    return failed.map(test => `${name} > ${test.fullName}\n    ${shown(test.failureMessages.join('\n'))}`)
+  })
 }
 
 async function vitest(config: string) {
@@ -71,16 +100,15 @@ async function vitest(config: string) {
     '--reporter=json',
     `--outputFile.json=${report}`,
   ])
-  const { numPassedTests, numFailedTests, numPendingTests } = JSON.parse(readFileSync(report, 'utf8')) as Record<
-    string,
-    number
-  >
-  // A file that does not even load counts no test as failed; its exit code says so.
-  const failed = (numFailedTests ?? 0) > 0 || code === 0 ? (numFailedTests ?? 0) : 1
-  return { passed: numPassedTests ?? 0, failed, skipped: numPendingTests ?? 0 }
+  const read = JSON.parse(readFileSync(report, 'utf8')) as Report
+  const failures = failuresOf(read)
+  // An error outside of every test counts no test as failed; the exit code says so.
+  if (code !== 0 && failures.length === 0) failures.push(`${config}: exit code ${code}; the error is in the log above`)
+  const failed = code === 0 ? read.numFailedTests : Math.max(1, read.numFailedTests)
+  return { passed: read.numPassedTests, failed, skipped: read.numPendingTests, failures }
 }
 
-type Counts = { passed: number; failed: number; skipped: number }
+type Counts = Pick<Outcome, 'passed' | 'failed' | 'skipped' | 'failures'>
 const steps: Readonly<Record<string, () => Promise<Counts>>> = {
   types: () => single(bin('tsc'), []),
   lint: () => single(bin('biome'), ['ci', '--error-on-warnings', '.']),
@@ -90,7 +118,12 @@ const steps: Readonly<Record<string, () => Promise<Counts>>> = {
   e2e: async () => {
     if (lacks.length === 0) return await vitest('test/e2e/e2e.config.ts')
     console.log(`not run: the end-to-end tests on several hosts, for want of ${lacks.join(', ')}`)
-    return { passed: 0, failed: ci ? 1 : 0, skipped: ci ? 0 : 1 }
+    return {
+      passed: 0,
+      failed: ci ? 1 : 0,
+      skipped: ci ? 0 : 1,
+      failures: ci ? [`for want of ${lacks.join(', ')}`] : [],
+    }
   },
 }
 
@@ -104,12 +137,15 @@ for (const [name, step] of Object.entries(steps)) {
   const startedMs = Date.now()
   const counts = await step().catch(error => {
     console.error(error)
-    return { passed: 0, failed: 1, skipped: 0 }
+    return { passed: 0, failed: 1, skipped: 0, failures: [String(error)] }
   })
   outcomes.push({ name, ...counts, seconds: Math.round((Date.now() - startedMs) / 1_000) })
 }
 rmSync(scratch, { recursive: true, force: true })
 
+for (const { name, failures } of outcomes) {
+  for (const failure of failures) console.log(`\nfailed in ${name}: ${failure}`)
+}
 console.log('\nstep      passed   failed   skipped   seconds')
 for (const { name, passed, failed, skipped, seconds } of outcomes) {
   console.log(

@@ -2,6 +2,8 @@
 
 import type { Kind } from './kind.ts'
 import { binding } from './kinds/binding.ts'
+import { clusterRole } from './kinds/clusterrole.ts'
+import { clusterRoleBinding } from './kinds/clusterrolebinding.ts'
 import { configMap } from './kinds/configmap.ts'
 import { controllerRevision } from './kinds/controllerrevision.ts'
 import { cronJob } from './kinds/cronjob.ts'
@@ -22,6 +24,8 @@ import { podDisruptionBudget } from './kinds/poddisruptionbudget.ts'
 import { podTemplate } from './kinds/podtemplate.ts'
 import { priorityClass } from './kinds/priorityclass.ts'
 import { replicaSet } from './kinds/replicaset.ts'
+import { role } from './kinds/role.ts'
+import { roleBinding } from './kinds/rolebinding.ts'
 import { scale } from './kinds/scale.ts'
 import { secret } from './kinds/secret.ts'
 import { selfSubjectAccessReview } from './kinds/selfsubjectaccessreview.ts'
@@ -57,6 +61,10 @@ export const kinds: readonly Kind[] = [
   horizontalPodAutoscaler,
   podDisruptionBudget,
   priorityClass,
+  role,
+  roleBinding,
+  clusterRole,
+  clusterRoleBinding,
   scale,
   eviction,
   selfSubjectAccessReview,

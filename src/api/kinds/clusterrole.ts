@@ -1,0 +1,48 @@
+// ClusterRole (rbac.authorization.k8s.io/v1): what may be done in the cluster, or, by a RoleBinding, in one namespace.
+// The rules of one with an aggregationRule are written by controllers/clusterrole.ts.
+import { requiredValue } from '../field.ts'
+import { defineKind, type FieldError } from '../kind.ts'
+import { validateSelector } from '../pod/selector.ts'
+import { s, type TypeOf } from '../schema.ts'
+import { labelSelector, objectMeta } from '../types/meta.ts'
+import { createdColumn, pathSegment, policyRule, rbacGroup, validateRules } from '../types/rbac.ts'
+
+export const aggregationRule = s.object('io.k8s.api.rbac.v1.AggregationRule', {
+  clusterRoleSelectors: s.list(1, labelSelector),
+})
+export type AggregationRule = TypeOf<typeof aggregationRule>
+
+export const clusterRoleSchema = s.object('io.k8s.api.rbac.v1.ClusterRole', {
+  apiVersion: s.string(0, { stored: true }),
+  kind: s.string(0, { stored: true }),
+  metadata: s.of(1, objectMeta, { stored: true }),
+  rules: s.list(2, policyRule),
+  aggregationRule: s.of(3, aggregationRule),
+})
+export type ClusterRole = TypeOf<typeof clusterRoleSchema>
+
+const selectorsPath = 'aggregationRule.clusterRoleSelectors'
+
+function validateAggregation({ clusterRoleSelectors = [] }: AggregationRule): readonly FieldError[] {
+  if (clusterRoleSelectors.length === 0) {
+    return [requiredValue(selectorsPath, 'at least one clusterRoleSelector required if aggregationRule is non-nil')]
+  }
+  return clusterRoleSelectors.flatMap((selector, i) => validateSelector(selector, `${selectorsPath}[${i}]`))
+}
+
+export const clusterRole = defineKind({
+  group: rbacGroup,
+  version: 'v1',
+  kind: 'ClusterRole',
+  plural: 'clusterroles',
+  scope: 'Cluster',
+  schema: clusterRoleSchema,
+  nameRule: pathSegment,
+  generation: false,
+  columns: () => [createdColumn],
+  ageColumn: false,
+  validate: object => [
+    ...validateRules(object.rules, 'Cluster'),
+    ...(object.aggregationRule ? validateAggregation(object.aggregationRule) : []),
+  ],
+})

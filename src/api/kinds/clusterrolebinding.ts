@@ -1,0 +1,36 @@
+// ClusterRoleBinding (rbac.authorization.k8s.io/v1): who has a cluster's role everywhere. Its roleRef never changes.
+import { defineKind } from '../kind.ts'
+import { s, type TypeOf } from '../schema.ts'
+import { objectMeta } from '../types/meta.ts'
+import {
+  bindingColumns,
+  defaultBinding,
+  pathSegment,
+  rbacGroup,
+  roleRef,
+  subject,
+  validateBinding,
+} from '../types/rbac.ts'
+
+export const clusterRoleBindingSchema = s.object('io.k8s.api.rbac.v1.ClusterRoleBinding', {
+  apiVersion: s.string(0, { stored: true }),
+  kind: s.string(0, { stored: true }),
+  metadata: s.of(1, objectMeta, { stored: true }),
+  subjects: s.list(2, subject),
+  roleRef: s.of(3, roleRef, { required: true, default: {} }),
+})
+export type ClusterRoleBinding = TypeOf<typeof clusterRoleBindingSchema>
+
+export const clusterRoleBinding = defineKind({
+  group: rbacGroup,
+  version: 'v1',
+  kind: 'ClusterRoleBinding',
+  plural: 'clusterrolebindings',
+  scope: 'Cluster',
+  schema: clusterRoleBindingSchema,
+  nameRule: pathSegment,
+  generation: false,
+  columns: () => bindingColumns,
+  defaults: defaultBinding,
+  validate: (object, old) => validateBinding(object, old, 'Cluster'),
+})

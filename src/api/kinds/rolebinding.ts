@@ -1,0 +1,36 @@
+// RoleBinding (rbac.authorization.k8s.io/v1): who has a role, or a cluster's role, in one namespace. Its roleRef never changes.
+import { defineKind } from '../kind.ts'
+import { s, type TypeOf } from '../schema.ts'
+import { objectMeta } from '../types/meta.ts'
+import {
+  bindingColumns,
+  defaultBinding,
+  pathSegment,
+  rbacGroup,
+  roleRef,
+  subject,
+  validateBinding,
+} from '../types/rbac.ts'
+
+export const roleBindingSchema = s.object('io.k8s.api.rbac.v1.RoleBinding', {
+  apiVersion: s.string(0, { stored: true }),
+  kind: s.string(0, { stored: true }),
+  metadata: s.of(1, objectMeta, { stored: true }),
+  subjects: s.list(2, subject),
+  roleRef: s.of(3, roleRef, { required: true, default: {} }),
+})
+export type RoleBinding = TypeOf<typeof roleBindingSchema>
+
+export const roleBinding = defineKind({
+  group: rbacGroup,
+  version: 'v1',
+  kind: 'RoleBinding',
+  plural: 'rolebindings',
+  scope: 'Namespaced',
+  schema: roleBindingSchema,
+  nameRule: pathSegment,
+  generation: false,
+  columns: () => bindingColumns,
+  defaults: defaultBinding,
+  validate: (object, old) => validateBinding(object, old, 'Namespaced'),
+})

@@ -1,13 +1,14 @@
-// The kubelet's side of logs, exec, attach and port-forward: requests of other peers' API servers, over the mesh.
+// The kubelet's side of logs, exec, attach, port-forward and statistics: requests of other peers' API servers, over the mesh.
 // The protocol stands in proto/flotilla/v1/kubelet.proto. The caller has been admitted and may act for users; what it may
 // ask was decided by the API server that speaks here.
-import { create, fromBinary } from '@bufbuild/protobuf'
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { type Bytes, text, utf8 } from '../lib/bytes.ts'
 import { encodeChannel, frameDecoder } from '../wire/frame.ts'
-import { type KubeletRequest, KubeletRequestSchema } from '../wire/gen/flotilla/v1/kubelet_pb.ts'
+import { type KubeletRequest, KubeletRequestSchema, StatsReplySchema } from '../wire/gen/flotilla/v1/kubelet_pb.ts'
 import type { MeshStream } from '../world/network.ts'
 import { type ContainerRuntime, type LogOptions, type Observed, RuntimeError, type Stdio } from '../world/runtime.ts'
 import { historyOf } from './history.ts'
+import type { Stats } from './run-stats.ts'
 
 export const requestBytesMax = 256 * 1024
 
@@ -17,6 +18,7 @@ const channels = { stdin: 0, stdout: 1, stderr: 2, status: 3, resize: 4, close: 
 export async function serveStream(
   runtime: ContainerRuntime,
   podOf: (namespace: string, name: string, uid: string) => Observed | undefined,
+  stats: Stats,
   stream: MeshStream,
   signal: AbortSignal,
 ): Promise<void> {
@@ -26,7 +28,10 @@ export async function serveStream(
   let status: Json
   try {
     const request = await inbox.request
-    status = await answer(runtime, podOf, request, inbox, stream, both)
+    status =
+      request.ask.case === 'stats'
+        ? await tellStats(stats, stream, both)
+        : await answer(runtime, podOf, request, inbox, stream, both)
   } catch (error) {
     status = failure(error)
   }
@@ -67,6 +72,12 @@ function failure(error: unknown): Json {
     reason: missing ? 'NotFound' : 'InternalError',
     code: missing ? 404 : 500,
   }
+}
+
+async function tellStats(stats: Stats, stream: MeshStream, signal: AbortSignal): Promise<Json> {
+  const reply = await stats.ask(signal)
+  await stream.write(encodeChannel(channels.stdout, toBinary(StatsReplySchema, reply)))
+  return success()
 }
 
 async function answer(
@@ -117,7 +128,7 @@ async function answer(
       await runtime.attach(wanted.id, { tty: ask.value.tty, stdin: ask.value.stdin }, stdio, signal)
       return success()
     }
-    case undefined:
+    default:
       throw new Error('the request asks for nothing that this peer knows: it may be older than the one that asked')
   }
 }

@@ -21,6 +21,7 @@ import type { ConfigMap, Secret } from './env.ts'
 import type { Pod } from './plan.ts'
 import { refersTo } from './references.ts'
 import { serveStream } from './run-serve.ts'
+import { measureMachine, openStats } from './run-stats.ts'
 import { podFolder, removePodFolder } from './run-volume.ts'
 import { openWorker, type Worker } from './run-worker.ts'
 
@@ -30,7 +31,7 @@ export const relistMs = 20_000
 export const settleMs = [200, 1_000]
 
 export interface Kubelet {
-  /** Serves logs, exec, attach and port-forward of another peer, or of this one by a local pipe. */
+  /** Serves logs, exec, attach, port-forward and statistics of another peer, or of this one by a local pipe. */
   serve(stream: MeshStream, signal: AbortSignal): Promise<void>
   /** What the runtime shows, as of the last look. */
   observed(): readonly Observed[]
@@ -56,6 +57,8 @@ export function openKubelet(
   const events = recorder(world, client, 'kubelet', signal, config.node.name)
 
   let observed: ReadonlyMap<string, Observed> = new Map()
+  const measure = () => measureMachine(config.stateDir, runtime, signal)
+  const stats = openStats(world, measure, () => [...observed.values()], signal)
   const workers = new Map<string, Worker>()
   const refused = new Map<string, ReturnType<typeof refusalOf>>()
   /** Addresses that were given out and are not yet seen on a sandbox. */
@@ -248,7 +251,7 @@ export function openKubelet(
         [...observed.values()].find(
           one => one.namespace === namespace && one.name === name && (uid === '' || one.uid === uid),
         )
-      await serveStream(runtime, find, stream, both)
+      await serveStream(runtime, find, stats, stream, both)
     },
   }
 }

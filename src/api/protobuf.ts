@@ -3,7 +3,7 @@
 // the bytes are, the answer is a JSON value or a BadRequest, in time and depth that the length of the body bounds.
 // The JSON is what the same client would have sent as JSON, so api/parse.ts goes on from there.
 // https://protobuf.dev/programming-guides/encoding/ ; k8s.io/apimachinery/pkg/runtime/serializer/protobuf
-import { type Bytes, concat, text, utf8 } from '../lib/bytes.ts'
+import { type Bytes, text } from '../lib/bytes.ts'
 import { readRfc3339, rfc3339OfSeconds } from '../lib/duration.ts'
 import { base64OfBytes, bytesOfBase64 } from './base64.ts'
 import { ApiError } from './error.ts'
@@ -11,7 +11,7 @@ import { apiVersionOf, type Kind } from './kind.ts'
 import { isAbsence, isList, isObject, zeroOf } from './parse.ts'
 import { depthMax } from './reader.ts'
 import type { Field, Json, JsonObject, ScalarKind, Schema, Shape } from './schema.ts'
-import { deleteOptions } from './types/meta.ts'
+import { deleteOptions, listMeta } from './types/meta.ts'
 import { WireReader, WireWriter, wireType } from './wire.ts'
 
 /** 'k8s' and a zero. */
@@ -79,27 +79,52 @@ function* fieldsOf(bytes: Bytes): Generator<WireField> {
 type Codec = {
   readonly fields: ReadonlyMap<number, { readonly key: string; readonly field: Field }>
   readonly inlined: ReadonlyMap<number, Codec>
+  /** The same by falling number; what JSON inlines has a codec and no key. */
+  readonly backwards: readonly Part[]
 }
 
-type MutableCodec = { fields: Map<number, { key: string; field: Field }>; inlined: Map<number, MutableCodec> }
+type Part = {
+  readonly number: number
+  readonly inlined: Codec | undefined
+  readonly key: string
+  readonly shape: Shape
+}
+
+type MutableCodec = {
+  fields: Map<number, { key: string; field: Field }>
+  inlined: Map<number, MutableCodec>
+  backwards: Part[]
+}
+
+const emptyCodec = (): MutableCodec => ({ fields: new Map(), inlined: new Map(), backwards: [] })
 
 const codecs = new WeakMap<Shape, Codec>()
 
 function codecOf(shape: Shape): Codec {
   const known = codecs.get(shape)
   if (known) return known
-  const codec: MutableCodec = { fields: new Map(), inlined: new Map() }
+  const codec = emptyCodec()
   for (const [key, field] of Object.entries(shape.kind === 'object' ? shape.fields : {})) {
     let at = codec
     for (const number of field.within) {
-      const below: MutableCodec = at.inlined.get(number) ?? { fields: new Map(), inlined: new Map() }
+      const below = at.inlined.get(number) ?? emptyCodec()
       at.inlined.set(number, below)
       at = below
     }
     if (field.number > 0) at.fields.set(field.number, { key, field })
   }
+  order(codec, shape)
   codecs.set(shape, codec)
   return codec
+}
+
+function order(codec: MutableCodec, shape: Shape): void {
+  for (const inlined of codec.inlined.values()) order(inlined, shape)
+  const messages = [...codec.inlined].map(([number, inlined]): Part => ({ number, inlined, key: '', shape }))
+  const fields = [...codec.fields]
+    .filter(([number]) => !codec.inlined.has(number))
+    .map(([number, { key, field }]): Part => ({ number, inlined: undefined, key, shape: field.schema.shape }))
+  codec.backwards = [...messages, ...fields].sort((a, b) => b.number - a.number)
 }
 
 function readMessage(codec: Codec, bytes: Bytes, depth: number): JsonObject {
@@ -250,57 +275,104 @@ function jsonOf(bytes: Bytes | undefined): Json {
 
 /** The body that decodes to `value`, byte for byte as Go's client writes it when every field is set. */
 export function encodeBody(schema: Schema, value: JsonObject): Bytes {
-  const type = new WireWriter()
-  type.text(1, String(value['apiVersion'] ?? ''))
-  type.text(2, String(value['kind'] ?? ''))
-  const whole = new WireWriter()
-  whole.bytes(1, type.finish())
-  whole.bytes(2, writeMessage(codecOf(schema.shape), value))
-  whole.text(3, '')
-  whole.text(4, '')
-  return concat([protobufMagic, whole.finish()])
+  return envelope(String(value['apiVersion'] ?? ''), String(value['kind'] ?? ''), writer =>
+    writeMessage(writer, codecOf(schema.shape), value),
+  )
 }
 
-function writeMessage(codec: Codec, value: JsonObject): Bytes {
+/** The message alone, as it lies in a list. */
+export function encodeMessage(schema: Schema, value: JsonObject): Bytes {
   const writer = new WireWriter()
-  const numbers = [...codec.fields.keys(), ...codec.inlined.keys()].sort((a, b) => a - b)
-  for (const number of new Set(numbers)) {
-    const inlined = codec.inlined.get(number)
-    if (inlined) {
-      writer.bytes(number, writeMessage(inlined, value))
+  writeMessage(writer, codecOf(schema.shape), value)
+  return writer.finish()
+}
+
+/** A list of messages that are encoded already; all lists of Kubernetes have ListMeta as 1 and items as 2. */
+export function encodeListBody(apiVersion: string, kind: string, meta: JsonObject, items: readonly Bytes[]): Bytes {
+  return envelope(apiVersion, kind, writer => {
+    for (let i = items.length - 1; i >= 0; i--) writer.bytes(2, items[i] ?? nothing)
+    const end = writer.length
+    writeMessage(writer, codecOf(listMeta.shape), meta)
+    writer.lengthSince(1, end)
+  })
+}
+
+/** A frame of a watch: meta/v1 WatchEvent behind its length in four bytes, most significant first. `object`: a body. */
+export function encodeWatchFrame(type: string, object: Bytes): Bytes {
+  const writer = new WireWriter()
+  const end = writer.length
+  writer.bytes(1, object)
+  writer.lengthSince(2, end)
+  writer.text(1, type)
+  const { length } = writer
+  writer.raw(Uint8Array.of(length >>> 24, length >>> 16, length >>> 8, length))
+  return writer.finish()
+}
+
+/** Whether Kubernetes gives this kind in protobuf: what others define knows no field numbers. */
+export function hasProtobuf(kind: Pick<Kind, 'schema'>): boolean {
+  const { shape } = kind.schema
+  return shape.kind === 'object' && (shape.fields['metadata']?.number ?? 0) > 0
+}
+
+const nothing: Bytes = new Uint8Array(0)
+
+function envelope(apiVersion: string, kind: string, write: (writer: WireWriter) => void): Bytes {
+  const writer = new WireWriter()
+  writer.text(4, '')
+  writer.text(3, '')
+  const rawEnd = writer.length
+  write(writer)
+  writer.lengthSince(2, rawEnd)
+  const typeEnd = writer.length
+  writer.text(2, kind)
+  writer.text(1, apiVersion)
+  writer.lengthSince(1, typeEnd)
+  writer.raw(protobufMagic)
+  return writer.finish()
+}
+
+/** From the last field to the first: the writer goes backwards. */
+function writeMessage(writer: WireWriter, codec: Codec, value: JsonObject): void {
+  for (const { number, inlined, key, shape } of codec.backwards) {
+    if (inlined !== undefined) {
+      const end = writer.length
+      writeMessage(writer, inlined, value)
+      writer.lengthSince(number, end)
       continue
     }
-    const found = codec.fields.get(number)
-    const given = found && Object.hasOwn(value, found.key) ? value[found.key] : undefined
-    if (found && given !== undefined && given !== null) writeField(writer, number, found.field.schema.shape, given)
+    const given = Object.hasOwn(value, key) ? value[key] : undefined
+    if (given !== undefined && given !== null) writeField(writer, number, shape, given)
   }
-  return writer.finish()
 }
 
 function writeField(writer: WireWriter, number: number, shape: Shape, value: Json): void {
-  if (shape.kind === 'list' && isList(value)) {
-    for (const item of value) writeField(writer, number, shape.item.shape, item)
-  } else if (shape.kind === 'map' && isObject(value)) {
-    for (const key of Object.keys(value).sort()) {
-      const entry = new WireWriter()
-      entry.text(1, key)
-      const item = value[key] ?? null
-      if (item === null) entry.bytes(2, new Uint8Array(0))
-      else if (shape.value.shape.kind === 'list') entry.bytes(2, writeItems(shape.value.shape, item))
-      else writeField(entry, 2, shape.value.shape, item)
-      writer.bytes(number, entry.finish())
-    }
-  } else if (shape.kind === 'object' && isObject(value)) {
-    writer.bytes(number, writeMessage(codecOf(shape), value))
-  } else if (shape.kind === 'scalar') {
+  if (shape.kind === 'scalar') {
     writeScalar(writer, number, shape.scalar, value)
+  } else if (shape.kind === 'object' && isObject(value)) {
+    const end = writer.length
+    writeMessage(writer, codecOf(shape), value)
+    writer.lengthSince(number, end)
+  } else if (shape.kind === 'list' && isList(value)) {
+    for (let i = value.length - 1; i >= 0; i--) writeField(writer, number, shape.item.shape, value[i] ?? null)
+  } else if (shape.kind === 'map' && isObject(value)) {
+    const below = shape.value.shape
+    for (const key of Object.keys(value).sort().reverse()) {
+      const end = writer.length
+      writeEntryValue(writer, below, value[key] ?? null)
+      writer.text(1, key)
+      writer.lengthSince(number, end)
+    }
   }
 }
 
-function writeItems(shape: Shape, value: Json): Bytes {
-  const writer = new WireWriter()
-  writeField(writer, 1, shape, value)
-  return writer.finish()
+function writeEntryValue(writer: WireWriter, shape: Shape, value: Json): void {
+  if (value === null) writer.bytes(2, nothing)
+  else if (shape.kind === 'list') {
+    const end = writer.length
+    writeField(writer, 1, shape, value)
+    writer.lengthSince(2, end)
+  } else writeField(writer, 2, shape, value)
 }
 
 function writeScalar(writer: WireWriter, number: number, scalar: ScalarKind, value: Json): void {
@@ -309,11 +381,11 @@ function writeScalar(writer: WireWriter, number: number, scalar: ScalarKind, val
       writer.text(number, String(value))
       return
     case 'boolean':
-      writer.varint(number, value === true ? 1n : 0n)
+      writer.varint(number, value === true ? 1 : 0)
       return
     case 'int32':
     case 'int64':
-      writer.varint(number, BigInt(Number(value)))
+      writer.varint(number, Number(value))
       return
     case 'double':
       writer.double(number, Number(value))
@@ -322,9 +394,9 @@ function writeScalar(writer: WireWriter, number: number, scalar: ScalarKind, val
       writer.bytes(number, bytesOfBase64(String(value)))
       return
     default: {
-      const inner = new WireWriter()
-      writeSpecial(inner, scalar, value)
-      writer.bytes(number, inner.finish())
+      const end = writer.length
+      writeSpecial(writer, scalar, value)
+      writer.lengthSince(number, end)
     }
   }
 }
@@ -335,19 +407,19 @@ function writeSpecial(writer: WireWriter, scalar: ScalarKind, value: Json): void
     case 'microTime': {
       const time = readRfc3339(String(value))
       if (!time) return
-      writer.varint(1, BigInt(time.seconds))
-      writer.varint(2, BigInt(scalar === 'time' ? 0 : time.nanos))
+      writer.varint(2, scalar === 'time' ? 0 : time.nanos)
+      writer.varint(1, time.seconds)
       return
     }
     case 'quantity':
       writer.text(1, String(value))
       return
     case 'intOrString':
-      writer.varint(1, typeof value === 'string' ? 1n : 0n)
-      writer.varint(2, typeof value === 'number' ? BigInt(value) : 0n)
       writer.text(3, typeof value === 'string' ? value : '')
+      writer.varint(2, typeof value === 'number' ? value : 0)
+      writer.varint(1, typeof value === 'string' ? 1 : 0)
       return
     default:
-      writer.bytes(1, utf8(JSON.stringify(value)))
+      writer.text(1, JSON.stringify(value))
   }
 }

@@ -1,6 +1,6 @@
 // The wire format of protobuf: tags, varints, lengths. Knows no schema. The reader is total: `undefined` where the bytes are
 // not what they should be, never an exception. https://protobuf.dev/programming-guides/encoding/
-import { type Bytes, utf8 } from '../lib/bytes.ts'
+import type { Bytes } from '../lib/bytes.ts'
 
 export const wireType = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const
 
@@ -79,58 +79,91 @@ export class WireReader {
   }
 }
 
+/**
+ * Writes a message from its end to its beginning, so that the length of what lies inside is known when its tag is due:
+ * the fields come in falling order of their numbers, each value before its tag.
+ */
 export class WireWriter {
-  #bytes: number[] = []
-  #parts: Bytes[] = []
+  #buffer = Buffer.allocUnsafeSlow(1_024)
+  /** Where what is written begins. */
+  #at = 1_024
 
-  #integer(value: bigint): void {
-    let rest = BigInt.asUintN(64, value)
-    while (rest >= 0x80n) {
-      this.#bytes.push(Number(rest & 0x7fn) | 0x80)
-      rest >>= 7n
-    }
-    this.#bytes.push(Number(rest))
+  get length(): number {
+    return this.#buffer.length - this.#at
+  }
+
+  #reserve(count: number): void {
+    if (this.#at >= count) return
+    const larger = Buffer.allocUnsafeSlow(Math.max(this.#buffer.length * 2, this.length + count))
+    const at = larger.length - this.length
+    larger.set(this.#buffer.subarray(this.#at), at)
+    this.#buffer = larger
+    this.#at = at
+  }
+
+  /** A whole number that is not negative. */
+  #integer(value: number): void {
+    let count = 1
+    for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) count++
+    this.#reserve(count)
+    this.#at -= count
+    let at = this.#at
+    let rest = value
+    for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) this.#buffer[at++] = (rest % 0x80) | 0x80
+    this.#buffer[at] = rest
   }
 
   #tag(number: number, type: number): void {
-    this.#integer(BigInt(number * 8 + type))
+    this.#integer(number * 8 + type)
   }
 
-  varint(number: number, value: bigint): void {
+  varint(number: number, value: number): void {
+    if (value >= 0) this.#integer(value)
+    else {
+      let rest = BigInt.asUintN(64, BigInt(value))
+      const bytes: number[] = []
+      for (; rest >= 0x80n; rest >>= 7n) bytes.push(Number(rest & 0x7fn) | 0x80)
+      this.raw(Uint8Array.from([...bytes, Number(rest)]))
+    }
     this.#tag(number, wireType.varint)
-    this.#integer(value)
   }
 
   double(number: number, value: number): void {
+    this.#reserve(8)
+    this.#at -= 8
+    this.#buffer.writeDoubleLE(value, this.#at)
     this.#tag(number, wireType.fixed64)
-    const bytes = new Uint8Array(8)
-    new DataView(bytes.buffer).setFloat64(0, value, true)
-    this.#append(bytes)
+  }
+
+  /** Without a tag. */
+  raw(bytes: Bytes): void {
+    this.#reserve(bytes.length)
+    this.#at -= bytes.length
+    this.#buffer.set(bytes, this.#at)
   }
 
   bytes(number: number, value: Bytes): void {
-    this.#tag(number, wireType.bytes)
-    this.#integer(BigInt(value.length))
-    this.#append(value)
+    const end = this.length
+    this.raw(value)
+    this.lengthSince(number, end)
   }
 
   text(number: number, value: string): void {
-    this.bytes(number, utf8(value))
+    const count = Buffer.byteLength(value)
+    this.#reserve(count)
+    this.#at -= count
+    this.#buffer.write(value, this.#at)
+    this.#integer(count)
+    this.#tag(number, wireType.bytes)
   }
 
-  #append(bytes: Bytes): void {
-    this.#parts.push(Uint8Array.from(this.#bytes), bytes)
-    this.#bytes = []
+  /** Makes field `number` of all that was written since `length` was `end`. */
+  lengthSince(number: number, end: number): void {
+    this.#integer(this.length - end)
+    this.#tag(number, wireType.bytes)
   }
 
   finish(): Bytes {
-    const parts = [...this.#parts, Uint8Array.from(this.#bytes)]
-    const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
-    let at = 0
-    for (const part of parts) {
-      whole.set(part, at)
-      at += part.length
-    }
-    return whole
+    return Uint8Array.prototype.slice.call(this.#buffer, this.#at)
   }
 }

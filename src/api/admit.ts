@@ -1,6 +1,7 @@
 // What every write goes through between the request and the store: metadata is stamped or kept, what this request may not
 // change is put back, defaults are filled in, the whole is validated, and who set which field is noted. Pure: identity,
 // time and chance come in the stamp. Throws ApiError; all faults of one object come as one Invalid.
+import { assert } from '../lib/assert.ts'
 import { readRfc3339, rfc3339 } from '../lib/duration.ts'
 import { applyDefaults } from './default.ts'
 import { equalJson } from './equal.ts'
@@ -33,12 +34,29 @@ export type AdmitRequest<T> = {
 }
 
 export function admit<T extends KubeObject>(kind: Kind<T>, verb: 'create' | 'update', request: AdmitRequest<T>): T {
+  const course = admitting(kind, verb, request)
+  const draft = course.next()
+  if (draft.done) return draft.value
+  const end = course.next(draft.value)
+  assert(end.done === true, 'an object is shown once')
+  return end.value
+}
+
+/**
+ * The same for whoever has a say in between: yields the object with all defaults, not validated yet, and goes on with the
+ * one that it is sent. What is changed there counts as nobody's own in managedFields, as upstream.
+ */
+export function admitting<T extends KubeObject>(
+  kind: Kind<T>,
+  verb: 'create' | 'update',
+  request: AdmitRequest<T>,
+): Generator<T, T, T> {
   const { old } = request
   if (verb === 'create' || old === undefined) return admitCreate(kind, request)
   return admitUpdate(kind, request, old)
 }
 
-function admitCreate<T extends KubeObject>(kind: Kind<T>, request: AdmitRequest<T>): T {
+function* admitCreate<T extends KubeObject>(kind: Kind<T>, request: AdmitRequest<T>): Generator<T, T, T> {
   const { incoming, stamp } = request
   const { resourceVersion, deletionTimestamp, deletionGracePeriodSeconds, selfLink, uid, ...given } = addressed(
     kind,
@@ -56,23 +74,52 @@ function admitCreate<T extends KubeObject>(kind: Kind<T>, request: AdmitRequest<
     creationTimestamp: rfc3339(stamp.nowMs),
     ...(kind.generation && { generation: 1 }),
   } as ObjectMeta
-  const fresh = kind.prepare(withoutStatus(kind, { ...incoming, metadata }), undefined, undefined)
-  const object = applyDefaults(kind, fresh)
+  const completed = (object: T) => applyDefaults(kind, kind.prepare(withoutStatus(kind, object), undefined, undefined))
+  const draft = completed({ ...incoming, metadata })
+  const shown = yield draft
+  const object = shown === draft ? draft : completed(withMeta(shown, draft.metadata))
   throwInvalid(kind, object, validateObject(kind, object, undefined))
-  return tracked(kind, undefined, object, request)
+  const noted = tracked(kind, undefined, draft, request)
+  return shown === draft ? noted : owned(object, noted)
 }
 
-function admitUpdate<T extends KubeObject>(kind: Kind<T>, request: AdmitRequest<T>, old: T): T {
+function* admitUpdate<T extends KubeObject>(kind: Kind<T>, request: AdmitRequest<T>, old: T): Generator<T, T, T> {
   const { incoming, subresource } = request
   const given = addressed(kind, incoming.metadata, request)
   const errors = metaErrors(given, old.metadata)
   const metadata = keptMeta(given, old.metadata, request.fieldManager !== undefined)
-  const merged = kind.prepare(limited(kind, { ...incoming, metadata }, old, subresource), old, subresource)
-  const object = counted(kind, applyDefaults(kind, merged), old)
+  const completed = (object: T) =>
+    applyDefaults(kind, kind.prepare(limited(kind, object, old, subresource), old, subresource))
+  const draft = completed({ ...incoming, metadata })
+  const shown = yield draft
+  const object = counted(kind, shown === draft ? draft : completed(withMeta(shown, draft.metadata)), old)
   const rest =
     subresource === 'status' ? validateStatus(kind, object, old) : validateObject(kind, object, old, subresource)
   throwInvalid(kind, object, [...errors, ...rest])
-  return tracked(kind, old, object, request)
+  return shown === draft ? tracked(kind, old, object, request) : owned(object, tracked(kind, old, draft, request))
+}
+
+/** Whoever changes an object on its way may not change which one it is. */
+function withMeta<T extends KubeObject>(object: T, draft: ObjectMeta): T {
+  const { name, namespace, uid, creationTimestamp, generation, managedFields } = draft
+  const { managedFields: _, ...rest } = object.metadata
+  const metadata = {
+    ...rest,
+    name,
+    ...(namespace !== undefined && { namespace }),
+    uid,
+    creationTimestamp,
+    ...(generation !== undefined && { generation }),
+    ...(managedFields !== undefined && { managedFields }),
+  }
+  return { ...object, metadata }
+}
+
+/** With the owners of fields that the requester's own object has. */
+function owned<T extends KubeObject>(object: T, noted: T): T {
+  const { managedFields: _, ...rest } = object.metadata
+  const { managedFields } = noted.metadata
+  return { ...object, metadata: { ...rest, ...(managedFields !== undefined && { managedFields }) } }
 }
 
 /** Namespace and name as the URL says; BadRequest when the object says otherwise. */

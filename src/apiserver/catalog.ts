@@ -6,15 +6,29 @@ import { kinds } from '../api/kinds.ts'
 import { quorum } from './quorum.ts'
 import { pathNotFound } from './route.ts'
 
+export interface Catalog {
+  /** The same list until something is served that was not, or no longer: what is made of it can be kept by it. */
+  kinds(): readonly Kind[]
+  /** NotFound where nothing is served. */
+  at(place: Place): Kind
+}
+
+type Place = { readonly group: string; readonly version: string; readonly resource: string }
+
 /** kubectl 1.27 asks who it is in the versions that came before v1. */
 const older: readonly Kind[] = ['v1beta1', 'v1alpha1'].map(version => ({ ...selfSubjectReview, version }))
 
-export const served: readonly Kind[] = [...kinds, ...older, quorum]
+/** The kinds that every cluster serves. */
+export const builtIn: readonly Kind[] = [...kinds, ...older, quorum]
 
-const byPath = new Map(served.map(kind => [`${kind.group}/${kind.version}/${kind.plural}`, kind]))
-
-export function kindAt(place: { readonly group: string; readonly version: string; readonly resource: string }): Kind {
-  const kind = byPath.get(`${place.group}/${place.version}/${place.resource}`)
-  if (kind === undefined) throw new ApiError('NotFound', pathNotFound)
-  return kind
+export function catalogOf(served: readonly Kind[]): Catalog {
+  const byPath = new Map(served.map(kind => [`${kind.group}/${kind.version}/${kind.plural}`, kind]))
+  return {
+    kinds: () => served,
+    at(place) {
+      const kind = byPath.get(`${place.group}/${place.version}/${place.resource}`)
+      if (kind === undefined) throw new ApiError('NotFound', pathNotFound)
+      return kind
+    },
+  }
 }

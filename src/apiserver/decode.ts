@@ -6,7 +6,7 @@ import { decodeBody, schemaLookup } from '../api/protobuf.ts'
 import { type Duplicates, noDuplicates } from '../api/reader.ts'
 import type { Json, JsonObject } from '../api/schema.ts'
 import type { Bytes } from '../lib/bytes.ts'
-import { served } from './catalog.ts'
+import { builtIn } from './catalog.ts'
 import { bodyForm } from './negotiate.ts'
 import type { PatchKind } from './operation.ts'
 import { isTrue } from './route.ts'
@@ -22,7 +22,7 @@ const yamlDepthMax = 100
 
 export type Body = { readonly value: Json; readonly duplicates: Duplicates; readonly patch?: PatchKind }
 
-const lookup = schemaLookup(served)
+const lookup = schemaLookup(builtIn)
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 export function decode(bytes: Bytes, contentType: string | undefined, mode: FieldValidation): Body {

@@ -1,28 +1,39 @@
-// GET /openapi/v3, /openapi/v3/<group version> and /openapi/v2. Pure; each document is made once, when it is first asked for.
+// GET /openapi/v3, /openapi/v3/<group version> and /openapi/v2. Pure; each document is made once for a list of kinds, when it
+// is first asked for.
 import type { GroupVersion } from '../api/discovery.ts'
 import { ApiError } from '../api/error.ts'
+import type { Kind } from '../api/kind.ts'
 import { documentsV3, openApiV3 } from '../api/openapi.ts'
 import { encodeOpenApiV2, openApiV2 } from '../api/openapi-v2.ts'
 import type { JsonObject } from '../api/schema.ts'
 import type { Bytes } from '../lib/bytes.ts'
 import type { HttpResponse } from '../world/http.ts'
 import { json } from './answer.ts'
-import { served } from './catalog.ts'
 import { parseAccept } from './negotiate.ts'
 import { etagOf } from './paths.ts'
 import { pathNotFound } from './route.ts'
 
 type Made = { readonly text: string; readonly etag: string }
-const documents = documentsV3(served)
-const made = new Map<string, Made>()
-let binary: { readonly bytes: Bytes; readonly etag: string } | undefined
+type Documents = {
+  readonly groups: ReadonlyMap<string, GroupVersion>
+  readonly made: Map<string, Made>
+  binary: { readonly bytes: Bytes; readonly etag: string } | undefined
+}
+const known = new WeakMap<readonly Kind[], Documents>()
+
+function documentsOf(served: readonly Kind[]): Documents {
+  const documents = known.get(served) ?? { groups: documentsV3(served), made: new Map(), binary: undefined }
+  known.set(served, documents)
+  return documents
+}
+
 const protobufV2 = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf'
 /** What clients ask for, though an at sign may not stand in a media type: they cannot parse it in an answer. */
 const protobufAsked = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf'
 
-function once(name: string, make: () => JsonObject): Made {
-  const known = made.get(name)
-  if (known) return known
+function once({ made }: Documents, name: string, make: () => JsonObject): Made {
+  const before = made.get(name)
+  if (before) return before
   const text = JSON.stringify(make())
   const fresh = { text, etag: etagOf(text) }
   made.set(name, fresh)
@@ -32,10 +43,17 @@ function once(name: string, make: () => JsonObject): Made {
 const hashOf = (etag: string): string => etag.replaceAll('"', '').toUpperCase()
 
 /** undefined: not a path of OpenAPI. */
-export function openApi(path: string, accept: string | undefined, gitVersion: string): HttpResponse | undefined {
-  const v3 = (name: string, of: GroupVersion) => once(name, () => openApiV3(of, gitVersion))
+export function openApi(
+  served: readonly Kind[],
+  path: string,
+  accept: string | undefined,
+  gitVersion: string,
+): HttpResponse | undefined {
+  if (!path.startsWith('/openapi/')) return undefined
+  const documents = documentsOf(served)
+  const v3 = (name: string, of: GroupVersion) => once(documents, name, () => openApiV3(of, gitVersion))
   if (path === '/openapi/v3') {
-    const paths = [...documents].map(([name, of]) => [
+    const paths = [...documents.groups].map(([name, of]) => [
       name,
       { serverRelativeURL: `/openapi/v3/${name}?hash=${hashOf(v3(name, of).etag)}` },
     ])
@@ -43,19 +61,24 @@ export function openApi(path: string, accept: string | undefined, gitVersion: st
   }
   if (path.startsWith('/openapi/v3/')) {
     const name = path.slice('/openapi/v3/'.length)
-    const of = documents.get(name)
+    const of = documents.groups.get(name)
     if (of === undefined) throw new ApiError('NotFound', pathNotFound)
     const { text, etag } = v3(name, of)
     return json(200, text, { etag, 'cache-control': 'public, max-age=3600' })
   }
   if (path !== '/openapi/v2') return undefined
-  const { text, etag } = once('v2', () => openApiV2(served, gitVersion))
+  const { text, etag } = once(documents, 'v2', () => openApiV2(served, gitVersion))
   const wanted = parseAccept(accept).map(({ type }) => type)
   const offers = wanted.find(type =>
     [protobufV2, protobufAsked, 'application/json', '*/*', 'application/*'].includes(type),
   )
   if (offers === undefined) throw new ApiError('NotAcceptable', `${protobufV2} and application/json are given here`)
   if (offers !== protobufV2 && offers !== protobufAsked) return json(200, text, { etag })
-  binary ??= { bytes: encodeOpenApiV2(JSON.parse(text) as JsonObject), etag: `${etag.slice(0, -1)}-pb"` }
-  return { kind: 'whole', code: 200, headers: { 'content-type': protobufV2, etag: binary.etag }, body: binary.bytes }
+  documents.binary ??= { bytes: encodeOpenApiV2(JSON.parse(text) as JsonObject), etag: `${etag.slice(0, -1)}-pb"` }
+  return {
+    kind: 'whole',
+    code: 200,
+    headers: { 'content-type': protobufV2, etag: documents.binary.etag },
+    body: documents.binary.bytes,
+  }
 }

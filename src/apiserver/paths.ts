@@ -8,10 +8,10 @@ import {
   groupVersions,
 } from '../api/discovery.ts'
 import { ApiError } from '../api/error.ts'
+import type { Kind } from '../api/kind.ts'
 import type { JsonObject } from '../api/schema.ts'
 import type { HttpResponse } from '../world/http.ts'
 import { json } from './answer.ts'
-import { served } from './catalog.ts'
 import { negotiateDiscovery } from './negotiate.ts'
 import { pathNotFound } from './route.ts'
 
@@ -39,7 +39,7 @@ export function versionAnswer(version: Version): JsonObject {
 }
 
 /** undefined: not a path of discovery. */
-export function discovery(path: string, accept: string | undefined): HttpResponse | undefined {
+export function discovery(served: readonly Kind[], path: string, accept: string | undefined): HttpResponse | undefined {
   if (path === '/api' || path === '/apis') {
     const form = negotiateDiscovery(accept)
     if (form === undefined) throw new ApiError('NotAcceptable', 'only application/json is given here')
@@ -59,7 +59,8 @@ function found(object: JsonObject | undefined): HttpResponse {
   return json(200, object)
 }
 
-export const rootPaths: JsonObject = {
+/** GET /. */
+export const rootPaths = (served: readonly Kind[]): JsonObject => ({
   paths: [
     '/.well-known/openid-configuration',
     '/api',
@@ -75,7 +76,7 @@ export const rootPaths: JsonObject = {
     '/readyz',
     '/version',
   ],
-}
+})
 
 /** Names a body: the same text has the same name, another text another (FNV-1a over 53 bits is enough for a cache). */
 export function etagOf(body: string): string {

@@ -6,17 +6,16 @@ import { ApiError, alreadyExists, conflict } from '../api/error.ts'
 import { type Kind, type KubeObject, resourceOf } from '../api/kind.ts'
 import { namespace as namespaceKind } from '../api/kinds/namespace.ts'
 import { podDisruptionBudget } from '../api/kinds/poddisruptionbudget.ts'
-import { priorityClass } from '../api/kinds/priorityclass.ts'
-import { serviceAccount as serviceAccountKind } from '../api/kinds/serviceaccount.ts'
 import type { Json, JsonObject } from '../api/schema.ts'
 import { compileSelector } from '../api/select.ts'
 import { type KeyValue, prefixEnd, type Store, StoreError } from '../kv/store.ts'
 import { unpackText } from '../lib/packed.ts'
 import type { World } from '../world/world.ts'
-import { kindAt } from './catalog.ts'
+import type { Verdict } from './admission/admission.ts'
+import type { Admission } from './admission/run.ts'
+import type { Catalog } from './catalog.ts'
 import { deletedAnswer } from './delete.ts'
 import type { Answer, Operation } from './operation.ts'
-import { accountNameOf } from './serviceaccount.ts'
 import { ipPrefix, portPrefix, type ServiceConfig, type Taken } from './services.ts'
 import { keyOf, objectOf, prefixOf } from './stored.ts'
 import { planSubresource } from './subresource.ts'
@@ -26,6 +25,8 @@ export type WriteContext = {
   readonly world: Pick<World, 'clock' | 'random'>
   readonly store: Store
   readonly services: ServiceConfig
+  readonly catalog: Catalog
+  readonly admission: Admission
 }
 
 const attemptCountMax = 32
@@ -33,7 +34,7 @@ const attemptCountMax = 32
 const deleteBatchCount = 32
 
 export async function execute(context: WriteContext, op: Operation, signal: AbortSignal): Promise<Answer> {
-  const kind = kindAt(op)
+  const kind = context.catalog.at(op)
   if (!kind.stored) throw new ApiError('MethodNotAllowed', `${resourceOf(kind)} are not kept`)
   if (op.verb === 'deletecollection') return deleteCollection(context, kind, op, signal)
   return one(context, kind, op, signal)
@@ -62,17 +63,18 @@ async function attempt(context: WriteContext, kind: Kind, op: Operation, signal:
   const id = op.id ?? stamp.uid
   let sure = false
   for (let attempt = 0; attempt < attemptCountMax; attempt++) {
+    const lookedAt = store.revision()
     const seen = await look(context, kind, op)
     const again = async () => {
       if (sure) return false
       sure = true
       await confirm(store, signal)
-      return true
+      return store.revision() > lookedAt
     }
     let plan: Plan
     try {
       const rules = rulesOf(context, attempt === 0 ? stamp : { ...stampOf(context), uid: stamp.uid })
-      plan = op.subresource === undefined ? planWrite(kind, op, seen, rules) : planSubresource(kind, op, seen, rules)
+      plan = await planned(context, kind, op, seen, rules, signal)
     } catch (error) {
       if (error instanceof ApiError && (await again())) continue
       throw error
@@ -108,6 +110,44 @@ async function attempt(context: WriteContext, kind: Kind, op: Operation, signal:
     }
   }
   throw conflict(kind, op.name ?? '', 'it is changed by others too often; please try again')
+}
+
+/** The plan, with what admission wants to have said and written along with it. */
+async function planned(
+  { admission }: WriteContext,
+  kind: Kind,
+  op: Operation,
+  seen: Seen,
+  rules: Rules,
+  signal: AbortSignal,
+): Promise<Plan> {
+  const course =
+    op.subresource === undefined ? planWrite(kind, op, seen, rules) : planSubresource(kind, op, seen, rules)
+  const said: string[] = []
+  const verdicts: Required<Verdict>[] = []
+  let step = course.next()
+  while (!step.done) {
+    const { stage, change } = step.value
+    if (stage === 'mutate') {
+      const { object, warnings } = await admission.mutate(change, signal)
+      said.push(...warnings)
+      step = course.next(object)
+    } else {
+      const verdict = await admission.validate(change, signal)
+      said.push(...verdict.warnings)
+      verdicts.push(verdict)
+      step = course.next()
+    }
+  }
+  const plan = step.value
+  const warnings = [...plan.warnings, ...said]
+  if (plan.kind === 'answer') return { ...plan, warnings }
+  return {
+    ...plan,
+    warnings,
+    compare: [...plan.compare, ...verdicts.flatMap(({ compare }) => compare)],
+    operations: [...plan.operations, ...verdicts.flatMap(({ operations }) => operations)],
+  }
 }
 
 /** Whether the answer to it can be found again: one object is changed, and its name is known. */
@@ -188,19 +228,16 @@ async function dryRun(
 
 async function look(context: WriteContext, kind: Kind, op: Operation): Promise<Seen> {
   const { store } = context
-  const makesPod = resourceOf(kind) === 'pods' && op.subresource === undefined && op.verb !== 'update'
   const evicts = resourceOf(kind) === 'pods' && op.subresource === 'eviction'
-  const [current, namespace, taken, account, classes, budgets] = await Promise.all([
+  const [current, namespace, taken, budgets] = await Promise.all([
     op.name === undefined ? undefined : store.get(keyOf(kind, op.namespace, op.name)),
     kind.scope === 'Namespaced' && (op.verb === 'create' || op.verb === 'patch')
       ? store.get(keyOf(namespaceKind, undefined, op.namespace ?? ''))
       : undefined,
     resourceOf(kind) === 'services' ? takenNow(store) : nothingTaken,
-    makesPod ? store.get(keyOf(serviceAccountKind, op.namespace, accountNameOf(op.body))) : undefined,
-    makesPod ? itemsOf(store, prefixOf(priorityClass)) : [],
     evicts ? itemsOf(store, prefixOf(podDisruptionBudget, op.namespace)) : [],
   ])
-  return { current, namespace, taken, account, classes, budgets }
+  return { current, namespace, taken, budgets }
 }
 
 async function itemsOf(store: Store, prefix: string): Promise<readonly KeyValue[]> {

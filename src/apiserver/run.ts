@@ -13,9 +13,11 @@ import { onAbort } from '../lib/abort.ts'
 import type { HttpRequest, HttpResponse, Identity } from '../world/http.ts'
 import type { MeshStream, PeerId } from '../world/network.ts'
 import type { World } from '../world/world.ts'
+import { chain } from './admission/chain.ts'
+import { openAdmission } from './admission/run.ts'
 import { failure, json, plain, respondList, respondMade, respondObject, respondStored, viewOf } from './answer.ts'
 import { type Attributes, authorize, forbidden } from './authorize.ts'
-import { kindAt } from './catalog.ts'
+import { builtIn, catalogOf } from './catalog.ts'
 import {
   type Body,
   bodyBytesMax,
@@ -85,7 +87,8 @@ const openPaths = new Set([
 export function openApiserver(world: World, store: Store, config: ApiserverConfig, signal: AbortSignal): Apiserver {
   serviceRange(config.serviceCidr)
   const services = { serviceCidr: config.serviceCidr, nodePortRange: config.nodePortRange }
-  const context: ForwardContext = { world, store, services }
+  const catalog = catalogOf(builtIn)
+  const context: ForwardContext = { world, store, services, catalog, admission: openAdmission(store, chain) }
   const tokens = openTokens(world, store, config.serviceAccountKeys)
   const limiter = new Limiter()
   const log = world.log.with({ component: 'apiserver' })
@@ -148,9 +151,10 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
   }
 
   function pathAnswer(path: string, request: HttpRequest): HttpResponse {
-    if (path === '/') return json(200, rootPaths)
+    if (path === '/') return json(200, rootPaths(catalog.kinds()))
     const { accept } = request.headers
-    const found = discovery(path, accept) ?? openApi(path, accept, config.version.gitVersion)
+    const found =
+      discovery(catalog.kinds(), path, accept) ?? openApi(catalog.kinds(), path, accept, config.version.gitVersion)
     if (found === undefined) throw new ApiError('NotFound', pathNotFound)
     const etag = found.kind === 'whole' ? found.headers['etag'] : undefined
     if (etag !== undefined && (request.headers['if-none-match'] ?? '').split(/, */).includes(etag)) {
@@ -196,7 +200,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
   }
 
   async function resource(request: HttpRequest, asked: ResourceRoute, query: URLSearchParams, identity: Identity) {
-    const kind = kindAt(asked)
+    const kind = catalog.at(asked)
     if (kind.scope === 'Cluster' && asked.namespace !== undefined) {
       throw new ApiError('NotFound', pathNotFound)
     }

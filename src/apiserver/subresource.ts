@@ -20,12 +20,23 @@ import { spend } from './budget.ts'
 import { checkDeleteOptions, checkPreconditions, planDeletion } from './delete.ts'
 import type { Operation } from './operation.ts'
 import { encodeStored, objectOf } from './stored.ts'
-import { asJson, existing, modified, type Plan, planWrite, type Rules, type Seen, success, updated } from './write.ts'
+import {
+  asJson,
+  changeOf,
+  existing,
+  modified,
+  type Planning,
+  planWrite,
+  type Rules,
+  type Seen,
+  success,
+  updated,
+} from './write.ts'
 
 /** Kinds whose status subresource takes updates, and the others that write.ts carries out with admit's own rules. */
 const plain = new Set(['status', 'ephemeralcontainers', 'finalize', 'resize'])
 
-export function planSubresource(kind: Kind, op: Operation, seen: Seen, rules: Rules): Plan {
+export function planSubresource(kind: Kind, op: Operation, seen: Seen, rules: Rules): Planning {
   const name = op.subresource ?? ''
   const resource = resourceOf(kind)
   if (plain.has(name) && (op.verb === 'update' || op.verb === 'patch')) {
@@ -77,10 +88,13 @@ export function scaleOf(object: KubeObject): Scale {
   }
 }
 
-function planScale(kind: Kind, op: Operation, seen: Seen, rules: Rules): Plan {
+function* planScale(kind: Kind, op: Operation, seen: Seen, rules: Rules): Planning {
   const { old, stored } = existing(kind, op, seen)
   const before = scaleOf(old)
-  const { object: after, warnings } = scaleAfter(op, before, rules)
+  const { object: asked, warnings } = scaleAfter(op, before, rules)
+  const about = { objectKind: scaleKind, verb: 'UPDATE', old: before } as const
+  const shown = yield { stage: 'mutate', change: changeOf(kind, op, rules, { ...about, object: asked }) }
+  const after = (shown ?? asked) as Scale
   const version = after.metadata?.resourceVersion ?? ''
   if (version !== '' && version !== before.metadata.resourceVersion) throw conflict(kind, old.metadata.name, modified)
   const replicas = after.spec?.replicas ?? 0
@@ -93,6 +107,7 @@ function planScale(kind: Kind, op: Operation, seen: Seen, rules: Rules): Plan {
       causes: [{ reason: 'FieldValueInvalid', message, field: 'spec.replicas' }],
     })
   }
+  yield { stage: 'validate', change: changeOf(kind, op, rules, { ...about, object: after }) }
   const incoming = { ...old, spec: { ...(old as Scaled).spec, replicas } } as KubeObject
   const next = admit(kind, 'update', {
     old,
@@ -123,7 +138,7 @@ function scaleAfter(
 }
 
 /** Puts a pod on a node, once. */
-function planBinding(op: Operation, seen: Seen, rules: Rules): Plan {
+function* planBinding(op: Operation, seen: Seen, rules: Rules): Planning {
   const { object: binding } = parseObject(bindingKind, op.body, op.fieldValidation, op.duplicates)
   const { old, stored } = existing(podKind, op, seen)
   const pod = old as Pod
@@ -153,6 +168,8 @@ function planBinding(op: Operation, seen: Seen, rules: Rules): Plan {
   if ((pod.spec.schedulingGates ?? []).length > 0) {
     throw new ApiError('BadRequest', `pod ${name} has non-empty .spec.schedulingGates`)
   }
+  const about = { objectKind: bindingKind, verb: 'CREATE', object: binding, old: undefined } as const
+  yield { stage: 'validate', change: changeOf(podKind, op, rules, about) }
   const conditions = (pod.status.conditions ?? []).filter(({ type }) => type !== 'PodScheduled')
   const scheduled = {
     type: 'PodScheduled' as const,
@@ -178,7 +195,7 @@ function statusAnswer(code: number) {
 }
 
 /** A deletion that a PodDisruptionBudget may refuse. What it takes from the budget is one write with it. */
-function planEviction(op: Operation, seen: Seen, rules: Rules): Plan {
+function* planEviction(op: Operation, seen: Seen, rules: Rules): Planning {
   const { object: eviction } = parseObject(evictionKind, op.body, op.fieldValidation, op.duplicates)
   if (seen.current === undefined) throw notFound(podKind, op.name ?? '')
   const { old, stored } = existing(podKind, op, seen)
@@ -194,6 +211,8 @@ function planEviction(op: Operation, seen: Seen, rules: Rules): Plan {
   )
   checkDeleteOptions(options)
   checkPreconditions(podKind, old, options)
+  const about = { objectKind: evictionKind, verb: 'CREATE', object: eviction, old: undefined } as const
+  yield { stage: 'validate', change: changeOf(podKind, op, rules, about) }
   const deletion = planDeletion(podKind, old, options, rules.stamp.nowMs)
   const next = deletion.kind === 'keep' ? disrupted(deletion.object as Pod, rules) : undefined
   const spent = budgetSpent(old as Pod, seen, rules)

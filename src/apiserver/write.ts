@@ -1,24 +1,20 @@
 // Creates, updates, patches and deletes as one compare-and-set each. Pure: what is stored now and what is asked go in,
-// the command for the store and the answer come out, or an ApiError is thrown. run-write.ts reads, writes, and comes
-// back here when somebody else was quicker.
-import { admit, type Stamp, sameObject } from '../api/admit.ts'
+// the command for the store and the answer come out, or an ApiError is thrown. On the way a plan asks for admission
+// (admission/) by yielding. run-write.ts reads, asks, writes, and comes back here when somebody else was quicker.
+import { type AdmitRequest, admitting, type Stamp, sameObject } from '../api/admit.ts'
 import { ApiError, conflict, notFound } from '../api/error.ts'
 import { type Kind, type KubeObject, resourceOf } from '../api/kind.ts'
 import { type Namespace, namespace as namespaceKind } from '../api/kinds/namespace.ts'
-import type { Pod } from '../api/kinds/pod.ts'
-import type { PriorityClass } from '../api/kinds/priorityclass.ts'
 import type { Service } from '../api/kinds/service.ts'
-import type { ServiceAccount } from '../api/kinds/serviceaccount.ts'
 import { parseObject, parseValue } from '../api/parse.ts'
 import { applyPatch } from '../api/patch/apply.ts'
 import { patchObject } from '../api/patch/patch.ts'
 import type { Json, JsonObject } from '../api/schema.ts'
 import { deleteOptions } from '../api/types/meta.ts'
 import type { Compare, KeyValue, Operation as StoreOperation } from '../kv/store.ts'
+import type { Change } from './admission/admission.ts'
 import { checkDeleteOptions, checkPreconditions, deletedAnswer, isFinished, planDeletion } from './delete.ts'
 import type { Operation } from './operation.ts'
-import { withPriority } from './priority.ts'
-import { withAccount } from './serviceaccount.ts'
 import { allocate, keepAllocated, release, type ServiceConfig, type Taken } from './services.ts'
 import { encodeStored, keyOf, objectOf, withRevision } from './stored.ts'
 
@@ -27,10 +23,6 @@ export type Seen = {
   readonly current: KeyValue | undefined
   /** The namespace's own object; read for creates in a namespace. */
   readonly namespace: KeyValue | undefined
-  /** The service account that a pod to be created names. */
-  readonly account: KeyValue | undefined
-  /** All priority classes; read for a pod to be created. */
-  readonly classes: readonly KeyValue[]
   /** The disruption budgets of the namespace; read for an eviction. */
   readonly budgets: readonly KeyValue[]
   /** Read for Services. */
@@ -55,9 +47,15 @@ export type Plan =
       readonly warnings: readonly string[]
     }
 
+/** What admission is asked on the way: to change the object, or to let it pass as it is. */
+export type Ask = { readonly stage: 'mutate' | 'validate'; readonly change: Change }
+
+/** Is sent the object to go on with after `mutate`, and nothing after `validate`. */
+export type Planning = Generator<Ask, Plan, KubeObject | undefined>
+
 export type Rules = { readonly stamp: Stamp; readonly services: ServiceConfig; random(): number }
 
-export function planWrite(kind: Kind, op: Operation, seen: Seen, rules: Rules): Plan {
+export function planWrite(kind: Kind, op: Operation, seen: Seen, rules: Rules): Planning {
   switch (op.verb) {
     case 'create':
       return planCreate(kind, op, seen, rules)
@@ -77,33 +75,100 @@ const place = (op: Operation) => ({
   ...(op.subresource !== undefined && { subresource: op.subresource }),
 })
 
-function planCreate(kind: Kind, op: Operation, seen: Seen, rules: Rules): Plan {
+function* planCreate(kind: Kind, op: Operation, seen: Seen, rules: Rules): Planning {
   const { object: incoming, warnings } = parseObject(kind, op.body, op.fieldValidation, op.duplicates)
   if ((incoming.metadata?.resourceVersion ?? '') !== '') {
     throw new ApiError('BadRequest', 'resourceVersion should not be set on objects to be created')
   }
   const { name: _, ...where } = place(op)
-  const admitted = admit(kind, 'create', {
-    old: undefined,
-    incoming,
-    stamp: rules.stamp,
-    ...where,
-    ...(op.fieldManager !== '' && { fieldManager: op.fieldManager }),
-  })
-  return created(kind, op, seen, rules, admitted, warnings)
+  const request = { old: undefined, incoming, ...where, ...stamped(op, rules) }
+  return yield* create(kind, op, seen, rules, request, warnings)
 }
 
-function created(
+const stamped = (op: Operation, rules: Rules) => ({
+  stamp: rules.stamp,
+  ...(op.fieldManager !== '' && { fieldManager: op.fieldManager }),
+})
+
+/** What admission is told of an operation. */
+export function changeOf(
+  kind: Kind,
+  op: Operation,
+  rules: Rules,
+  about: Pick<Change, 'verb' | 'object' | 'old'> & { readonly objectKind?: Kind },
+): Change {
+  return {
+    kind,
+    objectKind: kind,
+    subresource: op.subresource,
+    namespace: op.namespace,
+    name: about.object?.metadata.name ?? about.old?.metadata.name ?? op.name ?? '',
+    identity: op.identity,
+    dryRun: op.dryRun,
+    options: optionsOf(op),
+    stamp: rules.stamp,
+    ...about,
+  }
+}
+
+const optionKinds = { create: 'CreateOptions', update: 'UpdateOptions', patch: 'PatchOptions' } as const
+
+function optionsOf(op: Operation): JsonObject {
+  const apiVersion = 'meta.k8s.io/v1'
+  if (op.verb === 'delete' || op.verb === 'deletecollection') {
+    return { kind: 'DeleteOptions', apiVersion, ...(op.body as JsonObject | null) }
+  }
+  return {
+    kind: optionKinds[op.verb],
+    apiVersion,
+    ...(op.dryRun && { dryRun: ['All'] }),
+    ...(op.fieldManager !== '' && { fieldManager: op.fieldManager }),
+    fieldValidation: op.fieldValidation,
+    ...(op.patch === 'apply' && { force: op.force }),
+  }
+}
+
+/** Shows the object to admission in the middle of api/admit.ts, and gives the one that is valid. */
+function* admitted(
+  kind: Kind,
+  op: Operation,
+  rules: Rules,
+  request: AdmitRequest<KubeObject>,
+): Generator<Ask, KubeObject, KubeObject | undefined> {
+  const { old } = request
+  const verb = old === undefined ? 'CREATE' : 'UPDATE'
+  const course = admitting(kind, old === undefined ? 'create' : 'update', request)
+  let step = course.next()
+  while (!step.done) {
+    const change = changeOf(kind, op, rules, { verb, object: step.value, old })
+    step = course.next((yield { stage: 'mutate', change }) ?? step.value)
+  }
+  return step.value
+}
+
+function* create(
   kind: Kind,
   op: Operation,
   seen: Seen,
   rules: Rules,
-  admitted: KubeObject,
+  request: AdmitRequest<KubeObject>,
+  warnings: readonly string[],
+): Planning {
+  const compare = namespaceOpen(kind, op, seen, request.incoming)
+  const object = yield* admitted(kind, op, rules, request)
+  const held = resourceOf(kind) === 'namespaces' ? heldNamespace(object as Namespace) : object
+  const allocated = withAllocation(kind, held, undefined, seen, rules)
+  const about = { verb: 'CREATE', object: allocated.object, old: undefined } as const
+  yield { stage: 'validate', change: changeOf(kind, op, rules, about) }
+  return created(kind, allocated, compare, warnings)
+}
+
+function created(
+  kind: Kind,
+  { object, compare: free, operations }: ReturnType<typeof withAllocation>,
+  compare: readonly Compare[],
   warnings: readonly string[],
 ): Plan {
-  const compare = namespaceOpen(kind, op, seen, admitted.metadata.name)
-  const held = equipped(kind, seen, rules, admitted)
-  const { object, compare: free, operations } = withAllocation(kind, held, undefined, seen, rules)
   const key = keyOf(kind, object.metadata.namespace, object.metadata.name)
   return {
     kind: 'write',
@@ -113,21 +178,6 @@ function created(
     code: 201,
     warnings: kind.caution === undefined ? warnings : [...warnings, kind.caution],
     answer: revision => asJson(withRevision(object, revision)),
-  }
-}
-
-/** What only the server can add, because it depends on other objects. */
-function equipped(kind: Kind, seen: Seen, rules: Rules, object: KubeObject): KubeObject {
-  switch (resourceOf(kind)) {
-    case 'namespaces':
-      return heldNamespace(object as Namespace)
-    case 'pods': {
-      const account = seen.account && objectOf<ServiceAccount>(seen.account)
-      const classes = seen.classes.map(item => objectOf<PriorityClass>(item))
-      return withPriority(withAccount(object as Pod, account, rules.stamp.suffix), classes)
-    }
-    default:
-      return object
   }
 }
 
@@ -143,12 +193,13 @@ function heldNamespace(namespace: Namespace): Namespace {
 }
 
 /** Nothing is made in a namespace that is missing or going; that it stays so is part of the compare-and-set. */
-function namespaceOpen(kind: Kind, op: Operation, seen: Seen, name: string): readonly Compare[] {
+function namespaceOpen(kind: Kind, op: Operation, seen: Seen, incoming: KubeObject): readonly Compare[] {
   if (kind.scope !== 'Namespaced') return []
   const namespace = op.namespace ?? ''
   if (seen.namespace === undefined) throw notFound(namespaceKind, namespace)
   const object = objectOf<Namespace>(seen.namespace)
   if (object.metadata.deletionTimestamp !== undefined || object.status.phase === 'Terminating') {
+    const { name = '' } = incoming.metadata ?? {}
     const message = `${resourceOf(kind)} "${name}" is forbidden: unable to create new content in namespace ${namespace} because it is being terminated`
     throw new ApiError('Forbidden', message, {
       name,
@@ -166,23 +217,17 @@ function namespaceOpen(kind: Kind, op: Operation, seen: Seen, name: string): rea
   return [{ key: seen.namespace.key, modRevision: seen.namespace.modRevision }]
 }
 
-function planUpdate(kind: Kind, op: Operation, seen: Seen, rules: Rules): Plan {
+function* planUpdate(kind: Kind, op: Operation, seen: Seen, rules: Rules): Planning {
   const { object: parsed, warnings } = parseObject(kind, op.body, op.fieldValidation, op.duplicates)
   const { old, stored } = existing(kind, op, seen)
   const incoming = carried(kind, parsed, old)
   checkVersion(kind, incoming, old)
-  const next = admit(kind, 'update', {
-    old,
-    incoming,
-    stamp: rules.stamp,
-    ...place(op),
-    ...(op.fieldManager !== '' && { fieldManager: op.fieldManager }),
-  })
-  return updated(kind, stored, old, next, seen, rules, warnings)
+  const next = yield* admitted(kind, op, rules, { old, incoming, ...place(op), ...stamped(op, rules) })
+  return yield* update(kind, op, stored, old, next, seen, rules, warnings)
 }
 
-function planPatch(kind: Kind, op: Operation, seen: Seen, rules: Rules): Plan {
-  if (op.patch === 'apply') return planApply(kind, op, seen, rules)
+function* planPatch(kind: Kind, op: Operation, seen: Seen, rules: Rules): Planning {
+  if (op.patch === 'apply') return yield* planApply(kind, op, seen, rules)
   const { old, stored } = existing(kind, op, seen)
   const { object: patched, warnings } = patchObject(
     kind,
@@ -194,17 +239,11 @@ function planPatch(kind: Kind, op: Operation, seen: Seen, rules: Rules): Plan {
   )
   const incoming = carried(kind, patched, old)
   checkVersion(kind, incoming, old)
-  const next = admit(kind, 'update', {
-    old,
-    incoming,
-    stamp: rules.stamp,
-    ...place(op),
-    ...(op.fieldManager !== '' && { fieldManager: op.fieldManager }),
-  })
-  return updated(kind, stored, old, next, seen, rules, warnings)
+  const next = yield* admitted(kind, op, rules, { old, incoming, ...place(op), ...stamped(op, rules) })
+  return yield* update(kind, op, stored, old, next, seen, rules, warnings)
 }
 
-function planApply(kind: Kind, op: Operation, seen: Seen, rules: Rules): Plan {
+function* planApply(kind: Kind, op: Operation, seen: Seen, rules: Rules): Planning {
   if (op.fieldManager === '') {
     throw new ApiError(
       'Invalid',
@@ -243,14 +282,14 @@ function planApply(kind: Kind, op: Operation, seen: Seen, rules: Rules): Plan {
     }
     if ((applied.metadata?.resourceVersion ?? '') !== '') throw notFound(kind, op.name ?? '')
     const incoming = applyPatch(kind, undefined, applied, options)
-    const admitted = admit(kind, 'create', { old: undefined, incoming, stamp: rules.stamp, ...place(op) })
-    return created(kind, op, seen, rules, admitted, warnings)
+    const request = { old: undefined, incoming, stamp: rules.stamp, ...place(op) }
+    return yield* create(kind, op, seen, rules, request, warnings)
   }
   const { old, stored } = existing(kind, op, seen)
   checkVersion(kind, applied, old)
   const incoming = carried(kind, applyPatch(kind, old, applied, options), old)
-  const next = admit(kind, 'update', { old, incoming, stamp: rules.stamp, ...place(op) })
-  return updated(kind, stored, old, next, seen, rules, warnings)
+  const next = yield* admitted(kind, op, rules, { old, incoming, stamp: rules.stamp, ...place(op) })
+  return yield* update(kind, op, stored, old, next, seen, rules, warnings)
 }
 
 export function existing(
@@ -280,6 +319,21 @@ function checkVersion(kind: Kind, incoming: KubeObject, old: KubeObject): void {
       `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.metadata.uid}`,
     )
   }
+}
+
+/** Asks admission about `next` as it would be stored, and plans it. */
+function* update(
+  kind: Kind,
+  op: Operation,
+  stored: KeyValue,
+  old: KubeObject,
+  next: KubeObject,
+  seen: Seen,
+  rules: Rules,
+  warnings: readonly string[],
+): Planning {
+  yield { stage: 'validate', change: changeOf(kind, op, rules, { verb: 'UPDATE', object: next, old }) }
+  return updated(kind, stored, old, next, seen, rules, warnings)
 }
 
 /** The plan that puts `next` in the place of `old`; a removal when nothing holds the object any longer. */
@@ -327,7 +381,7 @@ function removed(
   }
 }
 
-function planDelete(kind: Kind, op: Operation, seen: Seen, rules: Rules): Plan {
+function* planDelete(kind: Kind, op: Operation, seen: Seen, rules: Rules): Planning {
   const { old, stored } = existing(kind, op, seen)
   const { value: options } = parseValue(deleteOptions, op.body ?? {}, 'Ignore', 'DeleteOptions')
   checkDeleteOptions(options)
@@ -342,6 +396,7 @@ function planDelete(kind: Kind, op: Operation, seen: Seen, rules: Rules): Plan {
       },
     )
   }
+  yield { stage: 'validate', change: changeOf(kind, op, rules, { verb: 'DELETE', object: undefined, old }) }
   const deletion = planDeletion(kind, old, options, rules.stamp.nowMs)
   if (deletion.kind === 'remove') return removed(kind, stored, old, deletedAnswer(kind, old), [])
   return updated(kind, stored, old, deletion.object, seen, rules)

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { pod } from '../../src/api/kinds/pod.ts'
 import { serviceAccount } from '../../src/api/kinds/serviceaccount.ts'
-import { tokenPath } from '../../src/apiserver/serviceaccount.ts'
+import { tokenPath } from '../../src/apiserver/admission/serviceaccount.ts'
 import { testApiserver } from './setup.ts'
 
 const draft = (name: string, spec = {}) => ({

@@ -1,9 +1,18 @@
 // The number that a pod's priority class stands for, as it is created. Pure. After plugin/pkg/admission/priority.
 // https://kubernetes.io/docs/concepts/scheduling-eviction/pod-priority-preemption/
-import { ApiError } from '../api/error.ts'
-import type { Pod } from '../api/kinds/pod.ts'
-import type { PriorityClass } from '../api/kinds/priorityclass.ts'
-import { systemPriorities } from '../api/pod/defaults.ts'
+import { ApiError } from '../../api/error.ts'
+import type { Pod } from '../../api/kinds/pod.ts'
+import { type PriorityClass, priorityClass } from '../../api/kinds/priorityclass.ts'
+import { systemPriorities } from '../../api/pod/defaults.ts'
+import type { Plugin } from './admission.ts'
+import { isNewPod } from './serviceaccount.ts'
+
+export const priority: Plugin = {
+  name: 'Priority',
+  handles: isNewPod,
+  reads: () => [{ kind: priorityClass }],
+  mutate: ({ object }, seen) => withPriority(object as Pod, seen.all(priorityClass)),
+}
 
 export function withPriority(pod: Pod, classes: readonly PriorityClass[]): Pod {
   const named = pod.spec.priorityClassName ?? ''

@@ -2,28 +2,38 @@
 // inside a cluster look for them. Pure. After kubernetes plugin/pkg/admission/serviceaccount.
 // https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/
 
-import { schemaDefaults } from '../api/default.ts'
-import { ApiError } from '../api/error.ts'
-import type { Pod } from '../api/kinds/pod.ts'
-import type { ServiceAccount } from '../api/kinds/serviceaccount.ts'
-import type { Json } from '../api/schema.ts'
-import { podSpec } from '../api/types/podspec.ts'
+import { schemaDefaults } from '../../api/default.ts'
+import { ApiError } from '../../api/error.ts'
+import type { KubeObject } from '../../api/kind.ts'
+import { type Pod, pod as podKind } from '../../api/kinds/pod.ts'
+import { serviceAccount as kind, type ServiceAccount } from '../../api/kinds/serviceaccount.ts'
+import { podSpec } from '../../api/types/podspec.ts'
+import type { Change, Plugin } from './admission.ts'
 
 export const tokenPath = '/var/run/secrets/kubernetes.io/serviceaccount'
 /** An hour and a little, so that a client that renews after an hour always has a token. */
 const tokenSeconds = 3_607
 
-/** Of a body that is not parsed yet. */
-export function accountNameOf(body: Json): string {
-  const spec = (body as { readonly spec?: { readonly [key: string]: Json } } | null)?.spec
-  const name = spec?.['serviceAccountName'] || spec?.['serviceAccount']
-  return typeof name === 'string' && name !== '' ? name : 'default'
+export const serviceAccount: Plugin = {
+  name: 'ServiceAccount',
+  handles: isNewPod,
+  reads: ({ object, namespace }) => [{ kind, ...(namespace !== undefined && { namespace }), name: accountOf(object) }],
+  mutate: ({ object, namespace, stamp }, seen) =>
+    withAccount(object as Pod, seen.one(kind, namespace, accountOf(object)), stamp.suffix),
+}
+
+export function isNewPod(change: Change): boolean {
+  return change.verb === 'CREATE' && change.objectKind === podKind
+}
+
+function accountOf(pod: KubeObject | undefined): string {
+  return (pod as Pod | undefined)?.spec.serviceAccountName || 'default'
 }
 
 /** `account`: as it is stored. That of every namespace may still be on its way; any other must be there. */
 export function withAccount(pod: Pod, account: ServiceAccount | undefined, suffix: string): Pod {
   const { spec, metadata } = pod
-  const name = spec.serviceAccountName ?? 'default'
+  const name = spec.serviceAccountName || 'default'
   if (account === undefined && name !== 'default') {
     const where = `${metadata.namespace ?? ''}/${name}`
     const message = `pods "${metadata.name}" is forbidden: error looking up service account ${where}: serviceaccount "${name}" not found`
@@ -47,7 +57,7 @@ function withToken(pod: Pod, suffix: string): Pod {
           volumeMounts: [...(container.volumeMounts ?? []), { name, readOnly: true, mountPath: tokenPath }],
         }
       : container
-  const { containers, initContainers = [] } = spec
+  const { containers = [], initContainers = [] } = spec
   // Somebody brings their own, for every container.
   if (![...containers, ...initContainers].some(lacks)) return pod
   const volume = {

@@ -291,6 +291,8 @@ function masked(text: string): string {
     .replace(/\b[0-9a-f]{12,16}\b/g, 'ID')
     .replace(/lease \d+ /g, 'lease ID ')
     .replace(/remaining\(\d+s\)/g, 'remaining(s)')
+    // etcd lists a lease's keys in the order of a Go map: any.
+    .replace(/(?<=attached keys\(\[)[^\]]*/, keys => keys.split(' ').sort().join(' '))
     .replace(/took = [0-9.µnms]+/g, 'took')
     .replace(/(\d+(\.\d+)?) (k|M)?B\b/g, 'SIZE')
     .replace(/http:\/\/127\.0\.0\.1:\d+|p2p:\/\/[\w-]+/g, 'PEER')

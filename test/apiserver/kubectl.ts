@@ -1,21 +1,12 @@
 // Runs the real kubectl of a version. They lie beside the one on the PATH as kubectl.1.27 and so on.
-import { execFileSync, spawn } from 'node:child_process'
-import { existsSync, realpathSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { spawn } from 'node:child_process'
+import { kubectlBinaries } from '../clients.ts'
 
-function folder(): string | undefined {
-  try {
-    return dirname(realpathSync(execFileSync('which', ['kubectl'], { encoding: 'utf8' }).trim()))
-  } catch {
-    return undefined
-  }
-}
-
-const home = folder()
+const binaries = kubectlBinaries()
 
 /** Those of `versions` that are installed; in CI all must be. */
 export function installed(versions: readonly string[]): readonly string[] {
-  const found = versions.filter(version => home !== undefined && existsSync(join(home, `kubectl.${version}`)))
+  const found = versions.filter(version => binaries.has(version))
   if (process.env['CI'] === 'true' && found.length < versions.length) throw new Error('kubectl is missing in CI')
   return found
 }
@@ -26,7 +17,7 @@ export class Kubectl {
   readonly #binary: string
   readonly #env: NodeJS.ProcessEnv
   constructor(version: string, kubeconfig: string, cache: string, env: NodeJS.ProcessEnv = {}) {
-    this.#binary = join(home ?? '', `kubectl.${version}`)
+    this.#binary = binaries.get(version) ?? `kubectl.${version}`
     this.#env = { ...process.env, KUBECONFIG: kubeconfig, KUBECACHEDIR: cache, HOME: cache, ...env }
   }
 

@@ -1,25 +1,17 @@
 // What the end-to-end tests ask of the testnet: kubectl of any version against any peer, commands on hosts, waiting.
 
-import { execFileSync } from 'node:child_process'
-import { readdirSync, realpathSync } from 'node:fs'
 import * as path from 'node:path'
 import { inject } from 'vitest'
 import { CommandError, type Output, run, until } from '../../testnet/command.ts'
 import { addressOf, onHost } from '../../testnet/hosts.ts'
 import { kubectlCommand, load, type Testnet } from '../../testnet/testnet.ts'
+import { kubectlBinaries } from '../clients.ts'
 
 export const hosts = [1, 2, 3] as const
 export const example = path.resolve(import.meta.dirname, '../../examples/web.yaml')
 
 export async function testnet(): Promise<Testnet> {
   return await load(inject('testnetDir'))
-}
-
-/** The real kubectl binaries by minor version, found beside the one on the PATH. */
-export function kubectlBinaries(): ReadonlyMap<string, string> {
-  const own = realpathSync(execFileSync('sh', ['-c', 'command -v kubectl'], { encoding: 'utf8' }).trim())
-  const beside = readdirSync(path.dirname(own)).filter(name => /^kubectl\.1\.\d+$/.test(name))
-  return new Map(beside.map(name => [name.slice('kubectl.'.length), path.join(path.dirname(own), name)]))
 }
 
 export type Kubectl = (
@@ -31,7 +23,7 @@ export type Kubectl = (
 export async function kubectl(peer: number, version?: string): Promise<Kubectl> {
   const net = await testnet()
   const binary = version === undefined ? 'kubectl' : kubectlBinaries().get(version)
-  if (binary === undefined) throw new Error(`no kubectl ${version} beside the one on the PATH`)
+  if (binary === undefined) throw new Error(`no kubectl ${version} here`)
   return async (args, options = {}) => {
     const words = typeof args === 'string' ? args.split(' ') : args
     return (await run(kubectlCommand(net, peer, peer, words, binary), options)).stdout

@@ -7,7 +7,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { run } from '../../testnet/command.ts'
 import { onHost } from '../../testnet/hosts.ts'
 import { kubectlCommand } from '../../testnet/testnet.ts'
-import { get, hosts, type Kubectl, kubectl, kubectlBinaries, podsOf, testnet, until } from './cluster.ts'
+import { kubectlBinaries } from '../clients.ts'
+import { get, hosts, type Kubectl, kubectl, podsOf, testnet, until } from './cluster.ts'
 
 const scratch = mkdtempSync(path.join(tmpdir(), 'flotilla-kubectl-'))
 afterAll(() => rmSync(scratch, { recursive: true, force: true }))

@@ -33,6 +33,14 @@ const more: Readonly<Record<string, readonly Subresource[]>> = {
       verbs: ['create', 'delete', 'get', 'patch', 'update'],
     },
   ],
+  nodes: [
+    {
+      ...core,
+      name: 'proxy',
+      kind: 'NodeProxyOptions',
+      verbs: ['create', 'delete', 'get', 'patch', 'update'],
+    },
+  ],
   services: [
     {
       ...core,

@@ -1,6 +1,8 @@
 // The kinds that this server serves, found by where they are served.
 import { ApiError } from '../api/error.ts'
 import type { Kind } from '../api/kind.ts'
+import { nodeMetrics } from '../api/kinds/nodemetrics.ts'
+import { podMetrics } from '../api/kinds/podmetrics.ts'
 import { selfSubjectReview } from '../api/kinds/selfsubjectreview.ts'
 import { kinds } from '../api/kinds.ts'
 import { quorum } from './quorum.ts'
@@ -19,7 +21,7 @@ type Place = { readonly group: string; readonly version: string; readonly resour
 const older: readonly Kind[] = ['v1beta1', 'v1alpha1'].map(version => ({ ...selfSubjectReview, version }))
 
 /** The kinds that every cluster serves. */
-export const builtIn: readonly Kind[] = [...kinds, ...older, quorum]
+export const builtIn: readonly Kind[] = [...kinds, ...older, nodeMetrics, podMetrics, quorum]
 
 export function catalogOf(served: readonly Kind[]): Catalog {
   const byPath = new Map(served.map(kind => [`${kind.group}/${kind.version}/${kind.plural}`, kind]))

@@ -4,8 +4,10 @@
 import { ApiError } from '../api/error.ts'
 import type { Kind } from '../api/kind.ts'
 import { apiVersionOf } from '../api/kind.ts'
+import { metricsGroup } from '../api/kinds/nodemetrics.ts'
 import type { Pod } from '../api/kinds/pod.ts'
 import { pod as podKind } from '../api/kinds/pod.ts'
+import { scale as scaleKind } from '../api/kinds/scale.ts'
 import type { Json } from '../api/schema.ts'
 import type { Client } from '../client/client.ts'
 import { prefixEnd, type Store, StoreError } from '../kv/store.ts'
@@ -15,7 +17,17 @@ import type { MeshStream, PeerId } from '../world/network.ts'
 import type { World } from '../world/world.ts'
 import { chain } from './admission/chain.ts'
 import { openAdmission } from './admission/run.ts'
-import { failure, json, plain, respondList, respondMade, respondObject, respondStored, viewOf } from './answer.ts'
+import {
+  failure,
+  json,
+  offersOf,
+  plain,
+  respondList,
+  respondMade,
+  respondObject,
+  respondStored,
+  viewOf,
+} from './answer.ts'
 import { type Attributes, authorize, forbidden } from './authorize.ts'
 import { builtIn, catalogOf } from './catalog.ts'
 import {
@@ -39,9 +51,11 @@ import { authenticate, impersonated, openTokens, type ServiceAccountKeys, unauth
 import { makeDefaults } from './run-bootstrap.ts'
 import { type ClientOptions, openClient } from './run-client.ts'
 import { acceptForwarded, type ForwardContext, fromStore, write } from './run-forward.ts'
+import { type MetricsContext, nodeProxy, readMetrics } from './run-metrics.ts'
 import { get, list, reach } from './run-read.ts'
 import { review } from './run-review.ts'
 import { type Kubelets, session } from './run-session.ts'
+import { openNodeStats } from './run-stats.ts'
 import { watchResponse } from './run-watch-http.ts'
 import { serviceRange } from './services.ts'
 import { objectOf, prefixOf } from './stored.ts'
@@ -93,6 +107,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
   const limiter = new Limiter()
   const log = world.log.with({ component: 'apiserver' })
   const kubelets: Kubelets = { peerOfNode: config.peerOfNode, open: config.kubeletOf }
+  const metrics: MetricsContext = { world, store, stats: openNodeStats(world, kubelets, signal) }
 
   async function decide(identity: Identity, asked: Attributes): Promise<{ allowed: boolean; why: string }> {
     const decision = authorize(identity, asked)
@@ -112,8 +127,8 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     try {
       return await answer(request)
     } catch (error) {
-      if (error instanceof ApiError) return failure(error)
-      if (error instanceof StoreError) return failure(fromStore(error))
+      if (error instanceof ApiError) return failure(error, request.headers['accept'])
+      if (error instanceof StoreError) return failure(fromStore(error), request.headers['accept'])
       log.error('a request failed', { method: request.method, path: request.path, error: stackOf(error) })
       return failure(new ApiError('InternalError', 'an internal error; the log of this peer says which'))
     }
@@ -219,7 +234,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
         kind,
         asked,
         query,
-        viewOf(request.headers['accept'], query, world.clock.nowMs()),
+        viewOf(request.headers, query, world.clock.nowMs(), offersOf(kind, true)),
         request,
         place,
         signal,
@@ -244,7 +259,10 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     request: HttpRequest,
     until: AbortSignal,
   ): Promise<HttpResponse> {
-    const view = viewOf(request.headers['accept'], query, world.clock.nowMs())
+    const proxied = await nodeProxy(metrics, asked, until)
+    if (proxied !== undefined) return proxied
+    const view = viewOf(request.headers, query, world.clock.nowMs(), offersOf(kind))
+    if (kind.group === metricsGroup) return await readMetrics(metrics, kind, asked, selectorsOf(query), view, until)
     if (kind.readOnly)
       return respondMade(kind, (await config.quorum?.(until)) ?? [], asked.name, store.revision(), view)
     requireStored(kind)
@@ -262,7 +280,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     const stored = await get(context, kind, asked.namespace, asked.name ?? '', resourceVersion, until)
     const { subresource } = asked
     if (subresource === 'scale' && kind.subresources.includes('scale')) {
-      return json(200, scaleOf(objectOf(stored)) as unknown as Json)
+      return respondObject(scaleKind, 200, scaleOf(objectOf(stored)) as unknown as Json, view)
     }
     const readable = ['status', 'ephemeralcontainers', 'resize']
     const known =
@@ -282,7 +300,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     until: AbortSignal,
   ): Promise<HttpResponse> {
     if (kind.readOnly) throw new ApiError('MethodNotAllowed', `${kind.plural} can only be read`)
-    const view = viewOf(request.headers['accept'], query, world.clock.nowMs())
+    const view = viewOf(request.headers, query, world.clock.nowMs(), offersOf(kind))
     const options = writeQuery(query, request.headers['user-agent'])
     const bytes = await request.body(bodyBytesMax)
     if (bytes === undefined) {
@@ -297,11 +315,11 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     if ((asked.verb === 'patch') !== (body.patch !== undefined)) throw unsupportedPatch()
 
     if (asked.verb === 'create' && !kind.stored && kind.kind !== 'Binding') {
-      return json(201, await review(kind, body, asked.namespace, identity, decide, tokens))
+      return respondObject(kind, 201, await review(kind, body, asked.namespace, identity, decide, tokens), view)
     }
     if (asked.verb === 'create' && kind.plural === 'serviceaccounts' && asked.subresource === 'token') {
       await reach(context, { kind: 'newest' }, until)
-      return json(201, await tokens.issue(asked.namespace ?? '', asked.name ?? '', body.value))
+      return respondObject(kind, 201, await tokens.issue(asked.namespace ?? '', asked.name ?? '', body.value), view)
     }
     // The old way to bind: POST /bindings with the pod's name in the body.
     const place: Pick<Operation, 'resource' | 'name' | 'subresource'> =
@@ -335,7 +353,8 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
       throw new ApiError('MethodNotAllowed', 'POST goes to the collection, not to an object')
     }
     const done = await write(context, op, until)
-    return respondObject(kind, done.code, done.object, view, done.warnings)
+    const shown = asked.subresource === 'scale' ? scaleKind : kind
+    return respondObject(shown, done.code, done.object, view, done.warnings)
   }
 
   const forwarded = acceptForwarded(context)

@@ -287,24 +287,43 @@ export function encodeMessage(schema: Schema, value: JsonObject): Bytes {
   return writer.finish()
 }
 
-/** A list of messages that are encoded already; all lists of Kubernetes have ListMeta as 1 and items as 2. */
-export function encodeListBody(apiVersion: string, kind: string, meta: JsonObject, items: readonly Bytes[]): Bytes {
-  return envelope(apiVersion, kind, writer => {
-    for (let i = items.length - 1; i >= 0; i--) writer.bytes(2, items[i] ?? nothing)
+/** The body of a message that is encoded already. */
+export function bodyOfMessage(apiVersion: string, kind: string, message: Bytes): Bytes {
+  return envelope(apiVersion, kind, writer => writer.raw(message))
+}
+
+/**
+ * A list of messages that are encoded already. All lists of Kubernetes have ListMeta as 1 and items as 2, but the old list
+ * of metadata, `isBeta`, which has them the other way round.
+ */
+export function encodeListBody(
+  apiVersion: string,
+  kind: string,
+  meta: JsonObject,
+  items: readonly Bytes[],
+  isBeta = false,
+): Bytes {
+  const writeMeta = (writer: WireWriter, number: number) => {
     const end = writer.length
     writeMessage(writer, codecOf(listMeta.shape), meta)
-    writer.lengthSince(1, end)
+    writer.lengthSince(number, end)
+  }
+  return envelope(apiVersion, kind, writer => {
+    if (isBeta) writeMeta(writer, 2)
+    for (let i = items.length - 1; i >= 0; i--) writer.bytes(isBeta ? 1 : 2, items[i] ?? nothing)
+    if (!isBeta) writeMeta(writer, 1)
   })
 }
 
-/** A frame of a watch: meta/v1 WatchEvent behind its length in four bytes, most significant first. `object`: a body. */
-export function encodeWatchFrame(type: string, object: Bytes): Bytes {
+/** meta/v1 WatchEvent; `object` is a body. In a stream each stands behind its length, four bytes, the highest first. */
+export function encodeWatchEvent(type: string, object: Bytes, inStream: boolean): Bytes {
   const writer = new WireWriter()
   const end = writer.length
   writer.bytes(1, object)
   writer.lengthSince(2, end)
   writer.text(1, type)
   const { length } = writer
+  if (!inStream) return writer.finish()
   writer.raw(Uint8Array.of(length >>> 24, length >>> 16, length >>> 8, length))
   return writer.finish()
 }

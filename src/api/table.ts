@@ -35,19 +35,51 @@ export function toTable<T extends KubeObject>(
   options: TableOptions = {},
 ): JsonObject {
   const columns = columnsOf(kind)
-  const { includeObject = 'Metadata', listMeta = {}, columnDefinitions = true, version = 'v1' } = options
+  return { ...tableHead(columns, options), rows: objects.map(object => tableRow(columns, object, nowMs, options)) }
+}
+
+/** A Table without its rows. */
+export function tableHead(columns: readonly Column<never>[], options: TableOptions): JsonObject {
+  const { listMeta = {}, columnDefinitions = true, version = 'v1' } = options
   return {
     kind: 'Table',
     apiVersion: `meta.k8s.io/${version}`,
     metadata: { ...listMeta },
     columnDefinitions: columnDefinitions ? columns.map(definitionOf) : null,
-    rows: objects.map(object => ({
-      cells: columns.map(column => column.cell(object, nowMs)),
-      ...(includeObject !== 'None' && {
-        object: includeObject === 'Object' ? (object as unknown as Json) : partialObjectMetadata(object, version),
-      }),
-    })),
   }
+}
+
+export function tableRow<T extends KubeObject>(
+  columns: readonly Column<T>[],
+  object: T,
+  nowMs: number,
+  options: TableOptions,
+): JsonObject {
+  return rowOf(
+    object,
+    columns.map(column => column.cell(object, nowMs)),
+    options,
+  )
+}
+
+function rowOf(
+  object: KubeObject,
+  cells: readonly Json[],
+  { includeObject, version = 'v1' }: TableOptions,
+): JsonObject {
+  return {
+    cells,
+    ...(includeObject !== 'None' && {
+      object: includeObject === 'Object' ? (object as unknown as Json) : partialObjectMetadata(object, version),
+    }),
+  }
+}
+
+/** A bookmark as a Table: the row says nothing but the revision. */
+export function bookmarkTable(kind: Kind, bookmark: KubeObject, options: TableOptions): JsonObject {
+  const columns = columnsOf(kind)
+  const cells = columns.map(() => '')
+  return { ...tableHead(columns, options), rows: [rowOf(bookmark, cells, options)] }
 }
 
 function definitionOf<T>(column: Column<T>): Json {

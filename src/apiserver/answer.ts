@@ -1,37 +1,76 @@
 // From objects, lists, Statuses and errors to responses, in the form that was negotiated. Pure.
-import { stringify } from 'yaml'
 import { ApiError, notFound, statusOf } from '../api/error.ts'
 import { apiVersionOf, type Kind, type KubeObject } from '../api/kind.ts'
+import { encodeListBody, encodeMessage, hasProtobuf } from '../api/protobuf.ts'
 import type { Json, JsonObject } from '../api/schema.ts'
 import {
+  columnsOf,
   type IncludeObject,
   type ListMetaOut,
   partialObjectMetadata,
-  partialObjectMetadataList,
+  tableHead,
+  tableRow,
   toTable,
 } from '../api/table.ts'
+import * as meta from '../api/types/status.ts'
+import { yamlItem, yamlText } from '../api/yaml.ts'
 import type { KeyValue } from '../kv/store.ts'
+import type { Bytes } from '../lib/bytes.ts'
 import type { HttpResponse } from '../world/http.ts'
+import { bodyOf, messageOf, protobufOf, statusBytes } from './encode.ts'
 import { ContinueExpired } from './list.ts'
-import { type Answers, negotiate } from './negotiate.ts'
+import { type Answers, acceptable, contentTypeOf, negotiate, type Offers } from './negotiate.ts'
+import { isTrue } from './route.ts'
 import type { Listed } from './run-read.ts'
 import { objectOf, servedText } from './stored.ts'
 
-export type View = { readonly answers: Answers; readonly includeObject: IncludeObject; readonly nowMs: number }
+export type View = {
+  readonly answers: Answers
+  readonly includeObject: IncludeObject
+  readonly nowMs: number
+  /** JSON for people: indented. */
+  readonly pretty: boolean
+}
 
-export function viewOf(accept: string | undefined, query: URLSearchParams, nowMs: number): View {
-  const answers = negotiate(accept)
+/** What can be made of the answers to requests for objects of this kind. */
+export function offersOf(kind: Kind, stream = false): Offers {
+  return { protobuf: hasProtobuf(kind), table: kind.stored || kind.readOnly === true || kind.kind === 'Scale', stream }
+}
+
+export function viewOf(
+  headers: Readonly<Record<string, string | undefined>>,
+  query: URLSearchParams,
+  nowMs: number,
+  offers: Offers,
+): View {
+  const answers = negotiate(headers['accept'], offers)
   if (answers === undefined) {
-    throw new ApiError(
-      'NotAcceptable',
-      'only the following media types are accepted: application/json, application/yaml',
-    )
+    throw new ApiError('NotAcceptable', `only the following media types are accepted: ${acceptable(offers)}`)
   }
   const include = query.get('includeObject') ?? ''
-  if (include !== '' && include !== 'None' && include !== 'Metadata' && include !== 'Object') {
-    throw new ApiError('BadRequest', `invalid includeObject value: ${include.slice(0, 64)}`)
+  if (
+    answers.as === 'Table' &&
+    include !== '' &&
+    include !== 'None' &&
+    include !== 'Metadata' &&
+    include !== 'Object'
+  ) {
+    throw new ApiError(
+      'BadRequest',
+      `Unable to convert to Table as requested: includeObject: Invalid value: ${JSON.stringify(include.slice(0, 64))}: must be 'Metadata', 'Object', 'None', or empty`,
+    )
   }
-  return { answers, includeObject: include === '' ? 'Metadata' : include, nowMs }
+  return {
+    answers,
+    includeObject: include === 'None' || include === 'Object' ? include : 'Metadata',
+    nowMs,
+    pretty: isPretty(query.get('pretty') ?? '', headers['user-agent'] ?? ''),
+  }
+}
+
+/** Browsers and the tools that people look at an API with get it indented, as upstream. */
+function isPretty(asked: string, userAgent: string): boolean {
+  return asked !== '' ? isTrue(asked) : /^(curl|Wget|Mozilla\/5\.0)/.test(userAgent)
 }
 
 const jsonType = { 'content-type': 'application/json' }
@@ -45,22 +84,33 @@ export function plain(code: number, body: string): HttpResponse {
   return { kind: 'whole', code, headers: { 'content-type': 'text/plain; charset=utf-8' }, body }
 }
 
-/** A JSON text that is already there, in the media type wanted. */
-function mediaOf(view: View, code: number, text: string, headers: Readonly<Record<string, string>>): HttpResponse {
-  if (view.answers.as === 'Object' && view.answers.media === 'yaml') {
-    return {
-      kind: 'whole',
-      code,
-      headers: { ...headers, 'content-type': 'application/yaml' },
-      body: stringify(JSON.parse(text)),
-    }
-  }
-  return json(code, text, headers)
+type Headers = Readonly<Record<string, string>>
+
+/** A JSON text that is already there, in the media type wanted; `bytes` makes the protobuf, if there is such a form. */
+function mediaOf(
+  view: View,
+  code: number,
+  text: string,
+  bytes: () => Bytes | undefined,
+  headers: Headers,
+): HttpResponse {
+  const { media } = view.answers
+  const typed = { ...headers, 'content-type': contentTypeOf(media, false) }
+  if (media === 'yaml') return { kind: 'whole', code, headers: typed, body: yamlText(JSON.parse(text) as Json) }
+  const encoded = media === 'protobuf' ? bytes() : undefined
+  if (encoded !== undefined) return { kind: 'whole', code, headers: typed, body: encoded }
+  return json(code, view.pretty ? JSON.stringify(JSON.parse(text), null, 2) : text, headers)
+}
+
+function objectAnswer(view: View, kind: Kind, code: number, object: JsonObject, headers: Headers): HttpResponse {
+  return mediaOf(view, code, JSON.stringify(object), () => protobufOf(kind, object), headers)
 }
 
 export function respondStored(kind: Kind, stored: KeyValue, view: View): HttpResponse {
-  if (view.answers.as === 'Object') return mediaOf(view, 200, servedText(stored), {})
-  return json(200, shaped(kind, objectOf(stored), view))
+  if (view.answers.as === 'Object') {
+    return mediaOf(view, 200, servedText(stored), () => bodyOf(kind, stored), {})
+  }
+  return objectAnswer(view, kind, 200, shaped(kind, objectOf(stored), view), {})
 }
 
 /** An answer of write.ts: an object of the kind, or a Status, a Scale, a list. */
@@ -71,10 +121,10 @@ export function respondObject(
   view: View,
   warnings: readonly string[] = [],
 ): HttpResponse {
-  const headers = warningHeaders(warnings)
-  const isObject = (object as JsonObject)['kind'] === kind.kind
-  if (view.answers.as === 'Object' || !isObject) return mediaOf(view, code, JSON.stringify(object), headers)
-  return json(code, shaped(kind, object as unknown as KubeObject, view), headers)
+  const value = object as JsonObject
+  const isWhole = view.answers.as === 'Object' || value['kind'] !== kind.kind
+  const shown = isWhole ? value : shaped(kind, object as unknown as KubeObject, view)
+  return objectAnswer(view, kind, code, shown, warningHeaders(warnings))
 }
 
 /** What is made when it is asked for: all of it, or the one of this name. */
@@ -90,30 +140,64 @@ export function respondMade(
     if (found === undefined) throw notFound(kind, name)
     return respondObject(kind, 200, found as unknown as Json, view)
   }
-  const listMeta = { resourceVersion: String(revision) }
-  const { answers, includeObject, nowMs } = view
-  if (answers.as === 'Table') {
-    return json(200, toTable(kind, objects, nowMs, { includeObject, version: answers.version, listMeta }))
-  }
-  if (answers.as !== 'Object') return json(200, partialObjectMetadataList(objects, listMeta))
-  const items = objects as unknown as Json
-  const text = JSON.stringify({ kind: `${kind.kind}List`, apiVersion: apiVersionOf(kind), metadata: listMeta, items })
-  return mediaOf(view, 200, text, {})
+  const parts = partsOf(kind, { resourceVersion: String(revision) }, view)
+  const items = objects.map(object => parts.item(object))
+  return objectAnswer(view, kind, 200, { ...parts.head, [parts.member]: items }, {})
 }
 
 function shaped(kind: Kind, object: KubeObject, view: View): JsonObject {
-  if (view.answers.as === 'Table') {
-    const { includeObject, nowMs } = view
+  const { answers, includeObject, nowMs } = view
+  if (answers.as === 'Table') {
     return toTable(kind, [object], nowMs, {
       includeObject,
-      version: view.answers.version,
+      version: answers.version,
       listMeta: { resourceVersion: object.metadata.resourceVersion },
     })
   }
-  return partialObjectMetadata(object)
+  if (answers.as === 'PartialObjectMetadataList') {
+    const message = `you requested PartialObjectMetadataList, but the requested object is not a list (*${kind.kind})`
+    throw new ApiError('NotAcceptable', message)
+  }
+  return partialObjectMetadata(object, answers.as === 'PartialObjectMetadata' ? answers.version : 'v1')
 }
 
-/** How many objects are glued together at once: a list of many thousands never is one text in memory. */
+/** A list in the form that was negotiated: all of it but its items, where these go, and how one of them looks. */
+type Parts = { readonly head: JsonObject; readonly member: 'items' | 'rows'; item(object: KubeObject): JsonObject }
+
+function partsOf(kind: Kind, listMeta: ListMetaOut, view: View): Parts {
+  const { answers, includeObject, nowMs } = view
+  switch (answers.as) {
+    case 'Object':
+      return {
+        head: { kind: `${kind.kind}List`, apiVersion: apiVersionOf(kind), metadata: { ...listMeta } },
+        member: 'items',
+        item: object => object as unknown as JsonObject,
+      }
+    case 'Table': {
+      const columns = columnsOf(kind)
+      const options = { includeObject, version: answers.version, listMeta }
+      return {
+        head: tableHead(columns, options),
+        member: 'rows',
+        item: object => tableRow(columns, object, nowMs, options),
+      }
+    }
+    case 'PartialObjectMetadataList': {
+      const { version } = answers
+      return {
+        head: { kind: answers.as, apiVersion: `meta.k8s.io/${version}`, metadata: { ...listMeta } },
+        member: 'items',
+        item: object => partialObjectMetadata(object, version),
+      }
+    }
+    case 'PartialObjectMetadata': {
+      const message = `you requested PartialObjectMetadata, but the requested object is a list (*${kind.kind}List)`
+      throw new ApiError('NotAcceptable', message)
+    }
+  }
+}
+
+/** How many objects are made into text at once: a list of many thousands never is one text in memory. */
 const chunkCount = 200
 
 export function respondList(kind: Kind, listed: Listed, view: View): HttpResponse {
@@ -122,63 +206,122 @@ export function respondList(kind: Kind, listed: Listed, view: View): HttpRespons
     ...(listed.continue !== undefined && { continue: listed.continue }),
     ...(listed.remaining !== undefined && listed.remaining > 0 && { remainingItemCount: listed.remaining }),
   }
-  if (view.answers.as === 'Table') {
-    const objects = listed.items.map(item => objectOf(item))
-    const { includeObject, nowMs } = view
-    return json(200, toTable(kind, objects, nowMs, { includeObject, version: view.answers.version, listMeta }))
+  const { items } = listed
+  const { media } = view.answers
+  const headers = { 'content-type': contentTypeOf(media, false) }
+  const parts = partsOf(kind, listMeta, view)
+  const made: Iterator<string | Bytes, void, void> =
+    media === 'protobuf' ? binaryChunks(kind, parts, items, view) : textChunks(parts, items, view)
+  if (items.length > chunkCount) {
+    return { kind: 'stream', code: 200, headers, body: iterable(made), compressible: true }
   }
-  if (view.answers.as !== 'Object') {
-    return json(
-      200,
-      partialObjectMetadataList(
-        listed.items.map(item => objectOf(item)),
-        listMeta,
-      ),
+  const { value: body = '' } = made.next()
+  return { kind: 'whole', code: 200, headers, body }
+}
+
+/** Up to `chunkCount` items are one chunk. */
+function* textChunks(parts: Parts, items: readonly KeyValue[], view: View): Generator<string, void, void> {
+  const frame = frameOf(parts, view, items.length === 0)
+  let text = frame.start
+  for (let at = 0; at < items.length; at += chunkCount) {
+    if (at > 0) text += frame.separator
+    text += items
+      .slice(at, at + chunkCount)
+      .map(item => frame.item(item))
+      .join(frame.separator)
+    if (at + chunkCount >= items.length) text += frame.end
+    yield text
+    text = ''
+  }
+  if (items.length === 0) yield text + frame.end
+}
+
+type Frame = {
+  readonly start: string
+  readonly separator: string
+  readonly end: string
+  item(stored: KeyValue): string
+}
+
+function frameOf(parts: Parts, view: View, isEmpty: boolean): Frame {
+  const { head, member } = parts
+  const isStored = view.answers.as === 'Object'
+  const value = (stored: KeyValue) => parts.item(objectOf(stored))
+  if (view.answers.media === 'yaml') {
+    const start = `${yamlText(head)}${member}:${isEmpty ? ' []' : ''}\n`
+    return { start, separator: '', end: '', item: stored => yamlItem(value(stored)) }
+  }
+  if (view.pretty) {
+    const start = `${JSON.stringify(head, null, 2).slice(0, -2)},\n  "${member}": [${isEmpty ? '' : '\n    '}`
+    const item = (stored: KeyValue) => JSON.stringify(value(stored), null, 2).replaceAll('\n', '\n    ')
+    return { start, separator: ',\n    ', end: isEmpty ? ']\n}\n' : '\n  ]\n}\n', item }
+  }
+  return {
+    start: `${JSON.stringify(head).slice(0, -1)},"${member}":[`,
+    separator: ',',
+    end: ']}\n',
+    item: stored => (isStored ? servedText(stored) : JSON.stringify(value(stored))),
+  }
+}
+
+/**
+ * The length of the whole stands at its beginning, so every item is encoded before the first byte goes; empty chunks in
+ * between let others run meanwhile.
+ */
+function* binaryChunks(kind: Kind, parts: Parts, items: readonly KeyValue[], view: View): Generator<Bytes, void, void> {
+  const { answers } = view
+  const isStored = answers.as === 'Object'
+  const messages: Bytes[] = []
+  for (const [i, stored] of items.entries()) {
+    if (i > 0 && i % chunkCount === 0) yield new Uint8Array(0)
+    messages.push(
+      isStored ? messageOf(kind, stored) : encodeMessage(meta.partialObjectMetadata, parts.item(objectOf(stored))),
     )
   }
-  const head = `{"kind":"${kind.kind}List","apiVersion":"${apiVersionOf(kind)}","metadata":${JSON.stringify(listMeta)},"items":[`
-  if (listed.items.length <= chunkCount || view.answers.media === 'yaml') {
-    return mediaOf(view, 200, `${head}${listed.items.map(item => servedText(item)).join(',')}]}`, {})
-  }
-  return { kind: 'stream', code: 200, headers: jsonType, body: chunks(head, listed.items) }
+  const { kind: name, apiVersion, metadata } = parts.head
+  const isBeta = !isStored && apiVersion === 'meta.k8s.io/v1beta1'
+  yield encodeListBody(String(apiVersion), String(name), metadata as JsonObject, messages, isBeta)
 }
 
 /** Without waiting for anything, so synchronous; the driver takes any iterable. */
-function chunks(head: string, items: readonly KeyValue[]): AsyncIterable<string> {
-  let at = 0
-  let text = head
-  const next = (): IteratorResult<string> => {
-    if (at > items.length) return { done: true, value: undefined }
-    const part = items.slice(at, at + chunkCount).map(item => servedText(item))
-    const separator = at > 0 && part.length > 0 ? ',' : ''
-    const last = at + chunkCount >= items.length
-    const value = `${text}${separator}${part.join(',')}${last ? ']}\n' : ''}`
-    text = ''
-    at = last ? items.length + 1 : at + chunkCount
-    return { done: false, value }
-  }
-  return { [Symbol.asyncIterator]: () => ({ next: () => Promise.resolve(next()) }) }
+function iterable<T>(chunks: Iterator<T, void, void>): AsyncIterable<T> {
+  return { [Symbol.asyncIterator]: () => ({ next: () => Promise.resolve(chunks.next()) }) }
 }
+
+const warningLengthMax = 1_024
 
 export function warningHeaders(warnings: readonly string[]): Readonly<Record<string, string>> {
   if (warnings.length === 0) return {}
   const lines = warnings.slice(0, 32).map(text => {
     const safe = text
+      .slice(0, warningLengthMax)
       .replace(/[^\x20-\x7e]/g, '?')
       .replace(/[\\"]/g, '\\$&')
-      .slice(0, 1_024)
     return `299 - "${safe}"`
   })
   return { warning: lines.join(', ') }
 }
 
-export function failure(error: ApiError): HttpResponse {
-  const status = statusOf(error)
+const anything: Offers = { protobuf: true, table: false, stream: false }
+
+/** The Status of an error; in the media type that is asked for, when that can be told. */
+export function failure(error: ApiError, accept?: string): HttpResponse {
   const retry = error.details?.retryAfterSeconds
   const headers = {
-    ...(retry !== undefined && error.reason !== 'Timeout' && { 'retry-after': String(retry) }),
+    ...(retry !== undefined && retry > 0 && { 'retry-after': String(retry) }),
     ...(error.reason === 'Unauthorized' && { 'www-authenticate': 'Bearer realm="flotilla"' }),
   }
+  const status = statusOf(error)
   const body = error instanceof ContinueExpired ? { ...status, metadata: { continue: error.continue } } : status
+  const media = negotiate(accept, anything)?.media
+  if (media === 'protobuf' || media === 'yaml') {
+    const typed = { ...headers, 'content-type': contentTypeOf(media, false) }
+    return {
+      kind: 'whole',
+      code: error.code,
+      headers: typed,
+      body: media === 'yaml' ? yamlText(body) : statusBytes(body),
+    }
+  }
   return json(error.code, body, headers)
 }

@@ -1,10 +1,24 @@
 // What form of an answer the client takes, and what form its body has. Pure.
 // https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-representations
 
+export type Media = 'json' | 'yaml' | 'protobuf'
 export type Answers =
-  | { readonly as: 'Object'; readonly media: 'json' | 'yaml' }
-  | { readonly as: 'Table'; readonly version: 'v1' | 'v1beta1' }
-  | { readonly as: 'PartialObjectMetadata' | 'PartialObjectMetadataList' }
+  | { readonly as: 'Object'; readonly media: Media }
+  | { readonly as: 'Table'; readonly version: 'v1' | 'v1beta1'; readonly media: 'json' | 'yaml' }
+  | {
+      readonly as: 'PartialObjectMetadata' | 'PartialObjectMetadataList'
+      readonly version: 'v1' | 'v1beta1'
+      readonly media: Media
+    }
+
+/** What can be made of that which is asked for. */
+export type Offers = {
+  /** Its kind has a form in protobuf; its metadata alone always has. */
+  readonly protobuf: boolean
+  readonly table: boolean
+  /** A watch: YAML has no frames. */
+  readonly stream: boolean
+}
 
 export type MediaType = { readonly type: string; readonly parameters: Readonly<Record<string, string>> }
 
@@ -36,21 +50,47 @@ export function parseMediaType(text: string): MediaType {
   return { type: type.trim().toLowerCase(), parameters }
 }
 
+const mediaTypes: readonly (readonly [Media, string])[] = [
+  ['json', 'application/json'],
+  ['yaml', 'application/yaml'],
+  ['protobuf', 'application/vnd.kubernetes.protobuf'],
+]
+
+/** Of an Answers.media; a watch in protobuf says so. */
+export function contentTypeOf(media: Media, stream: boolean): string {
+  const type = mediaTypes.find(([one]) => one === media)?.[1] ?? ''
+  return stream && media !== 'json' ? `${type};stream=watch` : type
+}
+
+/** The list that a refusal (406) names. */
+export function acceptable({ protobuf, stream }: Offers): string {
+  return mediaTypes
+    .filter(([media]) => (media === 'protobuf' ? protobuf : media === 'json' || !stream))
+    .map(([, type]) => (stream ? `${type};stream=watch` : type))
+    .join(', ')
+}
+
+function matches(type: string, media: string): boolean {
+  return (
+    type === '*/*' || type === 'application/*' || type === media || (type === 'text/yaml' && media.endsWith('/yaml'))
+  )
+}
+
 /** undefined: nothing that we can make is accepted (406). */
-export function negotiate(header: string | undefined): Answers | undefined {
+export function negotiate(header: string | undefined, offers: Offers): Answers | undefined {
   for (const { type, parameters } of parseAccept(header)) {
-    const as = parameters['as']
-    const json = type === 'application/json' || type === '*/*' || type === 'application/*'
-    if (as !== undefined) {
-      if (!json || parameters['g'] !== 'meta.k8s.io') continue
-      const version = parameters['v']
-      if (as === 'Table' && (version === 'v1' || version === 'v1beta1')) return { as, version }
-      const partial = as === 'PartialObjectMetadata' || as === 'PartialObjectMetadataList'
-      if (partial && (version === 'v1' || version === 'v1beta1')) return { as }
-      continue
+    const { as, stream, g, v } = parameters
+    if (stream !== undefined && stream !== '' && (stream !== 'watch' || !offers.stream)) continue
+    for (const [media, name] of mediaTypes) {
+      if (!matches(type, name) || (offers.stream && media === 'yaml')) continue
+      if (as === undefined) {
+        if (media === 'protobuf' && !offers.protobuf) continue
+        return { as: 'Object', media }
+      }
+      if (g !== 'meta.k8s.io' || (v !== 'v1' && v !== 'v1beta1')) continue
+      if (as === 'Table' && offers.table && media !== 'protobuf') return { as, version: v, media }
+      if (as === 'PartialObjectMetadata' || as === 'PartialObjectMetadataList') return { as, version: v, media }
     }
-    if (json) return { as: 'Object', media: 'json' }
-    if (type === 'application/yaml' || type === 'text/yaml') return { as: 'Object', media: 'yaml' }
   }
   return undefined
 }

@@ -1,15 +1,20 @@
-// A watch as an answer of HTTP: one JSON frame per line, pulled by the client. The place that it takes among the watches is
-// given back when the stream ends, however it ends.
+// A watch as an answer of HTTP: one JSON frame per line, or protobuf frames behind their lengths, pulled by the client. The
+// place that it takes among the watches is given back when the stream ends, however it ends.
 import { ApiError, statusOf } from '../api/error.ts'
 import type { Kind, KubeObject } from '../api/kind.ts'
+import { encodeBody, encodeWatchEvent } from '../api/protobuf.ts'
+import type { JsonObject } from '../api/schema.ts'
 import type { Selectors } from '../api/select.ts'
-import { partialObjectMetadata, toTable } from '../api/table.ts'
+import { bookmarkTable, partialObjectMetadata, toTable } from '../api/table.ts'
 import type { Revision } from '../kv/store.ts'
 import { onAbort } from '../lib/abort.ts'
+import { type Bytes, concat } from '../lib/bytes.ts'
 import type { HttpRequest, HttpResponse } from '../world/http.ts'
 import type { View } from './answer.ts'
 import { countOf } from './decode.ts'
+import { bodyOf, protobufOf } from './encode.ts'
 import { revisionOf } from './list.ts'
+import { contentTypeOf } from './negotiate.ts'
 import { isTrue, type ResourceRoute } from './route.ts'
 import { list, type ReadContext } from './run-read.ts'
 import { changes } from './run-watch.ts'
@@ -33,13 +38,9 @@ export function watchResponse(
     const plan = planOf(asked, query)
     // Also when the client goes before it has read the first frame.
     onAbort(request.signal, () => place[Symbol.dispose]())
-    const body = frames(context, kind, asked.namespace, plan, view, request.signal, place, stopping)
-    return {
-      kind: 'stream',
-      code: 200,
-      headers: { 'content-type': 'application/json', 'cache-control': 'no-cache, private' },
-      body,
-    }
+    const body = frames(context, kind, asked.namespace, plan, view, request, place, stopping)
+    const headers = { 'content-type': contentTypeOf(view.answers.media, true), 'cache-control': 'no-cache, private' }
+    return { kind: 'stream', code: 200, headers, body }
   } catch (error) {
     place[Symbol.dispose]()
     throw error
@@ -100,21 +101,20 @@ async function* frames(
   namespace: string | undefined,
   plan: Plan,
   view: View,
-  signal: AbortSignal,
+  request: HttpRequest,
   place: Disposable,
   stopping: AbortSignal,
-): AsyncGenerator<string> {
+): AsyncGenerator<string | Bytes> {
   const { clock } = context.world
+  const { signal } = request
   using _ = place
   const ended = new AbortController()
   using timeout = clock.deadline(plan.timeoutMs, signal)
   using __ = onAbort(timeout.signal, () => ended.abort())
   using ___ = onAbort(stopping, () => ended.abort())
-  const shape = shaper(kind, view, () => clock.nowMs())
-  const mark = (revision: Revision, initial: boolean) => {
-    const object = bookmark(kind, revision, initial)
-    return frame('BOOKMARK', view.answers.as === 'Object' ? object : partialObjectMetadata(object))
-  }
+  // Over a WebSocket each frame is a message of its own, which needs no length.
+  const isSocket = request.upgrade === 'websocket'
+  const shape = shaper(kind, view, !isSocket, () => clock.nowMs())
   let seen = plan.after === -1 ? context.store.revision() : (plan.after ?? 0)
   try {
     if (plan.after === undefined) {
@@ -127,46 +127,75 @@ async function* frames(
       const listed = await list(context, kind, namespace, plan.selectors, query, ended.signal)
       for (const item of listed.items) yield shape.frame(added(item))
       seen = listed.revision
-      if (plan.sayInitial && plan.bookmarks) yield mark(seen, true)
+      if (plan.sayInitial && plan.bookmarks) yield shape.bookmark(seen, true)
     }
     let marked = { revision: seen, atMs: clock.monotonicMs() }
     for await (const batch of changes(context, kind, namespace, plan.selectors, seen, ended.signal)) {
-      let text = ''
-      for (const change of batch.changes) text += shape.frame(change)
-      if (text !== '') yield text
+      const made = batch.changes.map(change => shape.frame(change))
+      if (isSocket) yield* made
+      else if (made.length > 0) yield joined(made)
       seen = batch.revision
       const due = clock.monotonicMs() - marked.atMs >= bookmarkEveryMs
       if (plan.bookmarks && due && seen > marked.revision) {
         marked = { revision: seen, atMs: clock.monotonicMs() }
-        yield mark(seen, false)
+        yield shape.bookmark(seen, false)
       }
     }
     // The next watch can go on from here, without what it has seen.
-    if (plan.bookmarks && !signal.aborted && seen > marked.revision) yield mark(seen, false)
+    if (plan.bookmarks && !signal.aborted && seen > marked.revision) yield shape.bookmark(seen, false)
   } catch (error) {
     if (ended.signal.aborted && !(error instanceof ApiError)) return
     if (!(error instanceof ApiError)) throw error
-    yield frame('ERROR', statusOf(error))
+    yield shape.error(error)
   }
 }
 
-/** How the objects of a watch are shown: as they are stored, as rows, or by their metadata. */
-function shaper(kind: Kind, view: View, nowMs: () => number) {
+type Frame = string | Bytes
+
+/** All of one kind: texts or bytes. */
+function joined(made: readonly Frame[]): Frame {
+  const [first = ''] = made
+  if (made.length === 1) return first
+  return typeof first === 'string' ? made.join('') : concat(made as readonly Bytes[])
+}
+
+/** How the objects of a watch are shown: as they are stored, as rows, or by their metadata; as JSON or as protobuf. */
+function shaper(kind: Kind, view: View, inStream: boolean, nowMs: () => number) {
   const { answers, includeObject } = view
-  let first = true
-  const of = (object: KubeObject): unknown => {
-    if (answers.as === 'Object') return object
-    if (answers.as !== 'Table') return partialObjectMetadata(object)
-    const table = toTable(kind, [object], nowMs(), {
-      includeObject,
-      version: answers.version,
-      columnDefinitions: first,
-      listMeta: { resourceVersion: object.metadata.resourceVersion },
-    })
-    first = false
-    return table
+  const framed = (type: string, object: JsonObject): Frame => {
+    const bytes = answers.media === 'protobuf' ? protobufOf(kind, object) : undefined
+    return bytes === undefined ? frame(type, object) : encodeWatchEvent(type, bytes, inStream)
   }
+  let isFirst = true
+  const tableOptions = (version: 'v1' | 'v1beta1', object: KubeObject) => {
+    const columnDefinitions = isFirst
+    isFirst = false
+    return { includeObject, version, columnDefinitions, listMeta: { resourceVersion: object.metadata.resourceVersion } }
+  }
+  const partial = (object: KubeObject) =>
+    partialObjectMetadata(object, answers.as === 'Object' ? 'v1' : answers.version)
   return {
-    frame: (change: Change) => (answers.as === 'Object' ? frameOf(change) : frame(change.type, of(objectIn(change)))),
+    frame: (change: Change): Frame => {
+      if (answers.as === 'Object') {
+        if (answers.media !== 'protobuf') return frameOf(change)
+        const isThere = change.type !== 'DELETED'
+        const body = isThere ? bodyOf(kind, change.stored) : encodeBody(kind.schema, asJson(objectIn(change)))
+        return encodeWatchEvent(change.type, body, inStream)
+      }
+      const object = objectIn(change)
+      if (answers.as !== 'Table') return framed(change.type, partial(object))
+      return framed(change.type, toTable(kind, [object], nowMs(), tableOptions(answers.version, object)))
+    },
+    bookmark: (revision: Revision, initial: boolean): Frame => {
+      const object = bookmark(kind, revision, initial)
+      if (answers.as === 'Object') return framed('BOOKMARK', asJson(object))
+      if (answers.as !== 'Table') return framed('BOOKMARK', partial(object))
+      return framed('BOOKMARK', bookmarkTable(kind, object, tableOptions(answers.version, object)))
+    },
+    error: (error: ApiError): Frame => framed('ERROR', statusOf(error)),
   }
+}
+
+function asJson(object: KubeObject): JsonObject {
+  return object as unknown as JsonObject
 }

@@ -38,12 +38,17 @@ export type HttpResponse =
       readonly headers: Readonly<Record<string, string>>
       readonly body: string | Bytes
     }
-  /** Sent chunk by chunk as the reader takes them; over a WebSocket, each chunk is a message. */
+  /**
+   * Sent chunk by chunk as the reader takes them; over a WebSocket, each chunk is a message. An empty chunk sends nothing:
+   * it lets others run before the next is made.
+   */
   | {
       readonly kind: 'stream'
       readonly code: number
       readonly headers: Readonly<Record<string, string>>
       readonly body: AsyncIterable<string | Bytes>
+      /** It ends soon, and may be gzipped on its way. */
+      readonly compressible?: true
     }
   /** exec and attach: the driver upgrades the connection and hands over its channels. */
   | {

@@ -85,15 +85,25 @@ test('any path is a route or an ApiError, and no segment of a route can lead els
 
 test('the form of an answer is the first that is offered and can be made', () => {
   const table = 'application/json;as=Table;v=v1;g=meta.k8s.io'
-  expect(negotiate(undefined)).toEqual({ as: 'Object', media: 'json' })
-  expect(negotiate(`${table},application/json`)).toEqual({ as: 'Table', version: 'v1' })
-  expect(negotiate('application/json;as=Table;v=v9;g=meta.k8s.io,application/json')).toEqual({
-    as: 'Object',
-    media: 'json',
+  const all = { protobuf: true, table: true, stream: false }
+  const [json, protobuf] = ['application/json', 'application/vnd.kubernetes.protobuf']
+  expect(negotiate(undefined, all)).toEqual({ as: 'Object', media: 'json' })
+  expect(negotiate(`${table},${json}`, all)).toEqual({ as: 'Table', version: 'v1', media: 'json' })
+  expect(negotiate(`${table},${json}`, { ...all, table: false })).toEqual({ as: 'Object', media: 'json' })
+  expect(negotiate(table, { ...all, table: false })).toBeUndefined()
+  expect(negotiate(`${json};as=Table;v=v9;g=meta.k8s.io,${json}`, all)).toEqual({ as: 'Object', media: 'json' })
+  expect(negotiate(`${protobuf},${json}`, all)).toEqual({ as: 'Object', media: 'protobuf' })
+  expect(negotiate(`${protobuf},${json}`, { ...all, protobuf: false })).toEqual({ as: 'Object', media: 'json' })
+  expect(negotiate(`${protobuf};as=PartialObjectMetadata;g=meta.k8s.io;v=v1`, { ...all, protobuf: false })).toEqual({
+    as: 'PartialObjectMetadata',
+    version: 'v1',
+    media: 'protobuf',
   })
-  expect(negotiate('application/vnd.kubernetes.protobuf,application/json')).toEqual({ as: 'Object', media: 'json' })
-  expect(negotiate('application/json;q=0.1,application/yaml')).toEqual({ as: 'Object', media: 'yaml' })
-  expect(negotiate('text/html')).toBeUndefined()
+  expect(negotiate('application/json;q=0.1,application/yaml', all)).toEqual({ as: 'Object', media: 'yaml' })
+  expect(negotiate('application/yaml', { ...all, stream: true })).toBeUndefined()
+  expect(negotiate(`${json};stream=watch`, { ...all, stream: true })).toEqual({ as: 'Object', media: 'json' })
+  expect(negotiate(`${json};stream=watch`, all)).toBeUndefined()
+  expect(negotiate('text/html', all)).toBeUndefined()
   expect(
     negotiateDiscovery('application/json;g=apidiscovery.k8s.io;v=v9;as=APIGroupDiscoveryList,application/json'),
   ).toBe('plain')

@@ -1,7 +1,8 @@
 // Sends an answer. Streams go out as fast as the client takes them; one that takes nothing for a minute is dropped.
 import type { ServerResponse } from 'node:http'
+import { setImmediate as immediate } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { gzip } from 'node:zlib'
+import { createGzip, type Gzip, gzip } from 'node:zlib'
 import type { Bytes } from '../../lib/bytes.ts'
 import type { HttpResponse } from '../../world/http.ts'
 
@@ -22,7 +23,7 @@ export async function respond(
   switch (answer.kind) {
     case 'whole': {
       let body: Bytes = typeof answer.body === 'string' ? Buffer.from(answer.body) : answer.body
-      const zipped = body.length >= gzipBytesMin && /\bgzip\b/.test(encodings)
+      const zipped = body.length >= gzipBytesMin && takesGzip(encodings)
       if (zipped) body = await compress(body, { level: 1 })
       if (signal.aborted) return
       const bodyless = answer.code === 304 || answer.code === 204
@@ -36,16 +37,17 @@ export async function respond(
       return
     }
     case 'stream': {
+      if (answer.compressible && method !== 'HEAD' && takesGzip(encodings)) {
+        await sendCompressible(answer, response, signal)
+        return
+      }
       response.writeHead(answer.code, { ...always, ...answer.headers })
       if (method === 'HEAD') {
         response.end()
         return
       }
       response.flushHeaders()
-      for await (const chunk of answer.body) {
-        if (signal.aborted) break
-        if (!response.write(chunk) && !(await drained(response, signal))) break
-      }
+      await send(answer.body, response, signal)
       // Broken off is not the same as ended: a client must not take half a list for a whole one.
       if (signal.aborted) response.destroy()
       else response.end()
@@ -63,6 +65,73 @@ export async function respond(
       return
     }
   }
+}
+
+function takesGzip(encodings: string): boolean {
+  return encodings.split(',').some(encoding => encoding.trim() === 'gzip')
+}
+
+type Chunk = string | Bytes
+
+/** Until the client is gone or takes no more. */
+async function send(chunks: AsyncIterable<Chunk>, response: ServerResponse, signal: AbortSignal): Promise<void> {
+  for await (const chunk of chunks) {
+    if (signal.aborted) return
+    if (chunk.length === 0) await immediate()
+    else if (!response.write(chunk) && !(await drained(response, signal))) return
+  }
+}
+
+/** Whether it is worth compressing shows when so much has come. */
+async function sendCompressible(
+  { code, headers, body }: Extract<HttpResponse, { kind: 'stream' }>,
+  response: ServerResponse,
+  signal: AbortSignal,
+): Promise<void> {
+  const chunks = body[Symbol.asyncIterator]()
+  const first: Chunk[] = []
+  let byteCount = 0
+  let ended = false
+  while (byteCount < gzipBytesMin && !ended && !signal.aborted) {
+    const { done, value } = await chunks.next()
+    if (done) ended = true
+    else if (value.length === 0) await immediate()
+    else {
+      first.push(value)
+      byteCount += Buffer.byteLength(value)
+    }
+  }
+  const rest: AsyncIterable<Chunk> = {
+    async *[Symbol.asyncIterator]() {
+      yield* first.splice(0)
+      if (!ended) yield* { [Symbol.asyncIterator]: () => chunks }
+    },
+  }
+  if (signal.aborted) return
+  if (byteCount < gzipBytesMin) {
+    response.writeHead(code, { ...always, ...headers })
+    await send(rest, response, signal)
+  } else {
+    response.writeHead(code, { ...always, ...headers, 'content-encoding': 'gzip', vary: 'Accept-Encoding' })
+    const zip = createGzip({ level: 1 })
+    const fed = feed(rest, zip, signal)
+    await send(zip, response, signal)
+    zip.destroy()
+    await fed
+  }
+  if (signal.aborted) response.destroy()
+  else response.end()
+}
+
+async function feed(chunks: AsyncIterable<Chunk>, zip: Gzip, signal: AbortSignal): Promise<void> {
+  for await (const chunk of chunks) {
+    if (signal.aborted || zip.destroyed) return
+    if (chunk.length === 0) await immediate()
+    // The client takes what comes out, or is cut off: then `close` comes in place of `drain`.
+    else if (!zip.write(chunk))
+      await new Promise<void>(resolve => void zip.once('drain', resolve).once('close', resolve))
+  }
+  zip.end()
 }
 
 /** False when the client takes nothing: it has been cut off. */

@@ -46,6 +46,7 @@ async function overWebSocket(
       const base64 = protocol.startsWith('base64')
       for await (const chunk of answer.body) {
         if (signal.aborted) break
+        if (chunk.length === 0) continue
         const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
         const watch = answer.headers['content-type'] === 'application/json' && protocol === ''
         await send(

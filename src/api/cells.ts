@@ -21,6 +21,14 @@ export const ageColumn: Column<KubeObject> = {
   cell: (object, nowMs) => age(object.metadata.creationTimestamp, nowMs),
 }
 
+/** What is shown, behind the name, of kinds for which Kubernetes has no columns; such a kind has no AGE. */
+export const createdAtColumn: Column<KubeObject> = {
+  name: 'Created At',
+  type: 'date',
+  description: 'CreationTimestamp is the time at which the object was created.',
+  cell: object => object.metadata.creationTimestamp,
+}
+
 /** 'a=b,c=d'. */
 export function labelsText(labels: Readonly<Record<string, string>> | undefined): string {
   const pairs = sortedBy(Object.entries(labels ?? {}), ([key]) => key).map(([key, value]) => `${key}=${value}`)

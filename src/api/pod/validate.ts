@@ -5,7 +5,7 @@ import { duplicateValue, forbidden, invalidValue, requiredValue } from '../field
 import type { FieldError } from '../kind.ts'
 import type { Pod } from '../kinds/pod.ts'
 import { dnsLabel, dnsSubdomain, type NameRule, qualifiedName } from '../names.ts'
-import type { Toleration } from '../types/affinity.ts'
+import type { NodeSelector, Toleration } from '../types/affinity.ts'
 import type { Container } from '../types/container.ts'
 import type { PodSpec, PodTemplateSpec } from '../types/podspec.ts'
 import { validateAnnotations, validateLabels } from '../validate.ts'
@@ -78,7 +78,7 @@ export function validatePodSpec(spec: PodSpec, path: string): readonly FieldErro
   return errors
 }
 
-function validateTolerations(tolerations: readonly Toleration[], path: string): readonly FieldError[] {
+export function validateTolerations(tolerations: readonly Toleration[], path: string): readonly FieldError[] {
   const errors: FieldError[] = []
   for (const [i, toleration] of tolerations.entries()) {
     const at = `${path}[${i}]`
@@ -140,10 +140,27 @@ function validateAffinity(spec: PodSpec, path: string): readonly FieldError[] {
   for (const [i, { weight }] of (nodeAffinity?.[preferred] ?? []).entries()) {
     weighed(weight, `${path}.nodeAffinity.${preferred}[${i}]`)
   }
-  const terms = nodeAffinity?.[required]?.nodeSelectorTerms ?? []
-  for (const [i, term] of terms.entries()) {
+  const selector = nodeAffinity?.[required]
+  if (selector) errors.push(...validateNodeTerms(selector, `${path}.nodeAffinity.${required}`))
+  for (const [name, affinity] of Object.entries({ podAffinity, podAntiAffinity })) {
+    for (const [i, term] of (affinity?.[required] ?? []).entries()) {
+      errors.push(...validateSelector(term.labelSelector, `${path}.${name}.${required}[${i}].labelSelector`))
+    }
+    for (const [i, { weight, podAffinityTerm }] of (affinity?.[preferred] ?? []).entries()) {
+      const at = `${path}.${name}.${preferred}[${i}]`
+      weighed(weight, at)
+      errors.push(...validateSelector(podAffinityTerm?.labelSelector, `${at}.podAffinityTerm.labelSelector`))
+    }
+  }
+  return errors
+}
+
+/** The terms by which a pod or a volume chooses nodes. */
+export function validateNodeTerms({ nodeSelectorTerms }: NodeSelector, path: string): readonly FieldError[] {
+  const errors: FieldError[] = []
+  for (const [i, term] of (nodeSelectorTerms ?? []).entries()) {
     for (const [j, expression] of (term.matchExpressions ?? []).entries()) {
-      const at = `${path}.nodeAffinity.${required}.nodeSelectorTerms[${i}].matchExpressions[${j}]`
+      const at = `${path}.nodeSelectorTerms[${i}].matchExpressions[${j}]`
       const { operator, key, values = [] } = expression
       errors.push(...named(`${at}.key`, key, qualifiedName))
       if ((operator === 'In' || operator === 'NotIn') && values.length === 0) {
@@ -155,16 +172,6 @@ function validateAffinity(spec: PodSpec, path: string): readonly FieldError[] {
       if ((operator === 'Gt' || operator === 'Lt') && values.length !== 1) {
         errors.push(requiredValue(`${at}.values`, "must be specified single value when `operator` is 'Lt' or 'Gt'"))
       }
-    }
-  }
-  for (const [name, affinity] of Object.entries({ podAffinity, podAntiAffinity })) {
-    for (const [i, term] of (affinity?.[required] ?? []).entries()) {
-      errors.push(...validateSelector(term.labelSelector, `${path}.${name}.${required}[${i}].labelSelector`))
-    }
-    for (const [i, { weight, podAffinityTerm }] of (affinity?.[preferred] ?? []).entries()) {
-      const at = `${path}.${name}.${preferred}[${i}]`
-      weighed(weight, at)
-      errors.push(...validateSelector(podAffinityTerm?.labelSelector, `${at}.podAffinityTerm.labelSelector`))
     }
   }
   return errors

@@ -1,0 +1,47 @@
+// CSIStorageCapacity (storage.k8s.io/v1): how much of a storage class is left where.
+// https://kubernetes.io/docs/concepts/storage/storage-capacity/
+
+import { defineKind } from '../kind.ts'
+import { dnsSubdomain } from '../names.ts'
+import { validateSelector } from '../pod/selector.ts'
+import { s, type TypeOf } from '../schema.ts'
+import { named, validateNotNegative } from '../storage.ts'
+import { labelSelector, objectMeta } from '../types/meta.ts'
+import { fixed } from '../workload.ts'
+
+export const csiStorageCapacitySchema = s.object('io.k8s.api.storage.v1.CSIStorageCapacity', {
+  apiVersion: s.string(0, { stored: true }),
+  kind: s.string(0, { stored: true }),
+  metadata: s.of(1, objectMeta, { stored: true }),
+  nodeTopology: s.of(2, labelSelector),
+  storageClassName: s.string(3, { required: true }),
+  capacity: s.quantity(4),
+  maximumVolumeSize: s.quantity(5),
+})
+export type CSIStorageCapacity = TypeOf<typeof csiStorageCapacitySchema>
+
+export const csiStorageCapacity = defineKind({
+  group: 'storage.k8s.io',
+  version: 'v1',
+  kind: 'CSIStorageCapacity',
+  plural: 'csistoragecapacities',
+  shortNames: [],
+  categories: [],
+  scope: 'Namespaced',
+  stored: true,
+  subresources: [],
+  schema: csiStorageCapacitySchema,
+  generation: false,
+  ageColumn: false,
+  columns: () => [
+    { name: 'StorageClassName', type: 'string', cell: ({ storageClassName }) => storageClassName },
+    { name: 'Capacity', type: 'string', cell: ({ capacity }) => capacity ?? '<unset>' },
+  ],
+  validate: ({ nodeTopology, storageClassName, capacity }, old) => [
+    ...validateSelector(nodeTopology, 'nodeTopology'),
+    ...named('storageClassName', storageClassName, dnsSubdomain),
+    ...(capacity === undefined ? [] : validateNotNegative(capacity, 'capacity')),
+    ...fixed('nodeTopology', nodeTopology, old, old?.nodeTopology),
+    ...fixed('storageClassName', storageClassName, old, old?.storageClassName),
+  ],
+})

@@ -80,6 +80,8 @@ export interface Kind<out T extends KubeObject = KubeObject> {
   defaults(object: T): T
   /** What the schema cannot say. `old` on an update, and then by which subresource, if by one. */
   validate(object: T, old: T | undefined, subresource: string | undefined): readonly FieldError[]
+  /** The same for an update by /status, where only the status, labels and annotations can have changed. */
+  validateStatus(object: T, old: T): readonly FieldError[]
 }
 
 export type ObjectOf<K> = K extends Kind<infer T> ? T : never
@@ -106,6 +108,7 @@ export function defineKind<T extends KubeObject>(definition: Definition<T>): Kin
     fields: () => ({}),
     defaults: object => object,
     validate: () => [],
+    validateStatus: () => [],
     ...definition,
   }
 }

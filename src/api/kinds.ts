@@ -1,7 +1,9 @@
 // The list of all kinds that the API serves. Adding a kind is one file beside these and one line here.
 
 import type { Kind } from './kind.ts'
+import { apiService } from './kinds/apiservice.ts'
 import { binding } from './kinds/binding.ts'
+import { certificateSigningRequest } from './kinds/certificatesigningrequest.ts'
 import { clusterRole } from './kinds/clusterrole.ts'
 import { clusterRoleBinding } from './kinds/clusterrolebinding.ts'
 import { configMap } from './kinds/configmap.ts'
@@ -13,16 +15,22 @@ import { endpoints } from './kinds/endpoints.ts'
 import { endpointSlice } from './kinds/endpointslice.ts'
 import { event } from './kinds/event.ts'
 import { eviction } from './kinds/eviction.ts'
+import { flowSchema } from './kinds/flowschema.ts'
 import { horizontalPodAutoscaler } from './kinds/horizontalpodautoscaler.ts'
+import { ingress } from './kinds/ingress.ts'
+import { ingressClass } from './kinds/ingressclass.ts'
+import { ipAddress } from './kinds/ipaddress.ts'
 import { job } from './kinds/job.ts'
 import { lease } from './kinds/lease.ts'
 import { localSubjectAccessReview } from './kinds/localsubjectaccessreview.ts'
 import { namespace } from './kinds/namespace.ts'
+import { networkPolicy } from './kinds/networkpolicy.ts'
 import { node } from './kinds/node.ts'
 import { pod } from './kinds/pod.ts'
 import { podDisruptionBudget } from './kinds/poddisruptionbudget.ts'
 import { podTemplate } from './kinds/podtemplate.ts'
 import { priorityClass } from './kinds/priorityclass.ts'
+import { priorityLevelConfiguration } from './kinds/prioritylevelconfiguration.ts'
 import { replicaSet } from './kinds/replicaset.ts'
 import { role } from './kinds/role.ts'
 import { roleBinding } from './kinds/rolebinding.ts'
@@ -33,6 +41,7 @@ import { selfSubjectReview } from './kinds/selfsubjectreview.ts'
 import { selfSubjectRulesReview } from './kinds/selfsubjectrulesreview.ts'
 import { service } from './kinds/service.ts'
 import { serviceAccount } from './kinds/serviceaccount.ts'
+import { serviceCidr } from './kinds/servicecidr.ts'
 import { statefulSet } from './kinds/statefulset.ts'
 import { subjectAccessReview } from './kinds/subjectaccessreview.ts'
 import { tokenRequest } from './kinds/tokenrequest.ts'
@@ -65,6 +74,15 @@ export const kinds: readonly Kind[] = [
   roleBinding,
   clusterRole,
   clusterRoleBinding,
+  ingress,
+  ingressClass,
+  networkPolicy,
+  ipAddress,
+  serviceCidr,
+  certificateSigningRequest,
+  flowSchema,
+  priorityLevelConfiguration,
+  apiService,
   scale,
   eviction,
   selfSubjectAccessReview,

@@ -32,6 +32,7 @@ export function validateStatus<T extends KubeObject>(kind: Kind<T>, object: T, o
   return [
     ...validateMeta(kind, object.metadata, old.metadata),
     ...(field && status !== undefined ? validateSchema(field.schema, status, 'status') : []),
+    ...kind.validateStatus(object, old),
   ]
 }
 

@@ -18,9 +18,15 @@ const goldens = readdirSync(folder)
   })
 const known = goldens.filter(({ schema }) => schema !== undefined)
 
+/** Upstream has no pair of what the aggregator keeps; test/api/apiservice.test.ts holds its numbers. */
+const unpaired = new Set(['apiregistration.k8s.io/v1 APIService'])
+
 test('there is a golden pair for each kind that is served', () => {
   const names = new Set(known.map(({ value }) => `${value['apiVersion']} ${value['kind']}`))
-  for (const kind of kinds) expect(names).toContain(`${kind.group ? `${kind.group}/` : ''}${kind.version} ${kind.kind}`)
+  for (const kind of kinds) {
+    const name = `${kind.group ? `${kind.group}/` : ''}${kind.version} ${kind.kind}`
+    if (!unpaired.has(name)) expect(names).toContain(name)
+  }
 })
 
 describe.each(known)('$name, with every field set, as Kubernetes 1.33 wrote it', ({ name, value, schema }) => {

@@ -2,6 +2,7 @@
 // aggregated one. Pure. Called by apiserver/paths.ts; the subresources are also what apiserver/ serves.
 // https://kubernetes.io/docs/concepts/overview/kubernetes-api/#discovery-api
 import { compareText } from '../lib/sorted.ts'
+import { compareGroups, compareVersions, priorityOf } from './groups.ts'
 import { type Kind, resourceOf } from './kind.ts'
 import type { JsonObject } from './schema.ts'
 
@@ -97,27 +98,11 @@ export function groupVersions(kinds: readonly Kind[]): readonly GroupVersion[] {
       version: key.slice(key.lastIndexOf('/') + 1),
       kinds: [...list].sort((a, b) => compareText(a.plural, b.plural)),
     }))
-    .sort((a, b) => groupRank(a.group) - groupRank(b.group) || compareText(a.group, b.group) || byVersion(a, b))
-}
-
-/** The core group, then apps, then the rest: the order in which kubectl resolves a name that two groups have. */
-function groupRank(group: string): number {
-  return group === '' ? 0 : group === 'apps' ? 1 : 2
-}
-
-/** v1 before v1beta2 before v1beta1 before v1alpha1, as kube-aware version priority. */
-function byVersion(a: GroupVersion, b: GroupVersion): number {
-  const parts = (version: string): readonly number[] => {
-    const [, major = '0', stage = '', minor = '0'] = /^v(\d+)(?:(alpha|beta)(\d+))?$/.exec(version) ?? []
-    return [stage === '' ? 2 : stage === 'beta' ? 1 : 0, Number(major), Number(minor)]
-  }
-  const left = parts(a.version)
-  const right = parts(b.version)
-  for (let i = 0; i < 3; i++) {
-    const difference = (right[i] ?? 0) - (left[i] ?? 0)
-    if (difference !== 0) return difference
-  }
-  return 0
+    .sort(
+      (a, b) =>
+        compareGroups(a.group, b.group, group => priorityOf(group, '').group) ||
+        compareVersions(a.version, b.version, version => priorityOf(a.group, version).version),
+    )
 }
 
 /** GET /api. */

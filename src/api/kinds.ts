@@ -6,9 +6,13 @@ import { binding } from './kinds/binding.ts'
 import { certificateSigningRequest } from './kinds/certificatesigningrequest.ts'
 import { clusterRole } from './kinds/clusterrole.ts'
 import { clusterRoleBinding } from './kinds/clusterrolebinding.ts'
+import { componentStatus } from './kinds/componentstatus.ts'
 import { configMap } from './kinds/configmap.ts'
 import { controllerRevision } from './kinds/controllerrevision.ts'
 import { cronJob } from './kinds/cronjob.ts'
+import { csiDriver } from './kinds/csidriver.ts'
+import { csiNode } from './kinds/csinode.ts'
+import { csiStorageCapacity } from './kinds/csistoragecapacity.ts'
 import { daemonSet } from './kinds/daemonset.ts'
 import { deployment } from './kinds/deployment.ts'
 import { endpoints } from './kinds/endpoints.ts'
@@ -22,18 +26,24 @@ import { ingressClass } from './kinds/ingressclass.ts'
 import { ipAddress } from './kinds/ipaddress.ts'
 import { job } from './kinds/job.ts'
 import { lease } from './kinds/lease.ts'
+import { limitRange } from './kinds/limitrange.ts'
 import { localSubjectAccessReview } from './kinds/localsubjectaccessreview.ts'
 import { namespace } from './kinds/namespace.ts'
 import { networkPolicy } from './kinds/networkpolicy.ts'
 import { node } from './kinds/node.ts'
+import { persistentVolume } from './kinds/persistentvolume.ts'
+import { persistentVolumeClaim } from './kinds/persistentvolumeclaim.ts'
 import { pod } from './kinds/pod.ts'
 import { podDisruptionBudget } from './kinds/poddisruptionbudget.ts'
 import { podTemplate } from './kinds/podtemplate.ts'
 import { priorityClass } from './kinds/priorityclass.ts'
 import { priorityLevelConfiguration } from './kinds/prioritylevelconfiguration.ts'
 import { replicaSet } from './kinds/replicaset.ts'
+import { replicationController } from './kinds/replicationcontroller.ts'
+import { resourceQuota } from './kinds/resourcequota.ts'
 import { role } from './kinds/role.ts'
 import { roleBinding } from './kinds/rolebinding.ts'
+import { runtimeClass } from './kinds/runtimeclass.ts'
 import { scale } from './kinds/scale.ts'
 import { secret } from './kinds/secret.ts'
 import { selfSubjectAccessReview } from './kinds/selfsubjectaccessreview.ts'
@@ -43,9 +53,11 @@ import { service } from './kinds/service.ts'
 import { serviceAccount } from './kinds/serviceaccount.ts'
 import { serviceCidr } from './kinds/servicecidr.ts'
 import { statefulSet } from './kinds/statefulset.ts'
+import { storageClass } from './kinds/storageclass.ts'
 import { subjectAccessReview } from './kinds/subjectaccessreview.ts'
 import { tokenRequest } from './kinds/tokenrequest.ts'
 import { tokenReview } from './kinds/tokenreview.ts'
+import { volumeAttachment } from './kinds/volumeattachment.ts'
 export const kinds: readonly Kind[] = [
   namespace,
   node,
@@ -58,6 +70,12 @@ export const kinds: readonly Kind[] = [
   secret,
   serviceAccount,
   event,
+  replicationController,
+  persistentVolume,
+  persistentVolumeClaim,
+  resourceQuota,
+  limitRange,
+  componentStatus,
   binding,
   lease,
   deployment,
@@ -70,6 +88,12 @@ export const kinds: readonly Kind[] = [
   horizontalPodAutoscaler,
   podDisruptionBudget,
   priorityClass,
+  runtimeClass,
+  storageClass,
+  csiDriver,
+  csiNode,
+  csiStorageCapacity,
+  volumeAttachment,
   role,
   roleBinding,
   clusterRole,

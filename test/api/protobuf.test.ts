@@ -3,12 +3,23 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { ApiError } from '../../src/api/error.ts'
 import { kinds } from '../../src/api/kinds.ts'
+import { messages, watchEvent } from '../../src/api/messages.ts'
 import { parseObject } from '../../src/api/parse.ts'
-import { decodeBody, encodeBody, schemaLookup } from '../../src/api/protobuf.ts'
+import {
+  bodyOfMessage,
+  decodeBody,
+  encodeBody,
+  encodeWatchEvent,
+  type SchemaLookup,
+  schemaLookup,
+} from '../../src/api/protobuf.ts'
 import type { JsonObject } from '../../src/api/schema.ts'
+import { utf8 } from '../../src/lib/bytes.ts'
 
 const folder = new URL('../golden/api/', import.meta.url)
-const lookup = schemaLookup(kinds)
+const ofKinds = schemaLookup(kinds)
+const ofMessages = new Map(messages.map(({ apiVersion, kind, schema }) => [`${apiVersion} ${kind}`, schema]))
+const lookup: SchemaLookup = (apiVersion, kind) => ofKinds(apiVersion, kind) ?? ofMessages.get(`${apiVersion} ${kind}`)
 const read = (name: string) => new Uint8Array(readFileSync(new URL(name, folder)))
 const goldens = readdirSync(folder)
   .filter(name => name.endsWith('.json'))
@@ -17,6 +28,31 @@ const goldens = readdirSync(folder)
     return { name: name.slice(0, -5), value, schema: lookup(String(value['apiVersion']), String(value['kind'])) }
   })
 const known = goldens.filter(({ schema }) => schema !== undefined)
+
+/** Pairs of Kubernetes 1.33 for which there is no schema yet. */
+const notYet = [
+  'admission.k8s.io.v1.AdmissionReview',
+  'admissionregistration.k8s.io.v1.MutatingWebhookConfiguration',
+  'admissionregistration.k8s.io.v1.ValidatingAdmissionPolicy',
+  'admissionregistration.k8s.io.v1.ValidatingAdmissionPolicyBinding',
+  'admissionregistration.k8s.io.v1.ValidatingWebhookConfiguration',
+  'apiextensions.k8s.io.v1.ConversionReview',
+  'apiextensions.k8s.io.v1.CustomResourceDefinition',
+  'autoscaling.v1.HorizontalPodAutoscaler',
+  'events.k8s.io.v1.Event',
+]
+/** A frame of a watch says neither apiVersion nor kind: it has a test of its own. */
+const watchEventName = 'core.v1.WatchEvent'
+const pairCount = 86
+
+test('every pair of Kubernetes 1.33 is known but for those that are named', () => {
+  const found = new Set(known.map(({ name }) => name).concat(watchEventName))
+  // A pair is missing here only while its kind is, and a name goes from the list with the schema that comes.
+  expect(goldens.map(({ name }) => name).filter(name => !found.has(name) && !notYet.includes(name))).toEqual([])
+  expect(notYet.filter(name => found.has(name))).toEqual([])
+  expect(found.size + notYet.length).toBe(pairCount)
+  process.stdout.write(`${found.size} of ${pairCount} golden pairs round trip in both encodings\n`)
+})
 
 /** Upstream has no pair of what the aggregator keeps; test/api/apiservice.test.ts holds its numbers. */
 const unpaired = new Set(['apiregistration.k8s.io/v1 APIService'])
@@ -42,6 +78,17 @@ describe.each(known)('$name, with every field set, as Kubernetes 1.33 wrote it',
     const kind = kinds.find(one => one.schema === schema)
     if (kind) expect(parseObject(kind, value, 'Strict').object).toEqual(value)
   })
+})
+
+test('a frame of a watch, which says no kind, is the same in both encodings', () => {
+  const value = goldens.find(({ name }) => name === watchEventName)?.value ?? {}
+  const bytes = read(`${watchEventName}.pb`)
+  expect(Buffer.from(encodeBody(watchEvent, value))).toEqual(Buffer.from(bytes))
+  const frame = encodeWatchEvent(String(value['type']), utf8(JSON.stringify(value['object'])), false)
+  expect(Buffer.from(bodyOfMessage('', '', frame))).toEqual(Buffer.from(bytes))
+  const named = bodyOfMessage('v1', 'WatchEvent', frame)
+  expect(decodeBody(named, () => watchEvent).value).toEqual({ apiVersion: 'v1', kind: 'WatchEvent', ...value })
+  expect(() => decodeBody(bytes, lookup)).toThrow("Object 'Kind' is missing")
 })
 
 test('any bytes behind the magic give a value or a BadRequest', () => {

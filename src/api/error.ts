@@ -84,12 +84,22 @@ export function conflict(kind: Kind, name: string, why: string): ApiError {
 
 /** 422 with one cause per field, in the words kubectl prints: The Pod "x" is invalid: spec.containers: Required value. */
 export function invalid(kind: Kind, name: string, errors: readonly FieldError[]): ApiError {
+  return invalidOf(kind, name, errors)
+}
+
+/** The same of what is no kind that is served: the options of a request. */
+export function invalidOf(
+  what: { readonly group: string; readonly kind: string },
+  name: string,
+  errors: readonly FieldError[],
+): ApiError {
   const lines = errors.map(error => `${error.field}: ${error.message}`)
   const list = lines.length === 1 ? lines[0] : `[${lines.join(', ')}]`
-  const title = kind.group === '' ? kind.kind : `${kind.kind}.${kind.group}`
+  const title = what.group === '' ? what.kind : `${what.kind}.${what.group}`
   return new ApiError('Invalid', `${title} "${name}" is invalid: ${list}`, {
-    ...detailsOf(kind, name),
-    kind: kind.kind,
+    ...(name !== '' && { name }),
+    ...(what.group !== '' && { group: what.group }),
+    kind: what.kind,
     causes: errors.map(({ reason, message, field }) => ({ reason, message, field })),
   })
 }

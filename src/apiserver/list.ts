@@ -33,29 +33,15 @@ export function wantedByGet(resourceVersion: string): Wanted {
   return revision === 0 ? { kind: 'any' } : { kind: 'atLeast', revision }
 }
 
+/** Of a query that options.ts has found good. */
 export function wantedByList(query: ListQuery): Wanted {
   const { resourceVersion, resourceVersionMatch: match } = query
-  const forbidden = (why: string) => new ApiError('BadRequest', `resourceVersionMatch: Forbidden: ${why}`)
-  if (match !== '' && match !== 'Exact' && match !== 'NotOlderThan') {
-    throw new ApiError(
-      'BadRequest',
-      `resourceVersionMatch: Unsupported value: ${JSON.stringify(match.slice(0, 64))}: supported values: "Exact", "NotOlderThan"`,
-    )
-  }
-  if (match !== '' && query.continue !== '')
-    throw forbidden('resourceVersionMatch is forbidden when continue is provided')
-  if (match !== '' && resourceVersion === '') {
-    throw forbidden('resourceVersionMatch is forbidden unless resourceVersion is provided')
-  }
   if (resourceVersion === '') return { kind: 'newest' }
   const revision = revisionOf(resourceVersion)
   if (query.continue !== '' && revision !== 0) {
     throw new ApiError('BadRequest', 'specifying resource version is not allowed when using continue')
   }
-  if (match === 'Exact') {
-    if (revision === 0) throw forbidden('resourceVersionMatch "exact" is forbidden for resourceVersion "0"')
-    return { kind: 'exactly', revision }
-  }
+  if (match === 'Exact') return { kind: 'exactly', revision }
   if (revision === 0) return { kind: 'any' }
   // Without a word on it, a limit means exactly this revision, for clients older than resourceVersionMatch.
   return match === '' && query.limit > 0 ? { kind: 'exactly', revision } : { kind: 'atLeast', revision }

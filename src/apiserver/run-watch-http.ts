@@ -11,10 +11,10 @@ import { onAbort } from '../lib/abort.ts'
 import { type Bytes, concat } from '../lib/bytes.ts'
 import type { HttpRequest, HttpResponse } from '../world/http.ts'
 import type { View } from './answer.ts'
-import { countOf } from './decode.ts'
 import { bodyOf, protobufOf } from './encode.ts'
 import { revisionOf } from './list.ts'
 import { contentTypeOf } from './negotiate.ts'
+import { checkListOptions, countOf } from './options.ts'
 import { isTrue, type ResourceRoute } from './route.ts'
 import { list, type ReadContext } from './run-read.ts'
 import { changes } from './run-watch.ts'
@@ -61,22 +61,10 @@ type Plan = {
 }
 
 function planOf(asked: ResourceRoute, query: URLSearchParams): Plan {
+  checkListOptions(query, true)
   const resourceVersion = query.get('resourceVersion') ?? ''
-  const match = query.get('resourceVersionMatch') ?? ''
   const initial = query.get('sendInitialEvents')
   const revision = resourceVersion === '' ? 0 : revisionOf(resourceVersion)
-  if (initial !== null && match !== 'NotOlderThan') {
-    throw new ApiError(
-      'BadRequest',
-      'sendInitialEvents: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan',
-    )
-  }
-  if (initial === null && match !== '') {
-    throw new ApiError(
-      'BadRequest',
-      'resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided',
-    )
-  }
   const wantsInitial = initial !== null && isTrue(initial)
   const fieldSelector = query.get('fieldSelector') ?? ''
   const labelSelector = query.get('labelSelector') ?? ''

@@ -33,17 +33,15 @@ import { builtIn, catalogOf } from './catalog.ts'
 import {
   type Body,
   bodyBytesMax,
-  countOf,
   decode,
-  deleteBody,
   nameOfBody,
   unsupportedPatch,
-  writeQuery,
 } from './decode.ts'
 import { Limiter } from './limits.ts'
 import { usedBy } from './node-use.ts'
 import { openApi } from './openapi-paths.ts'
 import type { Operation } from './operation.ts'
+import { checkListOptions, countOf, deleteBody, writeQuery } from './options.ts'
 import { discovery, rootPaths, type Version, versionAnswer } from './paths.ts'
 import type { Quorum } from './quorum.ts'
 import { isTrue, pathNotFound, type ResourceRoute, route } from './route.ts'
@@ -268,6 +266,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     requireStored(kind)
     const resourceVersion = query.get('resourceVersion') ?? ''
     if (asked.verb === 'list') {
+      checkListOptions(query, false)
       const selectors = selectorsOf(query)
       const wanted = {
         limit: countOf(query, 'limit'),
@@ -301,7 +300,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
   ): Promise<HttpResponse> {
     if (kind.readOnly) throw new ApiError('MethodNotAllowed', `${kind.plural} can only be read`)
     const view = viewOf(request.headers, query, world.clock.nowMs(), offersOf(kind))
-    const options = writeQuery(query, request.headers['user-agent'])
+    const options = writeQuery(query, request.headers, asked.verb)
     const bytes = await request.body(bodyBytesMax)
     if (bytes === undefined) {
       throw new ApiError('RequestEntityTooLarge', `Request entity too large: limit is ${bodyBytesMax}`)

@@ -1,0 +1,31 @@
+// Where something in an expression is wrong, and how it is shown: cel-go's form, which users see in statuses.
+
+/** Something that keeps an expression from compiling. */
+export type Issue = {
+  /** A UTF-16 offset in the source. */
+  readonly offset: number
+  readonly message: string
+}
+
+/**
+ * All issues, each with its line and a mark below the place:
+ * ERROR: <input>:1:5: undefined field 'x'
+ *  | self.x
+ *  | ....^
+ */
+export function showIssues(source: string, issues: readonly Issue[]): string {
+  return issues
+    .toSorted((a, b) => a.offset - b.offset)
+    .map(issue => showIssue(source, issue))
+    .join('\n')
+}
+
+function showIssue(source: string, { offset, message }: Issue): string {
+  const before = source.slice(0, offset)
+  const line = before.split('\n').length
+  const start = before.lastIndexOf('\n') + 1
+  const column = [...source.slice(start, offset)].length
+  const end = source.indexOf('\n', start)
+  const text = (end === -1 ? source.slice(start) : source.slice(start, end)).replaceAll('\t', ' ')
+  return `ERROR: <input>:${line}:${column + 1}: ${message}\n | ${text}\n | ${'.'.repeat(column)}^`
+}

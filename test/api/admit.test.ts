@@ -133,7 +133,8 @@ describe('update', () => {
 
 describe('what stays as it is', () => {
   test('a pod on its node, but for images, tolerations and deadline', () => {
-    const old = created(pod, lone)
+    const tolerations = [{ key: 'a', operator: 'Exists' }]
+    const old = created(pod, { ...lone, spec: { ...lone.spec, tolerations } })
     const spec = (change: object) => ({ ...lone, spec: { ...old.spec, ...change } })
     const next = updated(
       pod,

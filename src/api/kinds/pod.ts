@@ -3,7 +3,7 @@
 import type { FieldError } from '../kind.ts'
 import { defineKind } from '../kind.ts'
 import { podColumns } from '../pod/columns.ts'
-import { podAdmission, podDefaults } from '../pod/defaults.ts'
+import { podDefaults } from '../pod/defaults.ts'
 import { validatePod, validatePodChange } from '../pod/validate.ts'
 import { s, type TypeOf } from '../schema.ts'
 import { objectMeta } from '../types/meta.ts'
@@ -21,7 +21,7 @@ export type Pod = TypeOf<typeof podSchema>
 
 /** What each door of a pod may change: the plain one most of nothing, each subresource its own part. */
 function preparePod(pod: Pod, old: Pod | undefined, subresource: string | undefined): Pod {
-  if (!old) return { ...pod, spec: podAdmission(pod.spec ?? ({} as Pod['spec'])) }
+  if (!old) return pod
   switch (subresource) {
     case 'ephemeralcontainers': {
       const { ephemeralContainers } = pod.spec
@@ -35,7 +35,7 @@ function preparePod(pod: Pod, old: Pod | undefined, subresource: string | undefi
     default: {
       // Who does not know of them does not mean to end them.
       const ephemeralContainers = pod.spec.ephemeralContainers ?? old.spec.ephemeralContainers
-      return { ...pod, spec: { ...podAdmission(pod.spec), ...(ephemeralContainers && { ephemeralContainers }) } }
+      return { ...pod, spec: { ...pod.spec, ...(ephemeralContainers && { ephemeralContainers }) } }
     }
   }
 }

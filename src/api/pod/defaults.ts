@@ -107,47 +107,8 @@ function ownDefaults(container: Container, hostNetwork: boolean): Container {
   }
 }
 
-const evictionDelaySeconds = 300
-
-/**
- * What admission adds to a pod as it is created: the service account, the priority, and five minutes of patience with a
- * node that fails (upstream: the plugins ServiceAccount, Priority, DefaultTolerationSeconds).
- */
-export function podAdmission(spec: PodSpec): PodSpec {
-  const account = spec.serviceAccountName || spec.serviceAccount || 'default'
-  return {
-    ...spec,
-    serviceAccountName: account,
-    serviceAccount: account,
-    priority: spec.priority ?? systemPriorities[spec.priorityClassName ?? ''] ?? 0,
-    preemptionPolicy: spec.preemptionPolicy ?? 'PreemptLowerPriority',
-    tolerations: patience(spec),
-  }
-}
-
 /** The two classes that every cluster has. */
 export const systemPriorities: Readonly<Record<string, number>> = {
   'system-cluster-critical': 2_000_000_000,
   'system-node-critical': 2_000_001_000,
-}
-
-function patience(spec: PodSpec): NonNullable<PodSpec['tolerations']> {
-  const given = spec.tolerations ?? []
-  const missing = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable'].filter(
-    key =>
-      !given.some(
-        toleration =>
-          ((toleration.key ?? '') === key || (toleration.key ?? '') === '') &&
-          ((toleration.effect ?? '') === '' || toleration.effect === 'NoExecute'),
-      ),
-  )
-  return [
-    ...given,
-    ...missing.map(key => ({
-      key,
-      operator: 'Exists' as const,
-      effect: 'NoExecute' as const,
-      tolerationSeconds: evictionDelaySeconds,
-    })),
-  ]
 }

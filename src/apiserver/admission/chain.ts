@@ -1,6 +1,17 @@
 // The plugins in the order in which they are asked, which is upstream's. Adding one is a file beside this and a line here.
 import type { Step } from './admission.ts'
+import { certificateRequester } from './certificates.ts'
+import { defaultIngressClass } from './defaultingressclass.ts'
+import { podSecurity } from './podsecurity.ts'
 import { priority } from './priority.ts'
 import { serviceAccount } from './serviceaccount.ts'
+import { defaultTolerationSeconds } from './tolerations.ts'
 
-export const chain: readonly Step[] = [{ plugin: serviceAccount }, { plugin: priority }]
+export const chain: readonly Step[] = [
+  { plugin: serviceAccount },
+  { plugin: podSecurity },
+  { plugin: priority },
+  { plugin: defaultTolerationSeconds },
+  { plugin: certificateRequester },
+  { plugin: defaultIngressClass },
+]

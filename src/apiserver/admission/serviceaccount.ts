@@ -40,14 +40,17 @@ export function withAccount(pod: Pod, account: ServiceAccount | undefined, suffi
     throw new ApiError('Forbidden', message, { name: metadata.name, kind: 'pods' })
   }
   const pullSecrets = (spec.imagePullSecrets ?? []).length > 0 ? spec.imagePullSecrets : account?.imagePullSecrets
-  const withSecrets: Pod = pullSecrets ? { ...pod, spec: { ...spec, imagePullSecrets: pullSecrets } } : pod
+  const named = { ...spec, serviceAccountName: name, serviceAccount: name }
+  const withSecrets: Pod = { ...pod, spec: { ...named, ...(pullSecrets && { imagePullSecrets: pullSecrets }) } }
   const wanted = spec.automountServiceAccountToken ?? account?.automountServiceAccountToken ?? true
   return wanted ? withToken(withSecrets, suffix) : withSecrets
 }
 
 function withToken(pod: Pod, suffix: string): Pod {
   const { spec } = pod
-  const name = `kube-api-access-${suffix}`
+  // A webhook may have added a container since: it gets the volume that is there.
+  const known = spec.volumes?.find(volume => volume.name.startsWith('kube-api-access-'))
+  const name = known?.name ?? `kube-api-access-${suffix}`
   type Container = Pod['spec']['containers'][number]
   const lacks = ({ volumeMounts = [] }: Container) => !volumeMounts.some(({ mountPath }) => mountPath === tokenPath)
   const mounted = (container: Container): Container =>
@@ -79,7 +82,7 @@ function withToken(pod: Pod, suffix: string): Pod {
     ...spec,
     containers: containers.map(mounted),
     ...(initContainers.length > 0 && { initContainers: initContainers.map(mounted) }),
-    volumes: [...(spec.volumes ?? []), volume],
+    volumes: known === undefined ? [...(spec.volumes ?? []), volume] : (spec.volumes ?? []),
   }
   return { ...pod, spec: schemaDefaults(podSpec, next) }
 }

@@ -1,0 +1,33 @@
+// DefaultTolerationSeconds: a pod that says nothing of it stays five minutes on a node that is not ready or not to be
+// reached. Pure. After plugin/pkg/admission/defaulttolerationseconds.
+// https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/#taint-based-evictions
+import { type Pod, pod as podKind } from '../../api/kinds/pod.ts'
+import type { Plugin } from './admission.ts'
+
+const evictionDelaySeconds = 300
+const taints = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable']
+
+export const defaultTolerationSeconds: Plugin = {
+  name: 'DefaultTolerationSeconds',
+  handles: ({ verb, objectKind, subresource }) =>
+    objectKind === podKind && subresource === undefined && (verb === 'CREATE' || verb === 'UPDATE'),
+  mutate: ({ object }) => withPatience(object as Pod),
+}
+
+export function withPatience(pod: Pod): Pod {
+  const given = pod.spec.tolerations ?? []
+  const missing = taints.filter(
+    taint =>
+      !given.some(
+        ({ key = '', effect = '' }) => (key === taint || key === '') && (effect === '' || effect === 'NoExecute'),
+      ),
+  )
+  if (missing.length === 0) return pod
+  const added = missing.map(key => ({
+    key,
+    operator: 'Exists' as const,
+    effect: 'NoExecute' as const,
+    tolerationSeconds: evictionDelaySeconds,
+  }))
+  return { ...pod, spec: { ...pod.spec, tolerations: [...given, ...added] } }
+}

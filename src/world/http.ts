@@ -94,3 +94,43 @@ export interface ForwardConnection {
 export interface ForwardSession {
   readonly connections: AsyncIterable<ForwardConnection>
 }
+
+/** Bytes both ways to a port that no address of ours reaches: of a pod, over the mesh. */
+export interface ByteStream {
+  /** Ends when the other side has closed; throws when the stream broke. */
+  read(): AsyncIterable<Bytes>
+  write(bytes: Bytes): Promise<void>
+  closeWrite(): Promise<void>
+  abort(): void
+}
+
+/** An HTTPS request of our own: to a webhook, to a server behind an APIService. */
+export type HttpsCall = {
+  readonly method: 'GET' | 'POST'
+  /** Whom the certificate must name; for a connection of its own also where to connect. */
+  readonly host: string
+  readonly port: number
+  /** With the query. */
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Bytes
+  /** PEM of those whose signature counts; undefined: whom the system trusts. */
+  readonly ca: string | undefined
+  /** Carries the bytes instead of a connection of its own; at its end it is aborted. */
+  readonly via?: ByteStream
+  /** Connected to instead of `host`, which the certificate still has to name. */
+  readonly address?: string
+  readonly addressPort?: number
+  readonly bytesMax: number
+}
+
+export type HttpsAnswer = {
+  readonly code: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Bytes
+}
+
+/** Rejects when nobody answers, the certificate does not hold, the answer is longer than allowed, or the signal aborts. */
+export interface HttpsCaller {
+  call(request: HttpsCall, signal: AbortSignal): Promise<HttpsAnswer>
+}

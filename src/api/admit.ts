@@ -215,10 +215,10 @@ function keptMeta(given: ObjectMeta, old: ObjectMeta, isTracked: boolean): Objec
 
 /**
  * /status takes the status, labels, annotations and finalizers; any other request takes all but the status. A binding
- * sets the condition PodScheduled together with the node.
+ * sets the condition PodScheduled together with the node, and what an approval may change its kind says in prepare.
  */
 function limited<T extends KubeObject>(kind: Kind<T>, next: T, old: T, subresource: string | undefined): T {
-  if (!kind.subresources.includes('status') || subresource === 'binding') return next
+  if (!kind.subresources.includes('status') || subresource === 'binding' || subresource === 'approval') return next
   type WithStatus = T & { readonly status?: unknown }
   if (subresource !== 'status') {
     const { status } = old as WithStatus

@@ -7,6 +7,7 @@ import { binding as bindingKind } from '../api/kinds/binding.ts'
 import { eviction as evictionKind } from '../api/kinds/eviction.ts'
 import { type Pod, pod as podKind } from '../api/kinds/pod.ts'
 import type { PodDisruptionBudget } from '../api/kinds/poddisruptionbudget.ts'
+import { type ReplicationController, replicationController } from '../api/kinds/replicationcontroller.ts'
 import { type Scale, scale as scaleKind } from '../api/kinds/scale.ts'
 import { parseObject, parseValue } from '../api/parse.ts'
 import { applyPatch } from '../api/patch/apply.ts'
@@ -39,7 +40,8 @@ const plain = new Set(['status', 'ephemeralcontainers', 'finalize', 'resize'])
 export function planSubresource(kind: Kind, op: Operation, seen: Seen, rules: Rules): Planning {
   const name = op.subresource ?? ''
   const resource = resourceOf(kind)
-  if (plain.has(name) && (op.verb === 'update' || op.verb === 'patch')) {
+  const isOwn = name === 'approval' && kind.subresources.includes(name)
+  if ((plain.has(name) || isOwn) && (op.verb === 'update' || op.verb === 'patch')) {
     return planWrite(kind, op, seen, rules)
   }
   if (name === 'scale' && (op.verb === 'update' || op.verb === 'patch')) return planScale(kind, op, seen, rules)
@@ -66,10 +68,16 @@ type Scaled = KubeObject & {
   readonly status: { readonly replicas?: number }
 }
 
+/** That of a ReplicationController is the labels themselves. */
+function selectorOf(object: KubeObject): LabelSelector | undefined {
+  if (object.kind !== replicationController.kind) return (object as Scaled).spec.selector
+  return { matchLabels: (object as ReplicationController).spec.selector ?? {} }
+}
+
 /** The autoscaling/v1 Scale of a workload. */
 export function scaleOf(object: KubeObject): Scale {
   const { metadata, spec, status } = object as Scaled
-  const requirements = requirementsOf(spec.selector)
+  const requirements = requirementsOf(selectorOf(object))
   return {
     apiVersion: 'autoscaling/v1',
     kind: 'Scale',

@@ -3,6 +3,7 @@ import { ApiError } from '../../src/api/error.ts'
 import { apiService } from '../../src/api/kinds/apiservice.ts'
 import { kinds } from '../../src/api/kinds.ts'
 import { decodeBody, encodeBody, schemaLookup } from '../../src/api/protobuf.ts'
+import type { JsonObject } from '../../src/api/schema.ts'
 import { toTable } from '../../src/api/table.ts'
 import { created, nowMs } from './make.ts'
 
@@ -13,7 +14,7 @@ const remote = {
   versionPriority: 10,
   service: { namespace: 'kube-system', name: 'metrics' },
 }
-const object = (name: string, spec: object) => ({
+const object = (name: string, spec: JsonObject) => ({
   apiVersion: 'apiregistration.k8s.io/v1',
   kind: 'APIService',
   metadata: { name },

@@ -3,10 +3,20 @@ import type { Pod } from '../api/kinds/pod.ts'
 
 export function usedBy(pod: Pod, resource: string, name: string): boolean {
   if (name === '') return false
-  if (resource === 'serviceaccounts') return (pod.spec.serviceAccountName ?? 'default') === name
-  if (resource === 'secrets') return secretsOf(pod).has(name)
-  if (resource === 'configmaps') return configMapsOf(pod).has(name)
-  return false
+  switch (resource) {
+    case 'serviceaccounts':
+      return (pod.spec.serviceAccountName ?? 'default') === name
+    case 'secrets':
+      return secretsOf(pod).has(name)
+    case 'configmaps':
+      return configMapsOf(pod).has(name)
+    case 'persistentvolumeclaims':
+      return claimsOf(pod).has(name)
+    case 'resourceclaims':
+      return (pod.spec.resourceClaims ?? []).some(({ resourceClaimName }) => resourceClaimName === name)
+    default:
+      return false
+  }
 }
 
 const containersOf = (pod: Pod) => [
@@ -40,4 +50,14 @@ function configMapsOf(pod: Pod): Set<string | undefined> {
       ...(projected?.sources ?? []).map(source => source.configMap?.name),
     ]),
   ])
+}
+
+/** Also those that are made for a pod's ephemeral volumes, which are named after the pod. */
+function claimsOf({ metadata, spec }: Pod): Set<string | undefined> {
+  return new Set(
+    (spec.volumes ?? []).flatMap(({ name, persistentVolumeClaim, ephemeral }) => [
+      persistentVolumeClaim?.claimName,
+      ephemeral && `${metadata.name}-${name}`,
+    ]),
+  )
 }

@@ -1,5 +1,4 @@
-// Who asks: a client certificate, a service account's token, and for whom a master speaks. Tokens are JWTs as Kubernetes
-// makes them, bound to an audience, a time, the service account and, if wanted, a pod or another object.
+// Who asks: a client certificate, or a service account's token. Tokens are JWTs as Kubernetes makes them, bound to an audience, a time, the service account and, if wanted, a pod or another object.
 // https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/#bound-service-account-tokens
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
 import { calculateJwkThumbprint, decodeProtectedHeader, exportJWK, jwtVerify, SignJWT } from 'jose'
@@ -16,7 +15,7 @@ import type { Store } from '../kv/store.ts'
 import { rfc3339 } from '../lib/duration.ts'
 import type { HttpRequest, Identity } from '../world/http.ts'
 import type { World } from '../world/world.ts'
-import { authenticated, isMaster } from './authorize.ts'
+import { authenticated } from './authorize.ts'
 import { keyOf, objectOf } from './stored.ts'
 
 export type ServiceAccountKeys = {
@@ -228,37 +227,4 @@ export async function authenticate(request: HttpRequest, tokens: Tokens): Promis
 
 export function unauthorized(): ApiError {
   return new ApiError('Unauthorized', 'Unauthorized')
-}
-
-/** Whom the request is to be carried out as. Only masters may speak for others. */
-export function impersonated(identity: Identity, headers: Readonly<Record<string, string>>): Identity {
-  const user = headers['impersonate-user'] ?? ''
-  const others = Object.keys(headers).filter(name => name.startsWith('impersonate-'))
-  if (others.length === 0) return identity
-  if (!isMaster(identity)) {
-    throw new ApiError(
-      'Forbidden',
-      `users "${user}" is forbidden: User "${identity.user}" cannot impersonate resource "users" in API group "" at the cluster scope`,
-      { name: user, kind: 'users' },
-    )
-  }
-  if (user === '') throw new ApiError('BadRequest', 'requested to impersonate groups, uid or extra without a user')
-  const groups = (headers['impersonate-group'] ?? '')
-    .split(',')
-    .map(group => group.trim())
-    .filter(group => group !== '')
-  const account = /^system:serviceaccount:([^:]+):[^:]+$/.exec(user)
-  const own = account ? ['system:serviceaccounts', `system:serviceaccounts:${account[1]}`] : []
-  const extra = others.filter(name => name.startsWith('impersonate-extra-'))
-  const anonymous = user === 'system:anonymous' ? 'system:unauthenticated' : authenticated
-  return {
-    user,
-    groups: [...new Set([...(groups.length > 0 ? groups : own), anonymous])],
-    ...(headers['impersonate-uid'] !== undefined && { uid: headers['impersonate-uid'] }),
-    ...(extra.length > 0 && {
-      extra: Object.fromEntries(
-        extra.map(name => [decodeURIComponent(name.slice('impersonate-extra-'.length)), [headers[name] ?? '']]),
-      ),
-    }),
-  }
 }

@@ -1,8 +1,27 @@
-// What every cluster has from its first moment on. Idempotent: made again whenever somebody leads.
+// What every cluster has from its first moment on: namespaces, roles and bindings. Idempotent: made again whenever somebody
+// leads, so that what was taken away comes back and what a new version brings is there.
 import { ApiError } from '../api/error.ts'
+import type { Kind, KubeObject } from '../api/kind.ts'
+import { clusterRole } from '../api/kinds/clusterrole.ts'
+import { clusterRoleBinding } from '../api/kinds/clusterrolebinding.ts'
 import { namespace } from '../api/kinds/namespace.ts'
+import { role } from '../api/kinds/role.ts'
+import { roleBinding } from '../api/kinds/rolebinding.ts'
+import type { Draft } from '../api/schema.ts'
+import { keyFrom, keyOf } from '../client/cache.ts'
 import type { Client } from '../client/client.ts'
+import {
+  defaultClusterRoleBindings,
+  defaultClusterRoles,
+  defaultRoleBindings,
+  defaultRoles,
+  type Named,
+} from './bootstrap/policy.ts'
+import { filled, reconcileBinding, reconcileRole, type Step } from './bootstrap/reconcile.ts'
 import { defaultNamespaces } from './write.ts'
+
+/** How many are written at once: they share disk syncs. */
+const batchCount = 32
 
 export async function makeDefaults(client: Client, signal: AbortSignal): Promise<void> {
   for (const name of defaultNamespaces) {
@@ -13,4 +32,38 @@ export async function makeDefaults(client: Client, signal: AbortSignal): Promise
       await client.create(namespace, { metadata: { name } }, signal)
     }
   }
+  await reconcile(client, clusterRole, filled(defaultClusterRoles), reconcileRole, signal)
+  await reconcile(client, role, defaultRoles, reconcileRole, signal)
+  await reconcile(client, clusterRoleBinding, defaultClusterRoleBindings, reconcileBinding, signal)
+  await reconcile(client, roleBinding, defaultRoleBindings, reconcileBinding, signal)
+}
+
+async function reconcile<T extends KubeObject>(
+  client: Client,
+  kind: Kind<T>,
+  wanted: readonly (Draft<T> & Named)[],
+  step: (found: T, wanted: Draft<T> & Named) => Step<T>,
+  signal: AbortSignal,
+): Promise<void> {
+  const { items } = await client.list(kind, {}, signal)
+  const found = new Map(items.map(item => [keyOf(item), item]))
+  const one = async (object: Draft<T> & Named): Promise<void> => {
+    const old = found.get(keyFrom(object.metadata.namespace, object.metadata.name))
+    const next = old === undefined ? undefined : step(old, object)
+    if (next?.kind === 'nothing') return
+    if (next?.kind === 'update') {
+      await client.update(kind, next.object, signal)
+      return
+    }
+    if (old !== undefined) await client.delete(kind, object.metadata, {}, signal)
+    await client.create(kind, object, signal)
+  }
+  for (let at = 0; at < wanted.length; at += batchCount) {
+    await Promise.all(wanted.slice(at, at + batchCount).map(object => one(object).catch(ignoreQuicker)))
+  }
+}
+
+/** Somebody else has changed it in this moment: it is looked at again with the next term. */
+function ignoreQuicker(error: unknown): void {
+  if (!(error instanceof ApiError) || !['AlreadyExists', 'Conflict', 'NotFound'].includes(error.reason)) throw error
 }

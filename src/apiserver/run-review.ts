@@ -1,40 +1,25 @@
 // Answers what somebody may do, and who somebody is. Nothing is stored.
 // https://kubernetes.io/docs/reference/access-authn-authz/authorization/#checking-api-access
-import { ApiError } from '../api/error.ts'
-import { apiVersionOf, type Kind, type KubeObject } from '../api/kind.ts'
+import { ApiError, invalid } from '../api/error.ts'
+import { invalidValue } from '../api/field.ts'
+import { apiVersionOf, type FieldError, type Kind, type KubeObject } from '../api/kind.ts'
 import { parseObject } from '../api/parse.ts'
 import type { Json, JsonObject } from '../api/schema.ts'
+import type { ResourceAttributes, SubjectAccessReviewSpec } from '../api/types/authorization.ts'
 import type { Identity } from '../world/http.ts'
-import { type Attributes, authenticated, isMaster } from './authorize.ts'
+import type { Attributes } from './authorize.ts'
 import type { Body } from './decode.ts'
 import type { Tokens } from './run-auth.ts'
+import type { Authorizer } from './run-authorize.ts'
 
-export type Decide = (
-  identity: Identity,
-  asked: Attributes,
-) => Promise<{ readonly allowed: boolean; readonly why: string }>
-
-type AccessSpec = {
-  readonly resourceAttributes?: {
-    readonly verb?: string
-    readonly group?: string
-    readonly resource?: string
-    readonly subresource?: string
-    readonly namespace?: string
-    readonly name?: string
-  }
-  readonly nonResourceAttributes?: { readonly path?: string; readonly verb?: string }
-  readonly user?: string
-  readonly uid?: string
-  readonly groups?: readonly string[]
-}
+type AccessSpec = Partial<SubjectAccessReviewSpec>
 
 export async function review(
   kind: Kind,
   body: Body,
   namespace: string | undefined,
   identity: Identity,
-  decide: Decide,
+  authorizer: Authorizer,
   tokens: Tokens,
 ): Promise<JsonObject> {
   const { object } = parseObject(kind, body.value, 'Ignore', body.duplicates)
@@ -47,27 +32,24 @@ export async function review(
     status,
   })
   switch (kind.kind) {
-    case 'SelfSubjectAccessReview':
-      return answer(await access(spec as AccessSpec | undefined, identity, decide))
+    case 'SelfSubjectAccessReview': {
+      const asked = (spec ?? {}) as AccessSpec
+      refuse(kind, attributeErrors(asked))
+      return answer(await access(asked, identity, authorizer))
+    }
     case 'SubjectAccessReview':
     case 'LocalSubjectAccessReview': {
       const asked = (spec ?? {}) as AccessSpec
-      if ((asked.user ?? '') === '' && (asked.groups ?? []).length === 0) {
-        throw new ApiError(
-          'BadRequest',
-          'spec.user: Invalid value: "": at least one of user or group must be specified',
-        )
-      }
-      if (kind.kind === 'LocalSubjectAccessReview' && asked.resourceAttributes?.namespace !== namespace) {
-        throw new ApiError(
-          'BadRequest',
-          `spec.resourceAttributes.namespace: Invalid value: must match metadata.namespace`,
-        )
-      }
-      return answer(await access(asked, { user: asked.user ?? '', groups: asked.groups ?? [] }, decide))
+      const isLocal = kind.kind === 'LocalSubjectAccessReview'
+      refuse(kind, [
+        ...attributeErrors(asked),
+        ...subjectErrors(asked),
+        ...(isLocal ? localErrors(asked, namespace) : []),
+      ])
+      return answer(await access(asked, subjectOf(asked), authorizer))
     }
     case 'SelfSubjectRulesReview':
-      return answer(rules(identity))
+      return answer(await rules((spec ?? {}) as { readonly namespace?: string }, identity, authorizer))
     case 'SelfSubjectReview':
       return answer({ userInfo: userInfo(identity) })
     case 'TokenReview':
@@ -77,61 +59,89 @@ export async function review(
   }
 }
 
-async function access(spec: AccessSpec | undefined, identity: Identity, decide: Decide): Promise<JsonObject> {
-  const { resourceAttributes: resource, nonResourceAttributes: path } = spec ?? {}
-  if ((resource === undefined) === (path === undefined)) {
-    throw new ApiError(
-      'BadRequest',
-      'spec: exactly one of resourceAttributes and nonResourceAttributes must be specified',
-    )
+function refuse(kind: Kind, errors: readonly FieldError[]): void {
+  if (errors.length > 0) throw invalid(kind, '', errors)
+}
+
+function attributeErrors({ resourceAttributes, nonResourceAttributes }: AccessSpec): readonly FieldError[] {
+  if (resourceAttributes !== undefined && nonResourceAttributes !== undefined) {
+    const why = 'cannot be specified in combination with resourceAttributes'
+    return [invalidValue('spec.nonResourceAttributes', nonResourceAttributes, why)]
   }
-  const asked: Attributes = path
-    ? { kind: 'path', verb: path.verb ?? '', path: path.path ?? '' }
-    : {
-        kind: 'resource',
-        verb: resource?.verb ?? '',
-        group: resource?.group ?? '',
-        resource: resource?.resource ?? '',
-        subresource: resource?.subresource ?? '',
-        namespace: resource?.namespace ?? '',
-        name: resource?.name ?? '',
-      }
-  const { allowed, why } = await decide(identity, asked)
+  if (resourceAttributes === undefined && nonResourceAttributes === undefined) {
+    const why = 'exactly one of nonResourceAttributes or resourceAttributes must be specified'
+    return [invalidValue('spec.resourceAttributes', null, why)]
+  }
+  return []
+}
+
+function subjectErrors({ user = '', groups = [] }: AccessSpec): readonly FieldError[] {
+  return user === '' && groups.length === 0
+    ? [invalidValue('spec.user', '', 'at least one of user or group must be specified')]
+    : []
+}
+
+function localErrors(spec: AccessSpec, namespace: string | undefined): readonly FieldError[] {
+  const asked = spec.resourceAttributes?.namespace ?? ''
+  if (spec.nonResourceAttributes !== undefined) {
+    return [
+      invalidValue('spec.nonResourceAttributes', spec.nonResourceAttributes, 'disallowed on this kind of request'),
+    ]
+  }
+  return asked === namespace
+    ? []
+    : [invalidValue('spec.resourceAttributes.namespace', asked, 'must match metadata.namespace')]
+}
+
+function subjectOf({ user = '', uid = '', groups = [], extra }: AccessSpec): Identity {
+  return { user, groups, ...(uid !== '' && { uid }), ...(extra && { extra }) }
+}
+
+function attributesOf({ resourceAttributes: resource, nonResourceAttributes: path }: AccessSpec): Attributes {
+  if (path !== undefined) return { kind: 'path', verb: path.verb ?? '', path: path.path ?? '' }
+  const { verb = '', group = '', resource: plural = '', subresource = '', namespace = '', name = '' } = resource ?? {}
+  const fieldSelector = resource?.fieldSelector && selectorOf(resource.fieldSelector)
+  return {
+    kind: 'resource',
+    verb,
+    group,
+    resource: plural,
+    subresource,
+    namespace,
+    name,
+    ...(fieldSelector !== undefined && { fieldSelector }),
+  }
+}
+
+/** As text; only what says "this value" narrows anything for those who are asked. */
+function selectorOf({ rawSelector, requirements = [] }: NonNullable<ResourceAttributes['fieldSelector']>): string {
+  if (rawSelector !== undefined && rawSelector !== '') return rawSelector
+  return requirements
+    .filter(({ operator, values = [] }) => operator === 'In' && values.length === 1)
+    .map(({ key, values = [] }) => `${key}=${values[0]}`)
+    .join(',')
+}
+
+async function access(spec: AccessSpec, identity: Identity, authorizer: Authorizer): Promise<JsonObject> {
+  const { allowed, why } = await authorizer.decide(identity, attributesOf(spec))
   return { allowed, ...(why !== '' && { reason: why }) }
 }
 
-function rules(identity: Identity): JsonObject {
-  if (isMaster(identity)) {
-    return {
-      resourceRules: [{ verbs: ['*'], apiGroups: ['*'], resources: ['*'] }],
-      nonResourceRules: [{ verbs: ['*'], nonResourceURLs: ['*'] }],
-      incomplete: false,
-    }
-  }
-  const paths = [
-    '/api',
-    '/api/*',
-    '/apis',
-    '/apis/*',
-    '/healthz',
-    '/livez',
-    '/openapi',
-    '/openapi/*',
-    '/readyz',
-    '/version',
-  ]
+async function rules(
+  { namespace = '' }: { readonly namespace?: string },
+  identity: Identity,
+  authorizer: Authorizer,
+): Promise<JsonObject> {
+  if (namespace === '') throw new ApiError('BadRequest', 'no namespace on request')
+  const { rules: all, errors, incomplete } = await authorizer.rulesFor(identity, namespace)
+  const resourceRules = all.filter(({ resources = [] }) => resources.length > 0)
+  const nonResourceRules = all.filter(({ nonResourceURLs = [] }) => nonResourceURLs.length > 0)
+  const said = [...errors, ...(incomplete ? ['node authorizer does not support user rule resolution'] : [])]
   return {
-    resourceRules: [
-      {
-        verbs: ['create'],
-        apiGroups: ['authorization.k8s.io'],
-        resources: ['selfsubjectaccessreviews', 'selfsubjectrulesreviews'],
-      },
-      { verbs: ['create'], apiGroups: ['authentication.k8s.io'], resources: ['selfsubjectreviews'] },
-    ],
-    nonResourceRules: identity.groups.includes(authenticated) ? [{ verbs: ['get'], nonResourceURLs: paths }] : [],
-    // What an agent may do depends on the pods of its node, which no list of rules can say.
-    incomplete: identity.groups.includes('system:nodes'),
+    resourceRules: resourceRules as unknown as Json,
+    nonResourceRules: nonResourceRules as unknown as Json,
+    incomplete: said.length > 0,
+    ...(said.length > 0 && { evaluationError: said.join(', ') }),
   }
 }
 

@@ -5,18 +5,18 @@ import { ApiError } from '../api/error.ts'
 import type { Kind } from '../api/kind.ts'
 import { apiVersionOf } from '../api/kind.ts'
 import { metricsGroup } from '../api/kinds/nodemetrics.ts'
-import type { Pod } from '../api/kinds/pod.ts'
 import { pod as podKind } from '../api/kinds/pod.ts'
 import { scale as scaleKind } from '../api/kinds/scale.ts'
 import type { Json } from '../api/schema.ts'
 import type { Client } from '../client/client.ts'
-import { prefixEnd, type Store, StoreError } from '../kv/store.ts'
+import { type Store, StoreError } from '../kv/store.ts'
 import { onAbort } from '../lib/abort.ts'
 import type { HttpRequest, HttpResponse, Identity } from '../world/http.ts'
 import type { MeshStream, PeerId } from '../world/network.ts'
 import type { World } from '../world/world.ts'
 import { chain } from './admission/chain.ts'
 import { openAdmission } from './admission/run.ts'
+import { escalationHook } from './admission/run-escalation.ts'
 import {
   failure,
   json,
@@ -28,7 +28,7 @@ import {
   respondStored,
   viewOf,
 } from './answer.ts'
-import { type Attributes, authorize, forbidden } from './authorize.ts'
+import { type Attributes, forbidden } from './authorize.ts'
 import { builtIn, catalogOf } from './catalog.ts'
 import {
   type Body,
@@ -37,26 +37,28 @@ import {
   nameOfBody,
   unsupportedPatch,
 } from './decode.ts'
+import { impersonation } from './impersonate.ts'
 import { Limiter } from './limits.ts'
-import { usedBy } from './node-use.ts'
 import { openApi } from './openapi-paths.ts'
 import type { Operation } from './operation.ts'
 import { checkListOptions, countOf, deleteBody, writeQuery } from './options.ts'
 import { discovery, rootPaths, type Version, versionAnswer } from './paths.ts'
 import type { Quorum } from './quorum.ts'
 import { isTrue, pathNotFound, type ResourceRoute, route } from './route.ts'
-import { authenticate, impersonated, openTokens, type ServiceAccountKeys, unauthorized } from './run-auth.ts'
+import { authenticate, openTokens, type ServiceAccountKeys, unauthorized } from './run-auth.ts'
+import { openAuthorizer } from './run-authorize.ts'
 import { makeDefaults } from './run-bootstrap.ts'
 import { type ClientOptions, openClient } from './run-client.ts'
 import { acceptForwarded, type ForwardContext, fromStore, write } from './run-forward.ts'
 import { type MetricsContext, nodeProxy, readMetrics } from './run-metrics.ts'
+import { followRbac } from './run-rbac.ts'
 import { get, list, reach } from './run-read.ts'
 import { review } from './run-review.ts'
 import { type Kubelets, session } from './run-session.ts'
 import { openNodeStats } from './run-stats.ts'
 import { watchResponse } from './run-watch-http.ts'
 import { serviceRange } from './services.ts'
-import { objectOf, prefixOf } from './stored.ts'
+import { objectOf } from './stored.ts'
 import { scaleOf } from './subresource.ts'
 
 export type ApiserverConfig = {
@@ -100,26 +102,15 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
   serviceRange(config.serviceCidr)
   const services = { serviceCidr: config.serviceCidr, nodePortRange: config.nodePortRange }
   const catalog = catalogOf(builtIn)
-  const context: ForwardContext = { world, store, services, catalog, admission: openAdmission(store, chain) }
+  const roles = followRbac(world, store, signal)
+  const authorizer = openAuthorizer(store, roles)
+  const steps = [...chain, { hook: escalationHook(authorizer, roles) }]
+  const context: ForwardContext = { world, store, services, catalog, admission: openAdmission(store, steps) }
   const tokens = openTokens(world, store, config.serviceAccountKeys)
   const limiter = new Limiter()
   const log = world.log.with({ component: 'apiserver' })
   const kubelets: Kubelets = { peerOfNode: config.peerOfNode, open: config.kubeletOf }
   const metrics: MetricsContext = { world, store, stats: openNodeStats(world, kubelets, signal) }
-
-  async function decide(identity: Identity, asked: Attributes): Promise<{ allowed: boolean; why: string }> {
-    const decision = authorize(identity, asked)
-    if (decision.kind === 'yes') return { allowed: true, why: decision.why }
-    if (decision.kind === 'no' || asked.kind === 'path') return { allowed: false, why: '' }
-    const prefix = prefixOf(podKind, asked.namespace)
-    const { items } = await store.range({ from: prefix, to: prefixEnd(prefix) })
-    const pods = items.map(item => objectOf<Pod>(item)).filter(({ spec }) => spec.nodeName === decision.node)
-    const allowed =
-      decision.kind === 'ifPodOn'
-        ? pods.some(({ metadata }) => metadata.name === asked.name)
-        : pods.some(pod => usedBy(pod, asked.resource, asked.name))
-    return { allowed, why: allowed ? 'agent of the node' : '' }
-  }
 
   async function handle(request: HttpRequest): Promise<HttpResponse> {
     try {
@@ -142,7 +133,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     }
     const known = await authenticate(request, tokens)
     if (known === undefined) throw unauthorized()
-    const identity = impersonated(known, request.headers)
+    const identity = await speaker(known, request.headers)
     const attributes: Attributes =
       asked.kind === 'path'
         ? asked
@@ -155,12 +146,26 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
             // The rights over a namespace's own object are asked for in that namespace, as upstream.
             namespace: asked.namespace ?? (asked.resource === 'namespaces' ? (asked.name ?? '') : ''),
             name: asked.name ?? '',
+            fieldSelector: query.get('fieldSelector') ?? '',
           }
-    if (!(await decide(identity, attributes)).allowed) throw forbidden(identity, attributes)
+    await demand(identity, attributes)
     if (asked.kind === 'resource') return resource(request, asked, query, identity)
     if (asked.verb !== 'get' && asked.verb !== 'head')
       throw new ApiError('MethodNotAllowed', `${asked.verb} is not allowed here`)
     return pathAnswer(asked.path, request)
+  }
+
+  async function demand(identity: Identity, attributes: Attributes): Promise<void> {
+    const { allowed, why } = await authorizer.decide(identity, attributes)
+    if (!allowed) throw forbidden(identity, attributes, why)
+  }
+
+  /** Whom the request is to be carried out as. */
+  async function speaker(known: Identity, headers: HttpRequest['headers']): Promise<Identity> {
+    const other = impersonation(headers)
+    if (other === undefined) return known
+    for (const need of other.needs) await demand(known, need)
+    return other.identity
   }
 
   function pathAnswer(path: string, request: HttpRequest): HttpResponse {
@@ -314,7 +319,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     if ((asked.verb === 'patch') !== (body.patch !== undefined)) throw unsupportedPatch()
 
     if (asked.verb === 'create' && !kind.stored && kind.kind !== 'Binding') {
-      return respondObject(kind, 201, await review(kind, body, asked.namespace, identity, decide, tokens), view)
+      return respondObject(kind, 201, await review(kind, body, asked.namespace, identity, authorizer, tokens), view)
     }
     if (asked.verb === 'create' && kind.plural === 'serviceaccounts' && asked.subresource === 'token') {
       await reach(context, { kind: 'newest' }, until)
@@ -352,6 +357,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
       throw new ApiError('MethodNotAllowed', 'POST goes to the collection, not to an object')
     }
     const done = await write(context, op, until)
+    roles.wrote(op.group, op.resource, done.revision)
     const shown = asked.subresource === 'scale' ? scaleKind : kind
     return respondObject(shown, done.code, done.object, view, done.warnings)
   }

@@ -1,5 +1,6 @@
 // The list of all controllers. Adding one is one file beside these and one line here.
 import { apiServiceController } from './apiservice.ts'
+import { clusterRoleController } from './clusterrole.ts'
 import type { Controller } from './controller.ts'
 import { daemonSetController } from './daemonset.ts'
 import { deploymentController } from './deployment.ts'
@@ -32,6 +33,7 @@ export const controllers: readonly Controller[] = [
   namespaceController,
   serviceAccountController,
   rootCaController,
+  clusterRoleController,
   garbageController,
   podGarbageController,
   eventExpiryController,

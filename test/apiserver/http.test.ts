@@ -299,11 +299,13 @@ test('a node speaks for itself and the pods bound to it, and reads only the secr
     await codes(['/api/v1/nodes/n2'], { method: 'PATCH', type: 'application/merge-patch+json', body: {} }),
   ).toEqual([403])
   expect(await codes(['/api/v1/nodes'], { body: named('n1') })).toEqual([403])
-  expect(await codes(['/api/v1/pods', '/api/v1/services'])).toEqual([200, 200])
+  expect(await codes(['/api/v1/pods', '/api/v1/services'])).toEqual([403, 200])
+  const selected = (node: string) => `/api/v1/pods?fieldSelector=spec.nodeName=${node}`
+  expect(await codes([selected('n1'), selected('n2')])).toEqual([200, 403])
   api.stop()
 })
 
-test('only masters speak for others', async () => {
+test('nobody speaks for others without the right to', async () => {
   const api = await testApiserver()
   const headers = { 'impersonate-user': 'jane', 'impersonate-group': 'dev, ops' }
   const who = await ask(api, '/apis/authentication.k8s.io/v1/selfsubjectreviews', { headers, body: {} })

@@ -15,6 +15,7 @@ import type { HttpRequest, HttpResponse, Identity } from '../world/http.ts'
 import type { MeshStream, PeerId } from '../world/network.ts'
 import type { World } from '../world/world.ts'
 import { chain } from './admission/chain.ts'
+import { certificateSteps, type MaySign, signerAsked } from './admission/run-certificates.ts'
 import { openAdmission } from './admission/run.ts'
 import { escalationHook } from './admission/run-escalation.ts'
 import {
@@ -104,7 +105,9 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
   const catalog = catalogOf(builtIn)
   const roles = followRbac(world, store, signal)
   const authorizer = openAuthorizer(store, roles)
-  const steps = [...chain, { hook: escalationHook(authorizer, roles) }]
+  const maySign: MaySign = async (identity, verb, name) =>
+    (await authorizer.decide(identity, signerAsked(verb, name))).allowed
+  const steps = [...chain, ...certificateSteps(maySign), { hook: escalationHook(authorizer, roles) }]
   const context: ForwardContext = { world, store, services, catalog, admission: openAdmission(store, steps) }
   const tokens = openTokens(world, store, config.serviceAccountKeys)
   const limiter = new Limiter()

@@ -20,9 +20,17 @@ export function pathOf(parent: string, key: string): string {
   return parent === '' ? key : `${parent}.${key}`
 }
 
+/** More than that nobody reads; and a body may name one key a million times, at the end of a path as long as itself. */
+const repeatedCountMax = 1_000
+const pathLengthMax = 4_096
+
 class Found {
   readonly byPath = new Map<string, Repeated[]>()
+  #count = 0
+
   add(after: string, repeated: Repeated): void {
+    if (this.#count >= repeatedCountMax || after.length > pathLengthMax) return
+    this.#count++
     const list = this.byPath.get(after)
     if (list) list.push(repeated)
     else this.byPath.set(after, [repeated])
@@ -40,10 +48,42 @@ export function readJsonText(text: string): Read {
 }
 
 export function parseJson(text: string): Json {
+  checkDepth(text)
   try {
     return JSON.parse(text) as Json
   } catch (error) {
     throw new ReadError(error instanceof Error ? error.message : String(error))
+  }
+}
+
+/** What is nested deeper than anything that is read here is refused before anybody descends into it. */
+function checkDepth(text: string): void {
+  let depth = 0
+  for (let at = 0; at < text.length; at++) {
+    switch (text.charCodeAt(at)) {
+      case 0x22: // "
+        at = stringEnd(text, at)
+        break
+      case 0x5b: // [
+      case 0x7b: // {
+        if (++depth > depthMax) throw new ReadError('exceeded max depth')
+        break
+      case 0x5d: // ]
+      case 0x7d: // }
+        depth--
+    }
+  }
+}
+
+/** Where the text that begins at `start` ends: its closing quote, or the end of all. */
+function stringEnd(text: string, start: number): number {
+  let at = start
+  for (;;) {
+    at = text.indexOf('"', at + 1)
+    if (at < 0) return text.length
+    let escapes = 0
+    while (text.charCodeAt(at - 1 - escapes) === 0x5c) escapes++
+    if (escapes % 2 === 0) return at
   }
 }
 
@@ -67,19 +107,10 @@ class Scanner {
   }
 
   #string(): string {
-    const start = this.#at++
-    let escaped = false
-    for (;;) {
-      const character = this.#text.charAt(this.#at++)
-      if (character === '"') break
-      if (character === '\\') {
-        escaped = true
-        this.#at++
-      }
-    }
-    return escaped
-      ? (JSON.parse(this.#text.slice(start, this.#at)) as string)
-      : this.#text.slice(start + 1, this.#at - 1)
+    const start = this.#at
+    this.#at = stringEnd(this.#text, start) + 1
+    const inner = this.#text.slice(start + 1, this.#at - 1)
+    return inner.includes('\\') ? (JSON.parse(this.#text.slice(start, this.#at)) as string) : inner
   }
 
   value(path: string, depth: number): void {
@@ -121,12 +152,35 @@ class Scanner {
   }
 }
 
+/** An error per character is what a parser may make of its input; looking at the stack is most of what each costs. */
+function withoutStacks<T>(run: () => T): T {
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0
+  try {
+    return run()
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
+  }
+}
+
 /** One YAML document, read as YAML 1.1 (yes and on are booleans), as kubectl and the API server do. */
 export function readYamlText(text: string): Read {
   const lines = new LineCounter()
-  const document = parseDocument(text, { version: '1.1', uniqueKeys: false, lineCounter: lines, merge: true })
+  // Pretty errors show their line, each of them: of a text of one line with a fault at each character that is quadratic.
+  const document = withoutStacks(() =>
+    parseDocument(text, {
+      version: '1.1',
+      uniqueKeys: false,
+      lineCounter: lines,
+      merge: true,
+      prettyErrors: false,
+    }),
+  )
   const fault = document.errors[0]
-  if (fault) throw new ReadError(`error converting YAML to JSON: yaml: ${fault.message}`)
+  if (fault) {
+    const { line } = lines.linePos(fault.pos[0])
+    throw new ReadError(`error converting YAML to JSON: yaml: line ${line}: ${fault.message}`)
+  }
   const found = new Found()
   noteRepeated(document.contents, '', found, 0)
   try {

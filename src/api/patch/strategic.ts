@@ -61,11 +61,9 @@ function mergeObject(shape: Shape | undefined, original: JsonObject, patch: Json
       const key = name.slice(deletionPrefix.length)
       if (!isList(value)) throw bad(`${name} is not a list`)
       const list = merged.get(key)
-      if (isList(list))
-        merged.set(
-          key,
-          list.filter(item => !value.includes(item)),
-        )
+      const gone = new Set(value)
+      const rest = isList(list) ? list.filter(item => !gone.has(item)) : undefined
+      if (rest !== undefined) merged.set(key, rest)
     } else if (value === null) merged.delete(name)
     else mergeValue(shapeAt(shape, name), merged, name, value)
   }
@@ -81,11 +79,12 @@ function retain(merged: Map<string, Json>, patch: JsonObject): void {
   const kept = patch[retainKeys]
   if (kept === undefined) return
   if (!isList(kept)) throw bad(`${retainKeys} is not a list`)
+  const names = new Set(kept)
   for (const [key, value] of Object.entries(patch)) {
-    if (value === null || key.startsWith('$') || kept.includes(key)) continue
+    if (value === null || key.startsWith('$') || names.has(key)) continue
     throw bad(`${JSON.stringify(key)} is in the patch, but not in its ${retainKeys} list`)
   }
-  for (const key of [...merged.keys()]) if (!kept.includes(key)) merged.delete(key)
+  for (const key of [...merged.keys()]) if (!names.has(key)) merged.delete(key)
 }
 
 function mergeValue(shape: Shape | undefined, merged: Map<string, Json>, key: string, value: Json): void {
@@ -108,39 +107,65 @@ function mergeOrdered(
   const listBefore = isList(before) ? before : undefined
   let list = listBefore
   if (isList(value)) {
-    for (const item of value) {
-      const deleted = isObject(item) && item[directive] !== undefined
-      if (!deleted && !order.some(one => identity(one, mergeKey) === identity(item, mergeKey))) {
-        throw bad(`the list ${key} has an item that is not in ${orderPrefix}${key}: ${JSON.stringify(item)}`)
-      }
-    }
+    checkOrder(key, value, order, mergeKey)
     list = listBefore ? mergeList(shape, listBefore, value) : (withoutDirectives(value) as readonly Json[])
   }
   if (list) merged.set(key, arranged(list, order, listBefore ?? [], mergeKey))
 }
 
+/** What the patch gives has to be named in the order, one after the other. (upstream: validatePatchWithSetOrderList) */
+function checkOrder(key: string, list: readonly Json[], order: readonly Json[], mergeKey: string): void {
+  if (order.length === 0) return
+  let at = 0
+  for (const item of list) {
+    if (isObject(item) && item[directive] !== undefined) continue
+    const name = identity(item, mergeKey)
+    while (at < order.length && identity(order[at] ?? null, mergeKey) !== name) at++
+    if (at === order.length) {
+      throw bad(`the order in patch list doesn't match ${orderPrefix}${key}: ${JSON.stringify(item)}`)
+    }
+    at++
+  }
+}
+
+const directives = new Set<Json>(['delete', 'merge', 'replace'])
+
 function mergeList(shape: Shape | undefined, original: readonly Json[], patch: readonly Json[]): readonly Json[] {
   const mergeKey = mergeKeyOf(shape)
-  const replaces = patch.some(item => isObject(item) && item[directive] === 'replace')
+  let replaces = false
+  for (const item of patch) {
+    const how = isObject(item) ? item[directive] : undefined
+    if (how !== undefined && !directives.has(how)) throw bad(`unknown patch type found: ${JSON.stringify(how)}`)
+    replaces ||= how === 'replace'
+  }
   if (mergeKey === undefined || replaces) return withoutDirectives(patch) as readonly Json[]
   if (mergeKey === '') return arranged([...new Set([...original, ...patch])], patch, original, '')
-  const merged = [...original]
+  const merged: (Json | undefined)[] = [...original]
+  const places = new Map<string, number>()
+  // Of items that are there twice the first counts.
+  for (const [i, item] of original.entries()) {
+    const name = identity(item, mergeKey)
+    if (!places.has(name)) places.set(name, i)
+  }
   for (const item of patch) {
     if (!isObject(item)) throw bad(`an item of a list that merges by ${mergeKey} is not an object`)
     const id = item[mergeKey]
     if (id === undefined || id === null) {
       throw bad(`map: ${JSON.stringify(item)} does not contain declared merge key: ${mergeKey}`)
     }
-    const at = merged.findIndex(one => identity(one, mergeKey) === identity(item, mergeKey))
+    const name = identity(item, mergeKey)
+    const at = places.get(name)
     if (item[directive] === 'delete') {
-      if (at >= 0) merged.splice(at, 1)
+      if (at !== undefined) merged[at] = undefined
+      places.delete(name)
       continue
     }
-    const before = merged[at]
-    if (isObject(before)) merged[at] = mergeObject(itemShapeOf(shape), before, item)
-    else merged.push(withoutDirectives(item))
+    const before = at === undefined ? undefined : merged[at]
+    if (at !== undefined && isObject(before)) merged[at] = mergeObject(itemShapeOf(shape), before, item)
+    else places.set(name, merged.push(withoutDirectives(item)) - 1)
   }
-  return arranged(merged, patch, original, mergeKey)
+  const there = merged.filter(item => item !== undefined)
+  return arranged(there, patch, original, mergeKey)
 }
 
 /** What tells one item from another, as text. */

@@ -154,13 +154,14 @@ function mergeLists(shape: Shape & { kind: 'list' }, live: readonly Json[], conf
   const leftElements = live.map(item => elementOf(shape, item))
   const rightElements = config.map(item => elementOf(shape, item))
   const shared = rightElements.filter(element => left.has(element))
+  let nextShared = 0
   const merged = new Set<string>()
   const out: Json[] = []
   const take = (element: string) => {
     const item = right.get(element) ?? null
     if (!merged.has(element)) out.push(merge(shape.item.shape, left.get(element), item))
     merged.add(element)
-    if (shared[0] === element) shared.shift()
+    if (shared[nextShared] === element) nextShared++
   }
   let [l, r] = [0, 0]
   while (l < leftElements.length || r < rightElements.length) {
@@ -172,7 +173,8 @@ function mergeLists(shape: Shape & { kind: 'list' }, live: readonly Json[], conf
         r++
         continue
       }
-      if (right.has(mine) && shared[0] !== undefined && shared[0] !== mine) {
+      const awaited = shared[nextShared]
+      if (right.has(mine) && awaited !== undefined && awaited !== mine) {
         l++
         continue
       }

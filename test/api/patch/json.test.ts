@@ -83,9 +83,35 @@ describe('JSON Patch refuses', () => {
     ],
   ])('%j as %s', (patch, reason) => expect(() => jsonPatch(target, patch)).toThrow(expect.objectContaining({ reason })))
 
+  test('copies of copies, before they fill the memory', () => {
+    const patch = Array.from({ length: 40 }, (_, i) => ({ op: 'copy', from: '', path: `/c${i}` }))
+    expect(() => jsonPatch({ a: 'x'.repeat(100) }, patch)).toThrow(/accumulated size increase of copy/)
+  })
+
+  test('changes without end in the middle of long lists', () => {
+    const list = Array.from({ length: 100_000 }, () => 1)
+    const patch = Array.from({ length: 1_000 }, () => ({ op: 'add', path: '/a/0', value: 1 }))
+    const refused = expect.objectContaining({ reason: 'RequestEntityTooLarge' })
+    expect(() => jsonPatch({ a: list }, patch)).toThrow(refused)
+  })
+
   test('a null that is there counts as tested', () => {
     expect(jsonPatch(target, [{ op: 'test', path: '/b/c', value: null }])).toEqual(target)
   })
+})
+
+test('JSON Patch counts from the end where an index is negative', () => {
+  const ops = [
+    { op: 'add', path: '/a/-1', value: 4 },
+    { op: 'replace', path: '/a/-2', value: 30 },
+    { op: 'remove', path: '/a/-4' },
+  ]
+  expect(jsonPatch({ a: [1, 2, 3] }, ops)).toEqual({ a: [2, 30, 4] })
+})
+
+test('JSON Patch makes a key that has a meaning to JavaScript a key like any other', () => {
+  const patched = jsonPatch({ a: {} }, [{ op: 'add', path: '/a/__proto__', value: { x: 1 } }])
+  expect(JSON.stringify(patched)).toBe('{"a":{"__proto__":{"x":1}}}')
 })
 
 /** A twin that changes what it is given. */

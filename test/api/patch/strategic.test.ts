@@ -64,3 +64,23 @@ test('a patch done twice is a patch done once, and the original stays as it was'
     }),
   )
 })
+
+test('a directive that is none is refused wherever it stands', () => {
+  const original = { metadata: { finalizers: ['x/y'] }, spec: { containers: [{ name: 'a' }] } }
+  const patches: readonly object[] = [
+    { $patch: 'grow' },
+    { spec: { $patch: 'grow' } },
+    { spec: { containers: [{ name: 'a', $patch: 'grow' }] } },
+    { spec: { containers: [{ name: 'new', $patch: 'grow' }] } },
+    { spec: { containers: [{ $patch: 'delete' }] } },
+    { spec: { '$setElementOrder/containers': 'a' } },
+    { metadata: { '$deleteFromPrimitiveList/finalizers': 'a' } },
+    { spec: { $retainKeys: 'a' } },
+    { spec: { $retainKeys: ['containers'], nodeName: 'x' } },
+  ]
+  for (const patch of patches) {
+    expect(() => strategicPatch(pod.schema, original, patch as JsonObject), JSON.stringify(patch)).toThrow(
+      expect.objectContaining({ reason: 'BadRequest' }),
+    )
+  }
+})

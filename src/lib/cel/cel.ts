@@ -2,7 +2,8 @@
 // often. Both are total: any text gives a program or issues, and evaluation ends at its cost limit at the latest.
 // Functions beyond the standard ones come as libraries (env.ts), documents as lazily adapted values (values.ts).
 import { type Checked, check } from './check.ts'
-import { type Env, functionsOf, type Library } from './env.ts'
+import { estimateChecked, type Sizes } from './cost.ts'
+import { type Env, functionsOf, type Library, type Range } from './env.ts'
 import { interpret, type Variables } from './interpret.ts'
 import { parse } from './parser.ts'
 import { type Issue, showIssues } from './source.ts'
@@ -55,3 +56,6 @@ export function compile(source: string, env: Env): Compiled {
   const type = checked.types.get(checked.expr) ?? { kind: 'dyn' }
   return { kind: 'ok', program: { source, checked, type, evaluate } }
 }
+
+/** The least and most that evaluating may cost, when what it reads is at most as large as `sizes` says. */
+export const estimateCost = (program: Program, sizes: Sizes): Range => estimateChecked(program.checked, sizes)

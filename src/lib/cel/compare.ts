@@ -104,6 +104,8 @@ function equalLists(a: List, b: List): boolean | Failure {
 
 function equalFields(a: Fields, b: Fields): boolean | Failure {
   if (a.size !== b.size) return false
+  const decided = a.equals(b)
+  if (decided !== undefined) return decided
   for (const name of a.keys()) {
     const key = keyOf(name)
     const other = key === undefined ? undefined : b.get(key)

@@ -1,7 +1,7 @@
 // Arithmetic on ranges of sizes and costs, and the estimates that many functions share. Infinity stands for a size that
 // nothing bounds (cel-go, checker/cost.go, where it is the largest uint64).
 import { type Argument, type CallEstimate, costs, type Range } from './env.ts'
-import { List, sizeOf, type Value } from './values.ts'
+import { List, sizeOrOne, type Value } from './values.ts'
 
 export const fixed = (size: number): Range => ({ min: size, max: size })
 export const unknown: Range = { min: 0, max: Number.POSITIVE_INFINITY }
@@ -17,9 +17,6 @@ const product = (a: number, b: number): number => (a === 0 || b === 0 ? 0 : a * 
 
 /** Rounded up: a tenth of a character is one. */
 export const scale = (size: number, factor: number): number => Math.ceil(size * factor)
-
-/** What a value counts in costs: its size, or 1. */
-export const sizeOrOne = (value: Value): number => sizeOf(value) ?? 1
 
 /** Going through one value once. */
 export const traversal = (value: Value, factor = 1): number => scale(sizeOrOne(value), factor * costs.perCharacter)

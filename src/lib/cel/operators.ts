@@ -3,16 +3,7 @@
 import { operators } from './ast.ts'
 import { compareStrings, compareValues, equalResults, equalValues } from './compare.ts'
 import { costs, type Library, method, type Overload, overload } from './env.ts'
-import {
-  comparisonCost,
-  comparisonEstimate,
-  concatenationEstimate,
-  fixed,
-  plus,
-  scale,
-  scaled,
-  sizeOrOne,
-} from './estimates.ts'
+import { comparisonCost, comparisonEstimate, concatenationEstimate, fixed, plus, scale, scaled } from './estimates.ts'
 import { add, divide, type Integer, int64, multiply, remainder, subtract, uint64 } from './ints.ts'
 import { durationOf, timestampOf } from './time.ts'
 import {
@@ -41,6 +32,7 @@ import {
   type List,
   Optional,
   type Result,
+  sizeOrOne,
   type Timestamp,
   typeName,
   Uint,

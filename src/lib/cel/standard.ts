@@ -2,7 +2,7 @@
 // Definitions"). Names of overloads are cel-go's.
 import { toBool, toBytes, toDouble, toDuration, toInt, toText, toTimestamp, toUint } from './conversions.ts'
 import { costs, type Library, method, type Overload, overload } from './env.ts'
-import { regexCost, regexEstimate, scale, scaled, sizeOrOne, times, traversal, traversed } from './estimates.ts'
+import { regexCost, regexEstimate, scale, scaled, times, traversal, traversed } from './estimates.ts'
 import { operatorLibrary, optionalLibrary } from './operators.ts'
 import { regexFor } from './regex.ts'
 import { dayOfYear, parseDuration, parseTimestamp, partOf } from './time.ts'
@@ -27,6 +27,7 @@ import {
   Failure,
   type Result,
   sizeOf,
+  sizeOrOne,
   type Timestamp,
   TypeValue,
   typeName,

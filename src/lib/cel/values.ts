@@ -103,7 +103,7 @@ export abstract class List {
     return concatLists(this, other)
   }
   /** this == other; undefined leaves it to the elements in order. */
-  equals(_other: List): boolean | undefined {
+  equals(_other: List): boolean | Failure | undefined {
     return undefined
   }
 }
@@ -170,6 +170,10 @@ export abstract class Fields {
   abstract get(key: Key): Result | undefined
   abstract has(key: Key): boolean
   abstract keys(): Iterable<Value>
+  /** this == other; undefined leaves it to the entries. */
+  equals(_other: Fields): boolean | Failure | undefined {
+    return undefined
+  }
   /** The name of an object's type; undefined for a map. */
   get typeName(): string | undefined {
     return undefined
@@ -272,6 +276,9 @@ export function sizeOf(value: Value): number | undefined {
   if (value instanceof List || value instanceof Fields || value instanceof Opaque) return value.size
   return value instanceof Uint8Array ? value.length : undefined
 }
+
+/** What a value counts in costs. */
+export const sizeOrOne = (value: Value): number => sizeOf(value) ?? 1
 
 export function codePoints(text: string): number {
   let count = text.length

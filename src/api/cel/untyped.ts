@@ -1,0 +1,67 @@
+// JSON without a schema as values of CEL: a whole number is an int, any other a double, as upstream decodes it. Nothing is
+// copied; parts are adapted when they are read. Called for objects in admission, and for what schemas leave open.
+import { compact } from '../../lib/cel/ints.ts'
+import { Double, Fields, type Key, List, type Result, type Value } from '../../lib/cel/values.ts'
+import type { Json, JsonObject } from '../schema.ts'
+import { unescapeName } from './escape.ts'
+
+export function untyped(json: Json): Value {
+  switch (typeof json) {
+    case 'number':
+      return numberOf(json)
+    case 'string':
+    case 'boolean':
+      return json
+  }
+  if (json === null) return null
+  return isArray(json) ? new UntypedList(json) : new UntypedFields(json)
+}
+
+/** The platform's own test does not know readonly lists. */
+export const isArray = (json: Json): json is readonly Json[] => Array.isArray(json)
+
+export function numberOf(json: number): Value {
+  if (Number.isSafeInteger(json)) return json + 0
+  return Number.isInteger(json) && Math.abs(json) < 2 ** 63 ? compact(BigInt(json)) : new Double(json)
+}
+
+class UntypedList extends List {
+  readonly #items: readonly Json[]
+  constructor(items: readonly Json[]) {
+    super()
+    this.#items = items
+  }
+  override get size(): number {
+    return this.#items.length
+  }
+  override get(index: number): Result {
+    return untyped(this.#items[index] ?? null)
+  }
+}
+
+class UntypedFields extends Fields {
+  readonly #entries: JsonObject
+  constructor(entries: JsonObject) {
+    super()
+    this.#entries = entries
+  }
+  override get size(): number {
+    return Object.keys(this.#entries).length
+  }
+  override get(key: Key): Result | undefined {
+    const value = this.#find(key)
+    return value === undefined ? undefined : untyped(value)
+  }
+  override has(key: Key): boolean {
+    return this.#find(key) !== undefined
+  }
+  override keys(): Iterable<Value> {
+    return Object.keys(this.#entries)
+  }
+  #find(key: Key): Json | undefined {
+    if (typeof key !== 'string') return undefined
+    if (Object.hasOwn(this.#entries, key)) return this.#entries[key]
+    const name = unescapeName(key)
+    return name !== key && Object.hasOwn(this.#entries, name) ? this.#entries[name] : undefined
+  }
+}

@@ -57,6 +57,7 @@ import { get, list, reach } from './run-read.ts'
 import { review } from './run-review.ts'
 import { type Kubelets, session } from './run-session.ts'
 import { openNodeStats } from './run-stats.ts'
+import { issueToken } from './run-token.ts'
 import { watchResponse } from './run-watch-http.ts'
 import { serviceRange } from './services.ts'
 import { objectOf } from './stored.ts'
@@ -326,7 +327,8 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     }
     if (asked.verb === 'create' && kind.plural === 'serviceaccounts' && asked.subresource === 'token') {
       await reach(context, { kind: 'newest' }, until)
-      return respondObject(kind, 201, await tokens.issue(asked.namespace ?? '', asked.name ?? '', body.value), view)
+      const account = { namespace: asked.namespace ?? '', name: asked.name ?? '' }
+      return respondObject(kind, 201, await issueToken(store, tokens, identity, account, body.value), view)
     }
     // The old way to bind: POST /bindings with the pod's name in the body.
     const place: Pick<Operation, 'resource' | 'name' | 'subresource'> =

@@ -281,9 +281,11 @@ function openGossip(
  * back by its own word. Whoever restored a backup onto another machine takes the Node that it is to be.
  */
 async function makeOwnNode(parts: Parts, signal: AbortSignal): Promise<void> {
-  const { world, member, client, annotations } = parts
+  const { world, member, apiserver, annotations } = parts
   const { cluster } = member
   const { nodeName: name } = cluster
+  // A Node's peer is who belongs to the cluster: no agent may write it, but for one that is alone.
+  const client = apiserver.client({ user: 'flotilla:admission', groups: ['system:masters'] })
   if (!cluster.founded && cluster.succession?.to !== cluster.clusterId) return
   while (!signal.aborted) {
     try {

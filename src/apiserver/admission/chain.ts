@@ -2,6 +2,7 @@
 import type { Step } from './admission.ts'
 import { certificateRequester } from './certificates.ts'
 import { defaultIngressClass } from './defaultingressclass.ts'
+import { nodeRestriction } from './noderestriction.ts'
 import { podSecurity } from './podsecurity.ts'
 import { priority } from './priority.ts'
 import { serviceAccount } from './serviceaccount.ts'
@@ -9,6 +10,7 @@ import { defaultTolerationSeconds } from './tolerations.ts'
 
 export const chain: readonly Step[] = [
   { plugin: serviceAccount },
+  { plugin: nodeRestriction },
   { plugin: podSecurity },
   { plugin: priority },
   { plugin: defaultTolerationSeconds },

@@ -28,6 +28,7 @@ import { job } from './kinds/job.ts'
 import { lease } from './kinds/lease.ts'
 import { limitRange } from './kinds/limitrange.ts'
 import { localSubjectAccessReview } from './kinds/localsubjectaccessreview.ts'
+import { mutatingWebhookConfiguration } from './kinds/mutatingwebhookconfiguration.ts'
 import { namespace } from './kinds/namespace.ts'
 import { networkPolicy } from './kinds/networkpolicy.ts'
 import { node } from './kinds/node.ts'
@@ -57,6 +58,9 @@ import { storageClass } from './kinds/storageclass.ts'
 import { subjectAccessReview } from './kinds/subjectaccessreview.ts'
 import { tokenRequest } from './kinds/tokenrequest.ts'
 import { tokenReview } from './kinds/tokenreview.ts'
+import { validatingAdmissionPolicy } from './kinds/validatingadmissionpolicy.ts'
+import { validatingAdmissionPolicyBinding } from './kinds/validatingadmissionpolicybinding.ts'
+import { validatingWebhookConfiguration } from './kinds/validatingwebhookconfiguration.ts'
 import { volumeAttachment } from './kinds/volumeattachment.ts'
 export const kinds: readonly Kind[] = [
   namespace,
@@ -116,4 +120,8 @@ export const kinds: readonly Kind[] = [
   tokenReview,
   tokenRequest,
   selfSubjectReview,
+  mutatingWebhookConfiguration,
+  validatingAdmissionPolicy,
+  validatingAdmissionPolicyBinding,
+  validatingWebhookConfiguration,
 ]

@@ -1,6 +1,8 @@
 // What has a form in JSON and in protobuf and is no kind: options of requests, what the API says of itself, frames of a
 // watch, and three types of v1 that no path serves. With api/kinds.ts this is all that can stand behind protobuf's magic.
 import { type Schema, s } from './schema.ts'
+import { admissionReview } from './types/admissionreview.ts'
+import { conversionReview } from './types/conversionreview.ts'
 import { apiGroup, apiGroupDiscovery, apiVersions } from './types/discovery.ts'
 import { deleteOptions, objectMeta, status } from './types/meta.ts'
 import { createOptions, getOptions, listOptions, patchOptions, updateOptions } from './types/options.ts'
@@ -71,5 +73,7 @@ const ofCore: Readonly<Record<string, Schema>> = {
 
 export const messages: readonly Message[] = [
   ...Object.entries(ofCore).map(([kind, schema]) => ({ apiVersion: 'v1', kind, schema })),
+  { apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', schema: admissionReview },
   { apiVersion: 'apidiscovery.k8s.io/v2', kind: 'APIGroupDiscovery', schema: apiGroupDiscovery },
+  { apiVersion: 'apiextensions.k8s.io/v1', kind: 'ConversionReview', schema: conversionReview },
 ]

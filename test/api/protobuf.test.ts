@@ -30,17 +30,7 @@ const goldens = readdirSync(folder)
 const known = goldens.filter(({ schema }) => schema !== undefined)
 
 /** Pairs of Kubernetes 1.33 for which there is no schema yet. */
-const notYet = [
-  'admission.k8s.io.v1.AdmissionReview',
-  'admissionregistration.k8s.io.v1.MutatingWebhookConfiguration',
-  'admissionregistration.k8s.io.v1.ValidatingAdmissionPolicy',
-  'admissionregistration.k8s.io.v1.ValidatingAdmissionPolicyBinding',
-  'admissionregistration.k8s.io.v1.ValidatingWebhookConfiguration',
-  'apiextensions.k8s.io.v1.ConversionReview',
-  'apiextensions.k8s.io.v1.CustomResourceDefinition',
-  'autoscaling.v1.HorizontalPodAutoscaler',
-  'events.k8s.io.v1.Event',
-]
+const notYet: readonly string[] = []
 /** A frame of a watch says neither apiVersion nor kind: it has a test of its own. */
 const watchEventName = 'core.v1.WatchEvent'
 const pairCount = 86

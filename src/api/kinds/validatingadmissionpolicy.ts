@@ -1,0 +1,189 @@
+// ValidatingAdmissionPolicy (admissionregistration.k8s.io/v1): what must hold of a request, in CEL; a binding says where.
+// https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/
+import { duplicateValue, invalidValue, notSupported, requiredValue, tooLong } from '../field.ts'
+import type { FieldError } from '../kind.ts'
+import { defineKind } from '../kind.ts'
+import { dns1035Label, dnsSubdomain, qualifiedName } from '../names.ts'
+import { s, type TypeOf } from '../schema.ts'
+import {
+  admissionGroup,
+  matchConditionsField,
+  matchResources,
+  validateConditions,
+  validateEnums,
+  validateMatch,
+} from '../types/admission.ts'
+import { condition, objectMeta } from '../types/meta.ts'
+
+const prefix = 'io.k8s.api.admissionregistration.v1'
+const map = { listType: 'map', mapKeys: ['name'], mergeKey: 'name' } as const
+
+export const paramKind = s.object(
+  `${prefix}.ParamKind`,
+  { apiVersion: s.string(1), kind: s.string(2) },
+  { atomic: true },
+)
+export const validation = s.object(`${prefix}.Validation`, {
+  expression: s.string(1, { required: true }),
+  message: s.string(2),
+  reason: s.string(3, { pointer: true }),
+  messageExpression: s.string(4),
+})
+export type Validation = TypeOf<typeof validation>
+export const auditAnnotation = s.object(`${prefix}.AuditAnnotation`, {
+  key: s.string(1, { required: true }),
+  valueExpression: s.string(2, { required: true }),
+})
+export const variable = s.object(
+  `${prefix}.Variable`,
+  { name: s.string(1, { required: true }), expression: s.string(2, { required: true }) },
+  { atomic: true },
+)
+export type Variable = TypeOf<typeof variable>
+export const validatingAdmissionPolicySpec = s.object(`${prefix}.ValidatingAdmissionPolicySpec`, {
+  paramKind: s.of(1, paramKind),
+  matchConstraints: s.of(2, matchResources),
+  validations: s.list(3, validation),
+  failurePolicy: s.string(4, { pointer: true, default: 'Fail' }),
+  auditAnnotations: s.list(5, auditAnnotation),
+  matchConditions: matchConditionsField(6),
+  variables: s.list(7, variable, map),
+})
+export type ValidatingAdmissionPolicySpec = TypeOf<typeof validatingAdmissionPolicySpec>
+export const expressionWarning = s.object(`${prefix}.ExpressionWarning`, {
+  fieldRef: s.string(2, { required: true }),
+  warning: s.string(3, { required: true }),
+})
+export const typeChecking = s.object(`${prefix}.TypeChecking`, { expressionWarnings: s.list(1, expressionWarning) })
+export const validatingAdmissionPolicyStatus = s.object(`${prefix}.ValidatingAdmissionPolicyStatus`, {
+  observedGeneration: s.int64(1),
+  typeChecking: s.of(2, typeChecking),
+  conditions: s.list(3, condition, { listType: 'map', mapKeys: ['type'] }),
+})
+export const validatingAdmissionPolicySchema = s.object(`${prefix}.ValidatingAdmissionPolicy`, {
+  apiVersion: s.string(0, { stored: true }),
+  kind: s.string(0, { stored: true }),
+  metadata: s.of(1, objectMeta, { stored: true }),
+  spec: s.of(2, validatingAdmissionPolicySpec, { default: {} }),
+  status: s.of(3, validatingAdmissionPolicyStatus, { default: {} }),
+})
+export type ValidatingAdmissionPolicy = TypeOf<typeof validatingAdmissionPolicySchema>
+
+const reasons = ['Unauthorized', 'Forbidden', 'Invalid', 'RequestEntityTooLarge']
+const identifier = /^[A-Za-z_][A-Za-z0-9_]*$/
+const auditAnnotationsMax = 20
+const messageBytesMax = 1_024
+
+function validateSpec(spec: ValidatingAdmissionPolicySpec, name: string): readonly FieldError[] {
+  const { matchConstraints, validations = [], auditAnnotations = [], variables = [] } = spec
+  const errors: FieldError[] = [
+    ...validateEnums({ failurePolicy: spec.failurePolicy }, 'spec'),
+    ...(spec.paramKind ? validateParamKind(spec.paramKind) : []),
+    ...validateConditions(spec.matchConditions, 'spec.matchConditions'),
+    ...variables.flatMap((one, i) => validateVariable(one, variables, i)),
+    ...validations.flatMap((one, i) => validateValidation(one, `spec.validations[${i}]`)),
+    ...validateAnnotations(auditAnnotations, name),
+  ]
+  if (matchConstraints === undefined) errors.push(requiredValue('spec.matchConstraints'))
+  else {
+    errors.push(...validateMatch(matchConstraints, 'spec.matchConstraints'))
+    // Something must be matched, or else nothing ever is.
+    if ((matchConstraints.resourceRules ?? []).length === 0) {
+      errors.push(requiredValue('spec.matchConstraints.resourceRules'))
+    }
+  }
+  if (validations.length === 0 && auditAnnotations.length === 0) {
+    const why = 'validations or auditAnnotations must be specified'
+    errors.push(requiredValue('spec.validations', `${why}; exactly one or both`))
+  }
+  return errors
+}
+
+function validateParamKind({ apiVersion = '', kind = '' }: TypeOf<typeof paramKind>): readonly FieldError[] {
+  const errors: FieldError[] = []
+  if (apiVersion === '') errors.push(requiredValue('spec.paramKind.apiVersion'))
+  else {
+    const [group, version] = apiVersion.includes('/') ? apiVersion.split('/', 2) : ['', apiVersion]
+    const wrong = (group ? dnsSubdomain(group) : undefined) ?? dns1035Label(version ?? '')
+    if (wrong !== undefined) errors.push(invalidValue('spec.paramKind.apiVersion', apiVersion, wrong))
+  }
+  const wrong = kind === '' ? undefined : dns1035Label(kind.toLowerCase())
+  if (kind === '') errors.push(requiredValue('spec.paramKind.kind'))
+  if (wrong !== undefined) {
+    const why = `may have mixed case, but should otherwise match: ${wrong}`
+    errors.push(invalidValue('spec.paramKind.kind', kind, why))
+  }
+  return errors
+}
+
+function validateVariable({ name, expression }: Variable, all: readonly Variable[], i: number): readonly FieldError[] {
+  const at = `spec.variables[${i}]`
+  const errors: FieldError[] = []
+  if (!name) errors.push(requiredValue(`${at}.name`, 'name is not specified'))
+  else if (!identifier.test(name)) errors.push(invalidValue(`${at}.name`, name, 'name is not a valid CEL identifier'))
+  if (!expression?.trim()) errors.push(requiredValue(`${at}.expression`, 'expression is not specified'))
+  if (name && all.findIndex(other => other.name === name) < i) errors.push(duplicateValue(`${at}.name`, name))
+  return errors
+}
+
+function validateValidation(given: Validation, at: string): readonly FieldError[] {
+  const { expression, message, messageExpression, reason } = given
+  const errors: FieldError[] = []
+  if (!expression?.trim()) errors.push(requiredValue(`${at}.expression`, 'expression is not specified'))
+  if (messageExpression && !messageExpression.trim()) {
+    errors.push(invalidValue(`${at}.messageExpression`, messageExpression, 'must be non-empty if specified'))
+  }
+  if (message && !message.trim()) {
+    errors.push(invalidValue(`${at}.message`, message, 'message must be non-empty if specified'))
+  } else if (message && message.includes('\n')) {
+    errors.push(invalidValue(`${at}.message`, message, 'message must not contain line breaks'))
+  } else if (!message && expression?.includes('\n')) {
+    errors.push(requiredValue(`${at}.message`, 'message must be specified if expression contains line breaks'))
+  }
+  if (message && message.length > messageBytesMax) errors.push(tooLong(`${at}.message`, messageBytesMax))
+  if (reason !== undefined && !reasons.includes(reason)) errors.push(notSupported(`${at}.reason`, reason, reasons))
+  return errors
+}
+
+function validateAnnotations(given: readonly TypeOf<typeof auditAnnotation>[], policy: string): readonly FieldError[] {
+  const errors: FieldError[] = given.flatMap(({ key, valueExpression }, i) => {
+    const at = `spec.auditAnnotations[${i}]`
+    const wrong = key ? qualifiedName(`${policy}/${key}`) : undefined
+    return [
+      ...(wrong === undefined ? [] : [invalidValue(`${at}.key`, key, wrong)]),
+      ...(key ? [] : [requiredValue(`${at}.key`)]),
+      ...(valueExpression?.trim() ? [] : [requiredValue(`${at}.valueExpression`, 'valueExpression is not specified')]),
+      ...(key && given.findIndex(other => other.key === key) < i ? [duplicateValue(`${at}.key`, key)] : []),
+    ]
+  })
+  if (given.length <= auditAnnotationsMax) return errors
+  const why = `must not have more than ${auditAnnotationsMax} auditAnnotations`
+  return [...errors, invalidValue('spec.auditAnnotations', given.length, why)]
+}
+
+export const validatingAdmissionPolicy = defineKind({
+  group: admissionGroup,
+  version: 'v1',
+  kind: 'ValidatingAdmissionPolicy',
+  plural: 'validatingadmissionpolicies',
+  categories: ['api-extensions'],
+  scope: 'Cluster',
+  subresources: ['status'],
+  schema: validatingAdmissionPolicySchema,
+  columns: () => [
+    {
+      name: 'Validations',
+      type: 'integer',
+      description: 'Validations indicates the number of validation rules defined in this configuration',
+      cell: ({ spec }) => (spec.validations ?? []).length,
+    },
+    {
+      name: 'ParamKind',
+      type: 'string',
+      description: 'ParamKind specifies the kind of resources used to parameterize this policy',
+      cell: ({ spec }) =>
+        spec.paramKind ? `${spec.paramKind.apiVersion ?? ''}/${spec.paramKind.kind ?? ''}` : '<unset>',
+    },
+  ],
+  validate: ({ spec, metadata }) => validateSpec(spec, metadata.name),
+})

@@ -1,0 +1,326 @@
+// What webhooks and policies of admission share: rules that say which requests they are asked about, conditions, and where a
+// webhook is (upstream: pkg/apis/admissionregistration/validation).
+// https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/
+import { duplicateValue, invalidValue, notSupported, requiredValue } from '../field.ts'
+import type { FieldError } from '../kind.ts'
+import { dns1035Label, dnsSubdomain, portNumber, qualifiedName } from '../names.ts'
+import { validateSelector } from '../pod/selector.ts'
+import { s, scalars, type TypeOf } from '../schema.ts'
+import { labelSelector } from './meta.ts'
+
+export const admissionGroup = 'admissionregistration.k8s.io'
+const prefix = 'io.k8s.api.admissionregistration.v1'
+
+export const matchCondition = s.object(`${prefix}.MatchCondition`, {
+  name: s.string(1, { required: true }),
+  expression: s.string(2, { required: true, description: 'CEL; the webhook or policy is asked only where all hold.' }),
+})
+export type MatchCondition = TypeOf<typeof matchCondition>
+
+const rule = (within: readonly number[]) => ({
+  apiGroups: s.list(1, scalars.string, { within }),
+  apiVersions: s.list(2, scalars.string, { within }),
+  resources: s.list(3, scalars.string, {
+    within,
+    description: "'pods', 'pods/status', 'pods/*', '*/scale', '*', '*/*'.",
+  }),
+  scope: s.string(4, { within, pointer: true, default: '*', description: 'Cluster, Namespaced, or * for both.' }),
+})
+export const ruleWithOperations = s.object(`${prefix}.RuleWithOperations`, {
+  operations: s.list(1, scalars.string, { description: 'CREATE, UPDATE, DELETE, CONNECT, or * for all.' }),
+  ...rule([2]),
+})
+export type RuleWithOperations = TypeOf<typeof ruleWithOperations>
+export const namedRule = s.object(
+  `${prefix}.NamedRuleWithOperations`,
+  {
+    resourceNames: s.list(1, scalars.string),
+    operations: s.list(1, scalars.string, { within: [2] }),
+    ...rule([2, 2]),
+  },
+  { atomic: true },
+)
+export type NamedRule = TypeOf<typeof namedRule>
+
+const policies = ['Exact', 'Equivalent']
+export const matchResources = s.object(
+  `${prefix}.MatchResources`,
+  {
+    namespaceSelector: s.of(1, labelSelector, { default: {} }),
+    objectSelector: s.of(2, labelSelector, { default: {} }),
+    resourceRules: s.list(3, namedRule),
+    excludeResourceRules: s.list(4, namedRule),
+    matchPolicy: s.string(7, { pointer: true, default: 'Equivalent' }),
+  },
+  { atomic: true },
+)
+export type MatchResources = TypeOf<typeof matchResources>
+
+export const serviceReference = s.object(`${prefix}.ServiceReference`, {
+  namespace: s.string(1, { required: true }),
+  name: s.string(2, { required: true }),
+  path: s.string(3, { pointer: true }),
+  port: s.int32(4, { pointer: true, default: 443 }),
+})
+export const webhookClientConfig = s.object(`${prefix}.WebhookClientConfig`, {
+  service: s.of(1, serviceReference),
+  caBundle: s.bytes(2),
+  url: s.string(3, { pointer: true }),
+})
+export type WebhookClientConfig = TypeOf<typeof webhookClientConfig>
+
+/** What both kinds of webhook say; the numbers of two fields differ. */
+export const webhookFields = {
+  name: s.string(1, { required: true }),
+  clientConfig: s.of(2, webhookClientConfig, { required: true }),
+  rules: s.list(3, ruleWithOperations),
+  failurePolicy: s.string(4, {
+    pointer: true,
+    default: 'Fail',
+    description: 'When it cannot be asked: Fail or Ignore.',
+  }),
+  namespaceSelector: s.of(5, labelSelector, { default: {} }),
+  sideEffects: s.string(6, { required: true, pointer: true }),
+  timeoutSeconds: s.int32(7, { pointer: true, default: 10 }),
+  admissionReviewVersions: s.list(8, scalars.string, { required: true, default: [] }),
+  matchPolicy: s.string(9, { pointer: true, default: 'Equivalent' }),
+}
+export const matchConditionsField = (number: number) =>
+  s.list(number, matchCondition, { listType: 'map', mapKeys: ['name'], mergeKey: 'name' })
+
+export type Webhook = TypeOf<typeof webhookObject>
+const webhookObject = s.object('Webhook', {
+  ...webhookFields,
+  objectSelector: s.of(0, labelSelector, { default: {} }),
+  matchConditions: matchConditionsField(0),
+})
+
+type Texts = readonly string[] | undefined
+
+function oneAlone(texts: Texts, path: string, what: string): readonly FieldError[] {
+  const given = texts ?? []
+  if (given.length === 0) return [requiredValue(path)]
+  const others = given.length > 1 && given.includes('*')
+  return others ? [invalidValue(path, given, `if '*' is present, must not specify other ${what}`)] : []
+}
+
+const operations = ['*', 'CONNECT', 'CREATE', 'DELETE', 'UPDATE']
+const scopes = ['*', 'Cluster', 'Namespaced']
+
+export function validateRule(given: RuleWithOperations, path: string, allowsMixed: boolean): readonly FieldError[] {
+  const { apiVersions, apiGroups, resources = [], scope } = given
+  const errors: FieldError[] = [...oneAlone(given.operations, `${path}.operations`, 'operations')]
+  for (const [i, operation] of (given.operations ?? []).entries()) {
+    if (!operations.includes(operation)) errors.push(notSupported(`${path}.operations[${i}]`, operation, operations))
+  }
+  errors.push(...oneAlone(apiGroups, `${path}.apiGroups`, 'API groups'))
+  errors.push(...oneAlone(apiVersions, `${path}.apiVersions`, 'API versions'))
+  for (const [i, version] of (apiVersions ?? []).entries()) {
+    if (version === '') errors.push(requiredValue(`${path}.apiVersions[${i}]`))
+  }
+  if (resources.length === 0) errors.push(requiredValue(`${path}.resources`))
+  errors.push(...validateResources(resources, `${path}.resources`, allowsMixed))
+  if (scope !== undefined && !scopes.includes(scope)) errors.push(notSupported(`${path}.scope`, scope, scopes))
+  return errors
+}
+
+/** One that another already includes is a mistake that is told. */
+function validateResources(resources: readonly string[], path: string, allowsMixed: boolean): readonly FieldError[] {
+  const errors: FieldError[] = []
+  const withSubresources = new Set<string>()
+  const ofSubresource = new Set<string>()
+  for (const [i, text] of resources.entries()) {
+    const at = `${path}[${i}]`
+    if (text === '') {
+      errors.push(requiredValue(at))
+      continue
+    }
+    if (text === '*/*') withSubresources.add('*')
+    const [resource = '', sub] = text.split('/', 2)
+    if (sub !== undefined && withSubresources.has(resource)) {
+      errors.push(invalidValue(at, text, `if '${resource}/*' is present, must not specify ${text}`))
+    }
+    if (sub !== undefined && ofSubresource.has(sub)) {
+      errors.push(invalidValue(at, text, `if '*/${sub}' is present, must not specify ${text}`))
+    }
+    if (sub === '*') withSubresources.add(resource)
+    if (resource === '*' && sub !== undefined) ofSubresource.add(sub)
+  }
+  if (resources.length > 1 && withSubresources.has('*') && resources.includes('*/*')) {
+    errors.push(invalidValue(path, resources, "if '*/*' is present, must not specify other resources"))
+  }
+  if (!allowsMixed && resources.includes('*') && resources.some(text => text !== '*' && !text.includes('/'))) {
+    errors.push(
+      invalidValue(path, resources, "if '*' is present, must not specify other resources without subresources"),
+    )
+  }
+  return errors
+}
+
+const failurePolicies = ['Fail', 'Ignore']
+
+export function validateWebhook(webhook: Webhook, path: string): readonly FieldError[] {
+  const { failurePolicy, matchPolicy, timeoutSeconds } = webhook
+  const errors: FieldError[] = [
+    ...validateWebhookName(webhook.name, `${path}.name`),
+    ...(webhook.rules ?? []).flatMap((given, i) => validateRule(given, `${path}.rules[${i}]`, false)),
+    ...validateEnums({ failurePolicy, matchPolicy }, path),
+    ...validateSideEffects(webhook.sideEffects, `${path}.sideEffects`),
+    ...validateReviewVersions(webhook.admissionReviewVersions, `${path}.admissionReviewVersions`),
+    ...validateSelector(webhook.namespaceSelector, `${path}.namespaceSelector`),
+    ...validateSelector(webhook.objectSelector, `${path}.objectSelector`),
+    ...validateClientConfig(webhook.clientConfig ?? {}, `${path}.clientConfig`),
+    ...validateConditions(webhook.matchConditions, `${path}.matchConditions`),
+  ]
+  if (timeoutSeconds < 1 || timeoutSeconds > 30) {
+    const why = 'the timeout value must be between 1 and 30 seconds'
+    errors.push(invalidValue(`${path}.timeoutSeconds`, timeoutSeconds, why))
+  }
+  return errors
+}
+
+function validateWebhookName(name: string, path: string): readonly FieldError[] {
+  if (!name) return [requiredValue(path)]
+  const wrong = dnsSubdomain(name)
+  if (wrong !== undefined) return [invalidValue(path, name, wrong)]
+  if (name.split('.').length >= 3) return []
+  return [invalidValue(path, name, 'should be a domain with at least three segments separated by dots')]
+}
+
+export function validateEnums(
+  { failurePolicy, matchPolicy }: { readonly failurePolicy?: string; readonly matchPolicy?: string | undefined },
+  path: string,
+): readonly FieldError[] {
+  const errors: FieldError[] = []
+  if (failurePolicy !== undefined && !failurePolicies.includes(failurePolicy)) {
+    errors.push(notSupported(`${path}.failurePolicy`, failurePolicy, failurePolicies))
+  }
+  if (matchPolicy !== undefined && !policies.includes(matchPolicy)) {
+    errors.push(notSupported(`${path}.matchPolicy`, matchPolicy, policies))
+  }
+  return errors
+}
+
+function validateSideEffects(sideEffects: string | undefined, path: string): readonly FieldError[] {
+  const allowed = ['None', 'NoneOnDryRun']
+  if (sideEffects === undefined) return [requiredValue(path, `must specify one of ${allowed.join(', ')}`)]
+  return allowed.includes(sideEffects) ? [] : [notSupported(path, sideEffects, allowed)]
+}
+
+const reviewVersions = ['v1', 'v1beta1']
+
+function validateReviewVersions(versions: readonly string[], path: string): readonly FieldError[] {
+  if (versions.length === 0) return [requiredValue(path, `must specify one of ${reviewVersions.join(', ')}`)]
+  const errors: FieldError[] = versions.flatMap((version, i) => {
+    if (versions.indexOf(version) < i) return [duplicateValue(`${path}[${i}]`, version)]
+    const wrong = dns1035Label(version)
+    return wrong === undefined ? [] : [invalidValue(`${path}[${i}]`, version, wrong)]
+  })
+  if (errors.length > 0 || versions.some(version => reviewVersions.includes(version))) return errors
+  return [invalidValue(path, versions, `must include at least one of ${reviewVersions.join(', ')}`)]
+}
+
+function validateClientConfig({ url, service }: WebhookClientConfig, path: string): readonly FieldError[] {
+  if ((url === undefined) === (service === undefined)) {
+    return [requiredValue(path, 'exactly one of url or service is required')]
+  }
+  return url === undefined ? validateService(service, `${path}.service`) : validateUrl(url, `${path}.url`)
+}
+
+const urlForm = '; desired format: https://host[/path]'
+
+function validateUrl(url: string, path: string): readonly FieldError[] {
+  const parsed = URL.parse(url)
+  if (parsed === null) {
+    return [requiredValue(path, `url must be a valid URL: parse ${JSON.stringify(url)}: invalid URI${urlForm}`)]
+  }
+  const errors: FieldError[] = []
+  const scheme = parsed.protocol.slice(0, -1)
+  if (scheme !== 'https') errors.push(invalidValue(path, scheme, `'https' is the only allowed URL scheme${urlForm}`))
+  if (parsed.host === '') errors.push(invalidValue(path, '', `host must be specified${urlForm}`))
+  if (parsed.username !== '' || parsed.password !== '') {
+    errors.push(invalidValue(path, parsed.username, 'user information is not permitted in the URL'))
+  }
+  if (parsed.hash !== '') {
+    errors.push(invalidValue(path, parsed.hash.slice(1), 'fragments are not permitted in the URL'))
+  }
+  if (parsed.search !== '') {
+    errors.push(invalidValue(path, parsed.search.slice(1), 'query parameters are not permitted in the URL'))
+  }
+  return errors
+}
+
+function validateService(service: WebhookClientConfig['service'], path: string): readonly FieldError[] {
+  const { name = '', namespace = '', port = 443, path: url = '' } = service ?? {}
+  const errors: FieldError[] = []
+  if (name === '') errors.push(requiredValue(`${path}.name`, 'service name is required'))
+  if (namespace === '') errors.push(requiredValue(`${path}.namespace`, 'service namespace is required'))
+  const wrong = portNumber(port)
+  if (wrong !== undefined) errors.push(invalidValue(`${path}.port`, port, `port is not valid: ${wrong}`))
+  if (url === '' || url === '/') return errors
+  const at = `${path}.path`
+  if (url === '//') return [...errors, invalidValue(at, url, 'segment[0] may not be empty')]
+  if (!url.startsWith('/')) errors.push(invalidValue(at, url, "must start with a '/'"))
+  const segments = (url.startsWith('/') ? url.slice(1) : url).replace(/\/$/, '').split('/')
+  for (const [i, segment] of segments.entries()) {
+    const fault = segment === '' ? undefined : dnsSubdomain(segment)
+    if (segment === '') errors.push(invalidValue(at, url, `segment[${i}] may not be empty`))
+    if (fault !== undefined) errors.push(invalidValue(at, url, `segment[${i}]: ${fault}`))
+  }
+  return errors
+}
+
+const conditionCountMax = 64
+
+export function validateConditions(
+  conditions: readonly MatchCondition[] | undefined,
+  path: string,
+): readonly FieldError[] {
+  const given = conditions ?? []
+  const errors: FieldError[] = []
+  if (given.length > conditionCountMax) {
+    const why = `must have at most ${conditionCountMax} items`
+    errors.push({ field: path, reason: 'FieldValueTooMany', message: `Too many: ${given.length}: ${why}` })
+  }
+  for (const [i, { name, expression }] of given.entries()) {
+    const wrong = name ? qualifiedName(name) : undefined
+    if (!expression?.trim()) errors.push(requiredValue(`${path}[${i}].expression`))
+    if (!name) errors.push(requiredValue(`${path}[${i}].name`))
+    if (wrong !== undefined) errors.push(invalidValue(`${path}[${i}].name`, name, wrong))
+    if (name && given.findIndex(other => other.name === name) < i) {
+      errors.push(duplicateValue(`${path}[${i}].name`, name))
+    }
+  }
+  return errors
+}
+
+export function validateMatch(match: MatchResources, path: string): readonly FieldError[] {
+  const { resourceRules = [], excludeResourceRules = [], matchPolicy } = match
+  const rules = (list: readonly NamedRule[], at: string) =>
+    list.flatMap((given, i) => [
+      ...validateRule(given, `${at}[${i}]`, false),
+      ...(given.resourceNames ?? []).flatMap((name, j) =>
+        name === '' || name === '.' || name === '..' || /[/%]/.test(name)
+          ? [invalidValue(`${at}[${i}].resourceNames[${j}]`, name, 'must be the name of an object')]
+          : [],
+      ),
+    ])
+  return [
+    ...validateEnums({ matchPolicy }, path),
+    ...validateSelector(match.namespaceSelector, `${path}.namespaceSelector`),
+    ...validateSelector(match.objectSelector, `${path}.objectSelector`),
+    ...rules(resourceRules, `${path}.resourceRules`),
+    ...rules(excludeResourceRules, `${path}.excludeResourceRules`),
+  ]
+}
+
+/** All webhooks of a configuration, whose names are each one's own. */
+export function validateWebhooks(webhooks: readonly Webhook[] | undefined): readonly FieldError[] {
+  const given = webhooks ?? []
+  return given.flatMap((webhook, i) => [
+    ...validateWebhook(webhook, `webhooks[${i}]`),
+    ...(webhook.name && given.findIndex(({ name }) => name === webhook.name) < i
+      ? [duplicateValue(`webhooks[${i}].name`, webhook.name)]
+      : []),
+  ])
+}

@@ -3,7 +3,7 @@
 // https://kubernetes.io/docs/concepts/overview/kubernetes-api/#discovery-api
 import { compareText } from '../lib/sorted.ts'
 import { compareGroups, compareVersions, priorityOf } from './groups.ts'
-import { type Kind, resourceOf } from './kind.ts'
+import { type Kind, resourceOf, storedKindOf } from './kind.ts'
 import type { JsonObject } from './schema.ts'
 
 export type Subresource = {
@@ -155,7 +155,7 @@ export function apiResourceList(kinds: readonly Kind[], group: string, version: 
       verbs: verbsOf(kind),
       ...(kind.shortNames.length > 0 && { shortNames: kind.shortNames }),
       ...(kind.categories.length > 0 && { categories: kind.categories }),
-      ...(kind.stored && { storageVersionHash: storageHash(kind) }),
+      ...(kind.stored && { storageVersionHash: storageHash(storedKindOf(kind)) }),
     },
     ...subresourcesOf(kind).map(sub => ({
       name: `${kind.plural}/${sub.name}`,

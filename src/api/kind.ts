@@ -39,6 +39,18 @@ export type Column<T> = {
 
 export type Scope = 'Namespaced' | 'Cluster'
 
+/**
+ * How objects of one kind are kept as objects of another: another version of the same, or the same in another group.
+ * A function may answer later: a custom resource's may have to ask a webhook.
+ */
+export interface StoredAs<out T extends KubeObject = KubeObject> {
+  /** Where the objects lie; it has no storedAs itself. */
+  readonly kind: Kind
+  /** All at once, in their order. */
+  read(objects: readonly KubeObject[]): readonly T[] | Promise<readonly T[]>
+  write(object: T): KubeObject | Promise<KubeObject>
+}
+
 export interface Kind<out T extends KubeObject = KubeObject> {
   /** '' for the core group. */
   readonly group: string
@@ -51,6 +63,8 @@ export interface Kind<out T extends KubeObject = KubeObject> {
   readonly scope: Scope
   /** False for what is only ever a request or an answer: reviews, Binding, Scale, Eviction, TokenRequest. */
   readonly stored: boolean
+  /** Stored in the form of another kind, and converted on the way out and in. */
+  readonly storedAs?: StoredAs<T>
   /** Not stored either: made when it is asked for, and only ever read. */
   readonly readOnly?: true
   /** Shown to whoever creates one: what this version does not do with it. */
@@ -116,6 +130,11 @@ export function defineKind<T extends KubeObject>(definition: Definition<T>): Kin
 /** 'v1' or 'apps/v1'. */
 export function apiVersionOf(kind: Pick<Kind, 'group' | 'version'>): string {
   return kind.group === '' ? kind.version : `${kind.group}/${kind.version}`
+}
+
+/** The kind whose objects lie in the store for this one: itself, but for a kind that is stored as another. */
+export function storedKindOf(kind: Kind): Kind {
+  return kind.storedAs?.kind ?? kind
 }
 
 /** 'pods' or 'deployments.apps': how messages and RBAC name a resource. */

@@ -18,6 +18,7 @@ import { deployment } from './kinds/deployment.ts'
 import { endpoints } from './kinds/endpoints.ts'
 import { endpointSlice } from './kinds/endpointslice.ts'
 import { event } from './kinds/event.ts'
+import { eventsEvent } from './kinds/eventsevent.ts'
 import { eviction } from './kinds/eviction.ts'
 import { flowSchema } from './kinds/flowschema.ts'
 import { horizontalPodAutoscaler } from './kinds/horizontalpodautoscaler.ts'
@@ -32,6 +33,7 @@ import { mutatingWebhookConfiguration } from './kinds/mutatingwebhookconfigurati
 import { namespace } from './kinds/namespace.ts'
 import { networkPolicy } from './kinds/networkpolicy.ts'
 import { node } from './kinds/node.ts'
+import { oldHorizontalPodAutoscaler } from './kinds/oldhorizontalpodautoscaler.ts'
 import { persistentVolume } from './kinds/persistentvolume.ts'
 import { persistentVolumeClaim } from './kinds/persistentvolumeclaim.ts'
 import { pod } from './kinds/pod.ts'
@@ -74,6 +76,7 @@ export const kinds: readonly Kind[] = [
   secret,
   serviceAccount,
   event,
+  eventsEvent,
   replicationController,
   persistentVolume,
   persistentVolumeClaim,
@@ -90,6 +93,7 @@ export const kinds: readonly Kind[] = [
   job,
   cronJob,
   horizontalPodAutoscaler,
+  oldHorizontalPodAutoscaler,
   podDisruptionBudget,
   priorityClass,
   runtimeClass,

@@ -16,6 +16,7 @@ import {
   wantedByGet,
   wantedByList,
 } from './list.ts'
+import { readAs, readOneAs } from './run-convert.ts'
 import { noLeader } from './run-forward.ts'
 import { keyOf, objectOf, prefixOf } from './stored.ts'
 
@@ -57,7 +58,7 @@ export async function get(
   signal: AbortSignal,
 ): Promise<KeyValue> {
   await reach(context, wantedByGet(resourceVersion), signal)
-  const found = await context.store.get(keyOf(kind, namespace, name))
+  const found = await readOneAs(kind, await context.store.get(keyOf(kind, namespace, name)))
   if (found === undefined) throw notFound(kind, name)
   return found
 }
@@ -106,7 +107,8 @@ export async function list(
         ...(revision !== undefined && { revision }),
       })
       revision ??= part.revision
-      for (const [i, item] of part.items.entries()) {
+      const found = await readAs(kind, part.items)
+      for (const [i, item] of found.entries()) {
         if (matches && !matches(objectOf(item))) continue
         items.push(item)
         if (items.length < limit) continue

@@ -4,6 +4,7 @@ import type { Kind, KubeObject } from '../api/kind.ts'
 import { compileSelector, nameOfSelector, type Selectors } from '../api/select.ts'
 import { prefixEnd, type Revision, StoreError } from '../kv/store.ts'
 import { tooOld } from './list.ts'
+import { eventsAs } from './run-convert.ts'
 import { type ReadContext, reach } from './run-read.ts'
 import { keyOf, prefixOf } from './stored.ts'
 import { type Change, changeOf, type Matches } from './watch.ts'
@@ -36,7 +37,7 @@ export async function* changes(
   try {
     for await (const batch of store.watch(range, signal)) {
       const found: Change[] = []
-      for (const event of batch.events) {
+      for (const event of await eventsAs(kind, batch.events)) {
         const change = changeOf(event, matches)
         if (change !== undefined) found.push(change)
       }

@@ -16,6 +16,7 @@ import type { Admission } from './admission/run.ts'
 import type { Catalog } from './catalog.ts'
 import { deletedAnswer } from './delete.ts'
 import type { Answer, Operation } from './operation.ts'
+import { readAs, readOneAs, writeAs } from './run-convert.ts'
 import { ipPrefix, portPrefix, type ServiceConfig, type Taken } from './services.ts'
 import { keyOf, objectOf, prefixOf } from './stored.ts'
 import { planSubresource } from './subresource.ts'
@@ -87,7 +88,7 @@ async function attempt(context: WriteContext, kind: Kind, op: Operation, signal:
     const result = await store.write(
       {
         compare: plan.compare,
-        operations: plan.operations,
+        operations: await writeAs(kind, plan.key, plan.operations),
         // So that the store may send it again when leadership changes in between.
         id,
         ...(op.term !== undefined && { term: op.term }),
@@ -180,11 +181,11 @@ async function doneBefore(
   const result = await store.write(probe, signal)
   if (result.kind !== 'done') return undefined
   const { revision } = result
-  const made = await store.get(key, { revision })
+  const made = await readOneAs(kind, await store.get(key, { revision }))
   if (made?.modRevision === revision) {
     return { code: op.verb === 'create' ? 201 : 200, object: asJson(objectOf(made)), revision, warnings: [] }
   }
-  const removed = await store.get(key, { revision: revision - 1 })
+  const removed = await readOneAs(kind, await store.get(key, { revision: revision - 1 }))
   const object = removed === undefined ? success().object : deletedAnswer(kind, objectOf(removed))
   return { code: 200, object, revision, warnings: [] }
 }
@@ -230,7 +231,9 @@ async function look(context: WriteContext, kind: Kind, op: Operation): Promise<S
   const { store } = context
   const evicts = resourceOf(kind) === 'pods' && op.subresource === 'eviction'
   const [current, namespace, taken, budgets] = await Promise.all([
-    op.name === undefined ? undefined : store.get(keyOf(kind, op.namespace, op.name)),
+    op.name === undefined
+      ? undefined
+      : store.get(keyOf(kind, op.namespace, op.name)).then(found => readOneAs(kind, found)),
     kind.scope === 'Namespaced' && (op.verb === 'create' || op.verb === 'patch')
       ? store.get(keyOf(namespaceKind, undefined, op.namespace ?? ''))
       : undefined,
@@ -280,7 +283,7 @@ async function deleteCollection(
     ...(op.labelSelector !== undefined && { labelSelector: op.labelSelector }),
     ...(op.fieldSelector !== undefined && { fieldSelector: op.fieldSelector }),
   })
-  const chosen = items.map(item => objectOf(item)).filter(matches)
+  const chosen = (await readAs(kind, items)).map(item => objectOf(item)).filter(matches)
   const deleted: Json[] = []
   let revision = store.revision()
   for (let at = 0; at < chosen.length; at += deleteBatchCount) {

@@ -1,24 +1,26 @@
 // How objects lie in the store: the UTF-8 of JSON text with apiVersion, kind and metadata first and without resourceVersion, which is
 // the key's modRevision and is put in when the text is served. So a list is glued from stored texts without parsing.
-// Keys: /registry/<resource>[.<group>]/[<namespace>/]<name>.
+// Keys: /registry/<resource>[.<group>]/[<namespace>/]<name>, of the kind as which the object is stored.
 import { type Kind, type KubeObject, resourceOf } from '../api/kind.ts'
 import type { KeyValue } from '../kv/store.ts'
 import { assert } from '../lib/assert.ts'
 import { packText, unpackText } from '../lib/packed.ts'
 
-export function resourcePrefix(kind: Pick<Kind, 'group' | 'plural'>): string {
-  return `/registry/${resourceOf(kind)}/`
+type Placed = Pick<Kind, 'group' | 'plural' | 'storedAs'>
+
+export function resourcePrefix(kind: Placed): string {
+  return `/registry/${resourceOf(kind.storedAs?.kind ?? kind)}/`
 }
 
 /** All of a kind, or of a kind in one namespace. */
-export function prefixOf(kind: Pick<Kind, 'group' | 'plural' | 'scope'>, namespace?: string): string {
+export function prefixOf(kind: Placed & Pick<Kind, 'scope'>, namespace?: string): string {
   const prefix = resourcePrefix(kind)
   return kind.scope === 'Namespaced' && namespace !== undefined && namespace !== ''
     ? `${prefix}${packText(namespace)}/`
     : prefix
 }
 
-export function keyOf(kind: Pick<Kind, 'group' | 'plural' | 'scope'>, namespace: string | undefined, name: string) {
+export function keyOf(kind: Placed & Pick<Kind, 'scope'>, namespace: string | undefined, name: string) {
   return prefixOf(kind, kind.scope === 'Namespaced' ? (namespace ?? '') : undefined) + packText(name)
 }
 
@@ -27,6 +29,11 @@ export function encodeStored(object: KubeObject): string {
   const { apiVersion, kind, metadata, ...rest } = object
   const { resourceVersion: _, ...meta } = metadata
   return packText(JSON.stringify({ apiVersion, kind, metadata: meta, ...rest }))
+}
+
+/** The object of a value that is to be stored: it has no resourceVersion yet. */
+export function decodeStored(value: string): KubeObject {
+  return JSON.parse(unpackText(value)) as KubeObject
 }
 
 const metadataStart = '"metadata":{'

@@ -91,7 +91,7 @@ export const csiNode = defineKind({
       name: 'Drivers',
       type: 'integer',
       description: 'Drivers indicates the number of CSI drivers registered on the node',
-      cell: ({ spec }) => spec.drivers.length,
+      cell: ({ spec }) => spec.drivers?.length ?? 0,
     },
     ageColumn,
   ],

@@ -2,9 +2,10 @@
 
 import { age } from '../../lib/duration.ts'
 import { nameColumn } from '../cells.ts'
-import { invalidValue } from '../field.ts'
+import { invalidValue, requiredValue } from '../field.ts'
 import type { FieldError } from '../kind.ts'
 import { defineKind } from '../kind.ts'
+import { qualifiedName } from '../names.ts'
 import { s, type TypeOf } from '../schema.ts'
 import { objectMeta } from '../types/meta.ts'
 import { objectReference } from '../types/reference.ts'
@@ -59,13 +60,37 @@ function sourceText({ source, reportingComponent, reportingInstance }: Event): s
   return host === '' ? component : `${component}, ${host}`
 }
 
-/** An event lies in the namespace of what it is about; what has none lies in default. */
-function validateEvent({ metadata, involvedObject }: Event): readonly FieldError[] {
+const textLengthMax = 128
+const messageLengthMax = 1_024
+
+/**
+ * An event lies in the namespace of what it is about. What has none lies in default, or in kube-system if the event has an
+ * eventTime: then only this is looked at.
+ */
+function validatePlace({ metadata, involvedObject, eventTime }: Event): readonly FieldError[] {
   const about = involvedObject?.namespace ?? ''
-  const namespace = metadata.namespace ?? ''
-  if (about === '' ? namespace === 'default' || namespace === '' || namespace === 'kube-system' : about === namespace)
-    return []
-  return [invalidValue('involvedObject.namespace', about, 'does not match event.namespace')]
+  const { namespace = '' } = metadata
+  const free = eventTime === undefined ? ['default'] : ['default', 'kube-system']
+  const fits = about === '' ? free.includes(namespace) : eventTime !== undefined || about === namespace
+  return fits ? [] : [invalidValue('involvedObject.namespace', about, 'does not match event.namespace')]
+}
+
+/** An event with an eventTime says who reports it and what was done. `reporter` is what the version calls that. */
+export function validateEvent(object: Event, reporter = 'reportingComponent'): readonly FieldError[] {
+  const errors = [...validatePlace(object)]
+  if (object.eventTime === undefined) return errors
+  const { reportingComponent = '', reportingInstance = '', action = '', reason = '', message = '' } = object
+  if (reportingComponent === '') errors.push(requiredValue(reporter))
+  const wrong = qualifiedName(reportingComponent)
+  if (wrong !== undefined) errors.push(invalidValue(reporter, reportingComponent, wrong))
+  for (const [name, text] of Object.entries({ reportingInstance, action, reason })) {
+    if (text === '') errors.push(requiredValue(name))
+    if (text.length > textLengthMax) errors.push(invalidValue(name, '', `can have at most ${textLengthMax} characters`))
+  }
+  if (message.length > messageLengthMax) {
+    errors.push(invalidValue('message', '', `can have at most ${messageLengthMax} characters`))
+  }
+  return errors
 }
 
 export const event = defineKind({
@@ -119,5 +144,5 @@ export const event = defineKind({
     source: source?.component || (reportingComponent ?? ''),
     type: type ?? '',
   }),
-  validate: validateEvent,
+  validate: object => validateEvent(object),
 })

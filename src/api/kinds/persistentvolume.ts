@@ -75,7 +75,7 @@ export const persistentVolume = defineKind({
     {
       name: 'Status',
       type: 'string',
-      cell: ({ metadata, status }) => (metadata.deletionTimestamp === undefined ? (status.phase ?? '') : 'Terminating'),
+      cell: ({ metadata, status }) => (metadata.deletionTimestamp === undefined ? (status?.phase ?? '') : 'Terminating'),
     },
     { name: 'Claim', type: 'string', cell: ({ spec }) => claimText(spec) },
     { name: 'StorageClass', type: 'string', description: 'StorageClass of the pv', cell: storageClassOf },
@@ -85,7 +85,7 @@ export const persistentVolume = defineKind({
       description: 'VolumeAttributesClass of the pv',
       cell: ({ spec }) => spec.volumeAttributesClassName ?? '<unset>',
     },
-    { name: 'Reason', type: 'string', cell: ({ status }) => status.reason ?? '' },
+    { name: 'Reason', type: 'string', cell: ({ status }) => status?.reason ?? '' },
     ageColumn,
     { name: 'VolumeMode', type: 'string', priority: 1, cell: ({ spec }) => spec.volumeMode ?? '<unset>' },
   ],

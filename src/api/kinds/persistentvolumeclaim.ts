@@ -129,7 +129,7 @@ function validateChange(claim: PersistentVolumeClaim, old: PersistentVolumeClaim
 }
 
 function capacityText({ spec, status }: PersistentVolumeClaim): string {
-  return spec.volumeName ? (status.capacity?.['storage'] ?? '0') : ''
+  return spec.volumeName ? (status?.capacity?.['storage'] ?? '0') : ''
 }
 
 export const persistentVolumeClaim = defineKind({
@@ -148,14 +148,14 @@ export const persistentVolumeClaim = defineKind({
     {
       name: 'Status',
       type: 'string',
-      cell: ({ metadata, status }) => (metadata.deletionTimestamp === undefined ? (status.phase ?? '') : 'Terminating'),
+      cell: ({ metadata, status }) => (metadata.deletionTimestamp === undefined ? (status?.phase ?? '') : 'Terminating'),
     },
     { name: 'Volume', type: 'string', cell: ({ spec }) => spec.volumeName ?? '' },
     { name: 'Capacity', type: 'string', cell: capacityText },
     {
       name: 'Access Modes',
       type: 'string',
-      cell: ({ spec, status }) => (spec.volumeName ? accessModesText(status.accessModes) : ''),
+      cell: ({ spec, status }) => (spec.volumeName ? accessModesText(status?.accessModes) : ''),
     },
     { name: 'StorageClass', type: 'string', description: 'StorageClass of the pvc', cell: storageClassOf },
     {

@@ -98,13 +98,13 @@ export const replicationController = defineKind({
   schema: replicationControllerSchema,
   columns: () => [
     { name: 'Desired', type: 'integer', cell: ({ spec }) => spec.replicas },
-    { name: 'Current', type: 'integer', cell: ({ status }) => status.replicas },
-    { name: 'Ready', type: 'integer', cell: ({ status }) => status.readyReplicas ?? 0 },
+    { name: 'Current', type: 'integer', cell: ({ status }) => status?.replicas ?? 0 },
+    { name: 'Ready', type: 'integer', cell: ({ status }) => status?.readyReplicas ?? 0 },
     ...containerColumns<ReplicationController>(({ spec }) => spec.template?.spec),
     { name: 'Selector', type: 'string', priority: 1, cell: ({ spec }) => labelsText(spec.selector) },
   ],
   fieldLabels: ['status.replicas'],
-  fields: ({ status }) => ({ 'status.replicas': String(status.replicas ?? 0) }),
+  fields: ({ status }) => ({ 'status.replicas': String(status?.replicas ?? 0) }),
   defaults: object => {
     const { template } = object.spec
     const filled = template ? { ...object, spec: { ...object.spec, template: templateDefaults(template) } } : object

@@ -144,7 +144,7 @@ function validateChange(spec: ResourceQuotaSpec, old: ResourceQuotaSpec): readon
 
 /** 'cpu: 1/4, memory: 1Gi/2Gi': the limits in a column of their own. */
 function usedText({ status }: ResourceQuota, ofLimits: boolean): string {
-  return sortedBy(Object.entries(status.hard ?? {}), ([name]) => name)
+  return sortedBy(Object.entries(status?.hard ?? {}), ([name]) => name)
     .filter(([name]) => name.startsWith('limits.') === ofLimits)
     .map(([name, hard]) => `${name}: ${status.used?.[name] ?? '0'}/${hard}`)
     .join(', ')

@@ -75,9 +75,9 @@ export const volumeAttachment = defineKind({
   columns: () => [
     nameColumn,
     { name: 'Attacher', type: 'string', format: 'name', cell: ({ spec }) => spec.attacher },
-    { name: 'PV', type: 'string', cell: ({ spec }) => spec.source.persistentVolumeName ?? '' },
+    { name: 'PV', type: 'string', cell: ({ spec }) => spec.source?.persistentVolumeName ?? '' },
     { name: 'Node', type: 'string', cell: ({ spec }) => spec.nodeName },
-    { name: 'Attached', type: 'boolean', cell: ({ status }) => status.attached },
+    { name: 'Attached', type: 'boolean', cell: ({ status }) => status?.attached ?? false },
     ageColumn,
   ],
   validate: ({ spec }, old) => [

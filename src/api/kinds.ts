@@ -13,6 +13,7 @@ import { cronJob } from './kinds/cronjob.ts'
 import { csiDriver } from './kinds/csidriver.ts'
 import { csiNode } from './kinds/csinode.ts'
 import { csiStorageCapacity } from './kinds/csistoragecapacity.ts'
+import { customResourceDefinition } from './kinds/customresourcedefinition.ts'
 import { daemonSet } from './kinds/daemonset.ts'
 import { deployment } from './kinds/deployment.ts'
 import { endpoints } from './kinds/endpoints.ts'
@@ -125,7 +126,8 @@ export const kinds: readonly Kind[] = [
   tokenRequest,
   selfSubjectReview,
   mutatingWebhookConfiguration,
+  validatingWebhookConfiguration,
   validatingAdmissionPolicy,
   validatingAdmissionPolicyBinding,
-  validatingWebhookConfiguration,
+  customResourceDefinition,
 ]

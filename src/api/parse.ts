@@ -18,6 +18,7 @@ import {
   readYamlText,
 } from './reader.ts'
 import type { Field, Json, JsonObject, ScalarKind, Schema, Shape } from './schema.ts'
+import { jsonSchemaProps } from './types/jsonschema.ts'
 
 export type { Duplicates, Read } from './reader.ts'
 
@@ -139,6 +140,9 @@ const goTypes: Readonly<Record<ScalarKind, string>> = {
   bytes: '[]uint8',
   any: 'runtime.RawExtension',
   fieldsV1: 'map[string]interface {}',
+  schemaOrBool: 'v1.JSONSchemaPropsOrBool',
+  schemaOrArray: 'v1.JSONSchemaPropsOrArray',
+  schemaOrStrings: 'v1.JSONSchemaPropsOrStringArray',
 }
 
 function goType(shape: Shape): string {
@@ -172,6 +176,10 @@ export function zeroOf(shape: Shape): Json {
     case 'time':
     case 'microTime':
       return null
+    case 'schemaOrBool':
+    case 'schemaOrArray':
+    case 'schemaOrStrings':
+      return {}
     default:
       return ''
   }
@@ -276,6 +284,11 @@ class Walk {
     return out
   }
 
+  #schemaOr(shape: Shape, value: Json, path: string, goPath: string, struct: string): Json {
+    if (!isObject(value)) throw this.#mismatch(shape, value, goPath, struct)
+    return this.parse(jsonSchemaProps.shape, value, path, goPath, struct)
+  }
+
   #scalar(shape: Shape & { kind: 'scalar' }, value: Json, path: string, goPath: string, struct: string): Json {
     const wrong = () => this.#mismatch(shape, value, goPath, struct)
     switch (shape.scalar) {
@@ -316,6 +329,17 @@ class Walk {
         return checkDepth(value, path)
       case 'any':
         return checkDepth(value, path)
+      case 'schemaOrBool':
+        return typeof value === 'boolean' ? value : this.#schemaOr(shape, value, path, goPath, struct)
+      case 'schemaOrStrings':
+        if (isList(value)) {
+          if (!value.every(item => typeof item === 'string')) throw wrong()
+          return value
+        }
+        return this.#schemaOr(shape, value, path, goPath, struct)
+      case 'schemaOrArray':
+        if (!isList(value)) return this.#schemaOr(shape, value, path, goPath, struct)
+        return value.map((item, i) => this.#schemaOr(shape, item, `${path}[${i}]`, goPath, struct))
     }
   }
 }

@@ -11,6 +11,7 @@ import { apiVersionOf, type Kind } from './kind.ts'
 import { isAbsence, isList, isObject, zeroOf } from './parse.ts'
 import { depthMax } from './reader.ts'
 import type { Field, Json, JsonObject, ScalarKind, Schema, Shape } from './schema.ts'
+import { jsonSchemaProps } from './types/jsonschema.ts'
 import { deleteOptions, listMeta } from './types/meta.ts'
 import { WireReader, WireWriter, wireType } from './wire.ts'
 
@@ -88,6 +89,8 @@ type Part = {
   readonly inlined: Codec | undefined
   readonly key: string
   readonly shape: Shape
+  /** What to write where it is absent. */
+  readonly zero: Json | undefined
 }
 
 type MutableCodec = {
@@ -120,10 +123,15 @@ function codecOf(shape: Shape): Codec {
 
 function order(codec: MutableCodec, shape: Shape): void {
   for (const inlined of codec.inlined.values()) order(inlined, shape)
-  const messages = [...codec.inlined].map(([number, inlined]): Part => ({ number, inlined, key: '', shape }))
+  const messages = [...codec.inlined].map(
+    ([number, inlined]): Part => ({ number, inlined, key: '', shape, zero: undefined }),
+  )
   const fields = [...codec.fields]
     .filter(([number]) => !codec.inlined.has(number))
-    .map(([number, { key, field }]): Part => ({ number, inlined: undefined, key, shape: field.schema.shape }))
+    .map(([number, { key, field }]): Part => {
+      const { shape: below } = field.schema
+      return { number, inlined: undefined, key, shape: below, zero: field.written ? zeroOf(below) : undefined }
+    })
   codec.backwards = [...messages, ...fields].sort((a, b) => b.number - a.number)
 }
 
@@ -199,7 +207,7 @@ function readValue(shape: Shape, wire: WireField, depth: number): Json {
     case 'map':
       throw malformed('a map where none can be')
     case 'scalar':
-      return readScalar(shape.scalar, wire)
+      return readScalar(shape.scalar, wire, depth)
   }
 }
 
@@ -208,7 +216,7 @@ function integerOf(scalar: ScalarKind, integer: bigint): Json {
   return Number(BigInt.asIntN(64, integer))
 }
 
-function readScalar(scalar: ScalarKind, wire: WireField): Json {
+function readScalar(scalar: ScalarKind, wire: WireField, depth: number): Json {
   switch (scalar) {
     case 'string':
       return text(wire.bytes)
@@ -232,7 +240,24 @@ function readScalar(scalar: ScalarKind, wire: WireField): Json {
     case 'any':
     case 'fieldsV1':
       return jsonOf(lastField(wire.bytes, 1)?.bytes)
+    case 'schemaOrBool':
+    case 'schemaOrArray':
+    case 'schemaOrStrings':
+      return readSchemaOr(scalar, wire.bytes, depth)
   }
+}
+
+const schemaNumbers = { schemaOrBool: 2, schemaOrArray: 1, schemaOrStrings: 1 } as const
+
+function readSchemaOr(scalar: keyof typeof schemaNumbers, bytes: Bytes, depth: number): Json {
+  const codec = codecOf(jsonSchemaProps.shape)
+  const schema = lastField(bytes, schemaNumbers[scalar])
+  if (schema) return readMessage(codec, schema.bytes, depth + 1)
+  if (scalar === 'schemaOrBool') return (lastField(bytes, 1)?.integer ?? 0n) !== 0n
+  const items = [...fieldsOf(bytes)].filter(({ number }) => number === 2)
+  return items.map(item =>
+    scalar === 'schemaOrStrings' ? text(item.bytes) : readMessage(codec, item.bytes, depth + 1),
+  )
 }
 
 function lastField(bytes: Bytes, number: number): WireField | undefined {
@@ -353,14 +378,14 @@ function envelope(apiVersion: string, kind: string, write: (writer: WireWriter) 
 
 /** From the last field to the first: the writer goes backwards. */
 function writeMessage(writer: WireWriter, codec: Codec, value: JsonObject): void {
-  for (const { number, inlined, key, shape } of codec.backwards) {
+  for (const { number, inlined, key, shape, zero } of codec.backwards) {
     if (inlined !== undefined) {
       const end = writer.length
       writeMessage(writer, inlined, value)
       writer.lengthSince(number, end)
       continue
     }
-    const given = Object.hasOwn(value, key) ? value[key] : undefined
+    const given = Object.hasOwn(value, key) ? value[key] : zero
     if (given !== undefined && given !== null) writeField(writer, number, shape, given)
   }
 }
@@ -438,7 +463,25 @@ function writeSpecial(writer: WireWriter, scalar: ScalarKind, value: Json): void
       writer.varint(2, typeof value === 'number' ? value : 0)
       writer.varint(1, typeof value === 'string' ? 1 : 0)
       return
+    case 'schemaOrBool':
+    case 'schemaOrArray':
+    case 'schemaOrStrings':
+      writeSchemaOr(writer, scalar, value)
+      return
     default:
       writer.text(1, JSON.stringify(value))
   }
+}
+
+function writeSchemaOr(writer: WireWriter, scalar: keyof typeof schemaNumbers, value: Json): void {
+  const { shape } = jsonSchemaProps
+  if (isObject(value)) writeField(writer, schemaNumbers[scalar], shape, value)
+  else if (isList(value)) {
+    for (const item of value.toReversed()) {
+      if (typeof item === 'string') writer.text(2, item)
+      else writeField(writer, 2, shape, item)
+    }
+  }
+  // A schema allows what it describes.
+  if (scalar === 'schemaOrBool') writer.varint(1, value === false ? 0 : 1)
 }

@@ -26,6 +26,12 @@ export type ScalarKind =
   | 'any'
   /** metadata.managedFields[].fieldsV1: any JSON object; protobuf { Raw = 1 }. */
   | 'fieldsV1'
+  /** Of JSONSchemaProps: a schema, or true or false; protobuf { allows = 1, schema = 2 }. */
+  | 'schemaOrBool'
+  /** A schema, or a list of them; protobuf { schema = 1, jSONSchemas = 2 }. */
+  | 'schemaOrArray'
+  /** A schema, or a list of texts; protobuf { schema = 1, property = 2 }. */
+  | 'schemaOrStrings'
 
 export type ListType = 'atomic' | 'set' | 'map'
 
@@ -72,6 +78,8 @@ export interface Field<out T = unknown, out P extends Presence = Presence> {
   readonly required: boolean
   /** Zero is a value of its own here, not absence (Go holds a pointer): 0 replicas differ from none given. */
   readonly pointer: boolean
+  /** Protobuf has its zero even where it is absent, as Go writes it. */
+  readonly written: boolean
   readonly default: Json | undefined
   /** Strategic merge 'retainKeys': a patch replaces the set of keys. */
   readonly retainKeys: boolean
@@ -82,6 +90,8 @@ export interface Field<out T = unknown, out P extends Presence = Presence> {
 export type FieldOptions = {
   readonly required?: true
   readonly pointer?: true
+  /** See Field: for messages that are compared byte for byte though they are not full. */
+  readonly written?: true
   /** The server writes it, so that a stored object always has it, though a writer need not name it. */
   readonly stored?: true
   /** Written when the field is absent. A field with a default is always present in a stored object. */
@@ -122,6 +132,7 @@ function field<T, O extends FieldOptions>(number: number, schema: Schema<T>, opt
     schema,
     required: options?.required ?? false,
     pointer: options?.pointer ?? false,
+    written: options?.written ?? false,
     default: options?.default,
     retainKeys: options?.retainKeys ?? false,
     description: options?.description ?? '',
@@ -170,6 +181,9 @@ export const scalars = {
   time: scalar<string>('time'),
   bytes: scalar<string>('bytes'),
   any: scalar<Json>('any'),
+  schemaOrBool: scalar<JsonObject | boolean>('schemaOrBool'),
+  schemaOrArray: scalar<JsonObject | readonly JsonObject[]>('schemaOrArray'),
+  schemaOrStrings: scalar<JsonObject | readonly string[]>('schemaOrStrings'),
   strings: {
     shape: { kind: 'list', item: scalar<string>('string'), listType: 'atomic', mapKeys: [], mergeKey: undefined },
   } as Schema<readonly string[]>,

@@ -75,7 +75,7 @@ export function walkThrough(walk: Walk): void {
       expect(shown.map((column: { name: string }) => column.name)).toEqual(walk.columns)
       const [{ cells }] = body.rows
       const age = walk.columns.indexOf('Age')
-      expect(cells.toSpliced(age, 1)).toEqual(walk.cells)
+      expect(age < 0 ? cells : cells.toSpliced(age, 1)).toEqual(walk.cells)
     })
 
     test('is patched and updated, the version of the reader permitting', async () => {

@@ -11,7 +11,7 @@ import type { Json } from '../api/schema.ts'
 import type { Client } from '../client/client.ts'
 import { type Store, StoreError } from '../kv/store.ts'
 import { onAbort } from '../lib/abort.ts'
-import type { HttpRequest, HttpResponse, Identity } from '../world/http.ts'
+import type { HttpRequest, HttpResponse, HttpsCaller, Identity } from '../world/http.ts'
 import type { MeshStream, PeerId } from '../world/network.ts'
 import type { World } from '../world/world.ts'
 import { chain } from './admission/chain.ts'
@@ -46,12 +46,14 @@ import { checkListOptions, countOf, deleteBody, writeQuery } from './options.ts'
 import { discovery, rootPaths, type Version, versionAnswer } from './paths.ts'
 import type { Quorum } from './quorum.ts'
 import { isTrue, pathNotFound, type ResourceRoute, route } from './route.ts'
-import { authenticate, openTokens, type ServiceAccountKeys, unauthorized } from './run-auth.ts'
+import { authenticate, openTokens, type ServiceAccountKeys, unauthorized, withReaders } from './run-auth.ts'
 import { openAuthorizer } from './run-authorize.ts'
 import { makeDefaults } from './run-bootstrap.ts'
+import { bootstrapTokens } from './run-bootstraptoken.ts'
 import { type ClientOptions, openClient } from './run-client.ts'
 import { acceptForwarded, type ForwardContext, fromStore, write } from './run-forward.ts'
 import { type MetricsContext, nodeProxy, readMetrics } from './run-metrics.ts'
+import { type OidcConfig, oidcTokens } from './run-oidc.ts'
 import { followRbac } from './run-rbac.ts'
 import { get, list, reach } from './run-read.ts'
 import { review } from './run-review.ts'
@@ -69,6 +71,8 @@ export type ApiserverConfig = {
   readonly nodePortRange: { readonly from: number; readonly to: number }
   readonly version: Version
   readonly serviceAccountKeys: ServiceAccountKeys
+  /** People who log in at an OpenID Connect provider; absent: nobody does. */
+  readonly oidc?: OidcConfig & { readonly caller: HttpsCaller }
   /** Whose agent runs the pods of a node. */
   peerOfNode(name: string): PeerId | undefined
   /** A stream of protocol `kubelet` to that peer; for this peer itself a pipe to its own kubelet. */
@@ -110,7 +114,11 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     (await authorizer.decide(identity, signerAsked(verb, name))).allowed
   const steps = [...chain, ...certificateSteps(maySign), { hook: escalationHook(authorizer, roles) }]
   const context: ForwardContext = { world, store, services, catalog, admission: openAdmission(store, steps) }
-  const tokens = openTokens(world, store, config.serviceAccountKeys)
+  const { serviceAccountKeys: accountKeys, oidc } = config
+  const tokens = withReaders(openTokens(world, store, accountKeys), accountKeys.audiences, [
+    bootstrapTokens(world, store),
+    ...(oidc === undefined ? [] : [oidcTokens(world, oidc, oidc.caller, signal)]),
+  ])
   const limiter = new Limiter()
   const log = world.log.with({ component: 'apiserver' })
   const kubelets: Kubelets = { peerOfNode: config.peerOfNode, open: config.kubeletOf }

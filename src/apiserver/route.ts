@@ -14,7 +14,7 @@ export type ResourceRoute = {
   readonly namespace?: string
   readonly name?: string
   readonly subresource?: string
-  /** What follows a proxy subresource, as it was sent: 'a/b%20c'. */
+  /** What follows a subresource, as it was sent: 'a/b%20c'. Our own have that behind proxy alone. */
   readonly rest?: string
 }
 
@@ -81,7 +81,8 @@ function resource(
   const name = segments.length > at + 1 ? decoded(segments[at + 1]) : undefined
   const subresource = segments.length > at + 2 ? decoded(segments[at + 2]) : undefined
   const proxied = segments.slice(at + 3)
-  if (proxied.length > 0 && subresource !== 'proxy') throw new ApiError('NotFound', pathNotFound)
+  // Servers behind this one may have longer paths; of this one's own groups only the first is sure here.
+  if (proxied.length > 0 && subresource !== 'proxy' && group === '') throw new ApiError('NotFound', pathNotFound)
   for (const segment of proxied) if (segment !== '') decoded(segment)
   return {
     kind: 'resource',
@@ -92,7 +93,7 @@ function resource(
     ...(namespace !== undefined && { namespace }),
     ...(name !== undefined && { name }),
     ...(subresource !== undefined && { subresource }),
-    ...(subresource === 'proxy' && { rest: proxied.join('/') }),
+    ...((subresource === 'proxy' || proxied.length > 0) && { rest: proxied.join('/') }),
   }
 }
 

@@ -110,7 +110,7 @@ async function serviceTarget(
 }
 
 /** The mesh stream as a socket that node:http can speak over. */
-function socketOver(stream: MeshStream): Duplex {
+export function socketOver(stream: MeshStream): Duplex {
   const decoder = frameDecoder()
   const frames = (async function* (): AsyncGenerator<Bytes> {
     for await (const bytes of stream.read()) {

@@ -253,7 +253,7 @@ async function bridgeCommand(
   await session.finish(status ?? JSON.stringify(failureStatus('the agent of the node ended without a status')))
 }
 
-async function openForward(
+export async function openForward(
   context: SessionContext,
   kubelets: Kubelets,
   pod: Pod,

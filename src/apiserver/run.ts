@@ -15,8 +15,8 @@ import type { HttpRequest, HttpResponse, HttpsCaller, Identity } from '../world/
 import type { MeshStream, PeerId } from '../world/network.ts'
 import type { World } from '../world/world.ts'
 import { chain } from './admission/chain.ts'
-import { certificateSteps, type MaySign, signerAsked } from './admission/run-certificates.ts'
 import { openAdmission } from './admission/run.ts'
+import { certificateSteps, type MaySign, signerAsked } from './admission/run-certificates.ts'
 import { escalationHook } from './admission/run-escalation.ts'
 import {
   failure,
@@ -31,13 +31,7 @@ import {
 } from './answer.ts'
 import { type Attributes, forbidden } from './authorize.ts'
 import { builtIn, catalogOf } from './catalog.ts'
-import {
-  type Body,
-  bodyBytesMax,
-  decode,
-  nameOfBody,
-  unsupportedPatch,
-} from './decode.ts'
+import { type Body, bodyBytesMax, decode, nameOfBody, unsupportedPatch } from './decode.ts'
 import { impersonation } from './impersonate.ts'
 import { Limiter } from './limits.ts'
 import { openApi } from './openapi-paths.ts'
@@ -46,6 +40,7 @@ import { checkListOptions, countOf, deleteBody, writeQuery } from './options.ts'
 import { discovery, rootPaths, type Version, versionAnswer } from './paths.ts'
 import type { Quorum } from './quorum.ts'
 import { isTrue, pathNotFound, type ResourceRoute, route } from './route.ts'
+import { type AggregateConfig, openAggregator } from './run-aggregate.ts'
 import { authenticate, openTokens, type ServiceAccountKeys, unauthorized, withReaders } from './run-auth.ts'
 import { openAuthorizer } from './run-authorize.ts'
 import { makeDefaults } from './run-bootstrap.ts'
@@ -54,10 +49,11 @@ import { type ClientOptions, openClient } from './run-client.ts'
 import { acceptForwarded, type ForwardContext, fromStore, write } from './run-forward.ts'
 import { type MetricsContext, nodeProxy, readMetrics } from './run-metrics.ts'
 import { type OidcConfig, oidcTokens } from './run-oidc.ts'
+import { socketOver } from './run-proxy.ts'
 import { followRbac } from './run-rbac.ts'
 import { get, list, reach } from './run-read.ts'
 import { review } from './run-review.ts'
-import { type Kubelets, session } from './run-session.ts'
+import { type Kubelets, openForward, session } from './run-session.ts'
 import { openNodeStats } from './run-stats.ts'
 import { issueToken } from './run-token.ts'
 import { watchResponse } from './run-watch-http.ts'
@@ -79,6 +75,8 @@ export type ApiserverConfig = {
   kubeletOf(peer: PeerId, signal: AbortSignal): Promise<MeshStream>
   /** What `kubectl get quorum` shows; absent: nobody is there to ask. */
   readonly quorum?: (signal: AbortSignal) => Promise<readonly Quorum[]>
+  /** How API servers behind this one are reached, and what they see of it. */
+  readonly aggregate?: AggregateConfig
   /** Further checks of /readyz, by name; a text says what is wrong. */
   readonly readiness?: Readonly<Record<string, () => string | undefined>>
 }
@@ -161,6 +159,12 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
             fieldSelector: query.get('fieldSelector') ?? '',
           }
     await demand(identity, attributes)
+    const claim = await aggregator.claim(asked)
+    if (claim !== undefined) {
+      const watches = asked.kind === 'resource' && asked.verb === 'watch'
+      const place = limiter.enter(watches ? 'watch' : 'session', identity.user)
+      return await aggregator.proxy(claim, request, identity, place)
+    }
     if (asked.kind === 'resource') return resource(request, asked, query, identity)
     if (asked.verb !== 'get' && asked.verb !== 'head')
       throw new ApiError('MethodNotAllowed', `${asked.verb} is not allowed here`)
@@ -183,8 +187,10 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
   function pathAnswer(path: string, request: HttpRequest): HttpResponse {
     if (path === '/') return json(200, rootPaths(catalog.kinds()))
     const { accept } = request.headers
+    const { gitVersion } = config.version
     const found =
-      discovery(catalog.kinds(), path, accept) ?? openApi(catalog.kinds(), path, accept, config.version.gitVersion)
+      aggregator.discovery(path, accept, (...asked) => discovery(catalog.kinds(), ...asked)) ??
+      aggregator.openApi(path, accept, (...asked) => openApi(catalog.kinds(), ...asked, gitVersion))
     if (found === undefined) throw new ApiError('NotFound', pathNotFound)
     const etag = found.kind === 'whole' ? found.headers['etag'] : undefined
     if (etag !== undefined && (request.headers['if-none-match'] ?? '').split(/, */).includes(etag)) {
@@ -231,7 +237,8 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
 
   async function resource(request: HttpRequest, asked: ResourceRoute, query: URLSearchParams, identity: Identity) {
     const kind = catalog.at(asked)
-    if (kind.scope === 'Cluster' && asked.namespace !== undefined) {
+    const deeper = asked.rest !== undefined && asked.subresource !== 'proxy'
+    if (deeper || (kind.scope === 'Cluster' && asked.namespace !== undefined)) {
       throw new ApiError('NotFound', pathNotFound)
     }
     // A name without a namespace names nothing; a list over all namespaces is fine.
@@ -387,14 +394,30 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
       ? await tokens.issue(key.namespace ?? '', key.name, body)
       : undefined
 
+  const itself: Identity = { user: 'system:apiserver', groups: ['system:masters'] }
+  const aggregator = openAggregator(
+    {
+      world: { clock: world.clock, log },
+      store,
+      config: config.aggregate ?? {},
+      kinds: () => catalog.kinds(),
+      dialPod: async (pod, port, until) =>
+        config.peerOfNode(pod.spec.nodeName ?? '') === undefined
+          ? undefined
+          : socketOver(await openForward(context, kubelets, pod, port, until)),
+      client: openClient(context, itself, {}, posts),
+    },
+    signal,
+  )
+
   return {
     handle,
     client: (identity, options = {}) => openClient(context, identity, options, posts),
-    bootstrap: (term, until) =>
-      makeDefaults(
-        openClient(context, { user: 'system:apiserver', groups: ['system:masters'] }, { term }, posts),
-        until,
-      ),
+    async bootstrap(term, until) {
+      const client = openClient(context, itself, { term }, posts)
+      await makeDefaults(client, until)
+      await aggregator.register(client, until)
+    },
     done,
   }
 }

@@ -1,0 +1,136 @@
+// HTTPS to another API server: the connection, who it is, and one request. A server behind pods is reached through the agents of
+// their nodes, as port-forward is, so it needs no route from this machine; any other endpoint at its address.
+import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { connect as tlsConnect } from 'node:tls'
+import { onAbort } from '../lib/abort.ts'
+import type { Bytes } from '../lib/bytes.ts'
+import type { Clock } from '../world/clock.ts'
+import type { Claim } from './aggregate.ts'
+
+/** Certificate and key that this cluster's API servers show other API servers, and the authority of it, all as PEM. */
+export type FrontProxy = { readonly caPem: string; readonly certPem: string; readonly keyPem: string }
+
+/** A connection to an endpoint of the claim's Service, without TLS. Rejects with what is to be said to the client. */
+export type Dial = (claim: Claim, signal: AbortSignal) => Promise<Duplex>
+
+export type UpstreamRequest = {
+  readonly method: string
+  /** With the query. */
+  readonly path: string
+  readonly headers: Readonly<Record<string, string | readonly string[]>>
+  readonly body: Bytes
+}
+
+export interface Upstream {
+  /** Resolves with the head of the answer; its body is read from it. Rejects when the server cannot be reached. */
+  send(request: UpstreamRequest, signal: AbortSignal): Promise<IncomingMessage>
+  /** A TLS connection of its own, for what is no longer HTTP. */
+  open(signal: AbortSignal): Promise<Duplex>
+  close(): void
+}
+
+const headersTimeoutMs = 60_000
+const connectTimeoutMs = 10_000
+const idleSocketsMax = 16
+
+export function openUpstream(
+  clock: Clock,
+  claim: Claim,
+  dial: Dial,
+  identity: () => Promise<FrontProxy | undefined>,
+  signal: AbortSignal,
+): Upstream {
+  async function open(until: AbortSignal): Promise<Duplex> {
+    using deadline = clock.deadline(connectTimeoutMs, AbortSignal.any([signal, until]))
+    const [raw, own] = await Promise.all([dial(claim, deadline.signal), identity()])
+    const socket = tlsConnect({
+      socket: raw,
+      // Both the name asked for and the one that its certificate must have.
+      servername: `${claim.service}.${claim.namespace}.svc`,
+      ALPNProtocols: ['http/1.1'],
+      rejectUnauthorized: !claim.insecure,
+      ...(claim.ca !== undefined && { ca: claim.ca }),
+      ...(own && { cert: own.certPem, key: own.keyPem }),
+    })
+    // Whoever waits for it hears of it; a connection that nobody waits for may break in silence.
+    raw.on('error', error => socket.destroy(error))
+    socket.on('error', () => {})
+    using _ = onAbort(deadline.signal, () => socket.destroy(new Error('the server did not answer in time')))
+    await new Promise<void>((resolve, reject) => {
+      socket.once('secureConnect', resolve).once('error', reject)
+    })
+    return socket
+  }
+
+  class TlsAgent extends Agent {
+    override createConnection(_: object, callback?: (error: Error | null, stream: Duplex) => void): null {
+      open(signal).then(
+        socket => callback?.(null, socket),
+        // The second argument is not looked at then.
+        error => callback?.(error as Error, undefined as never),
+      )
+      return null
+    }
+  }
+  const kept = new TlsAgent({ keepAlive: true, maxFreeSockets: idleSocketsMax })
+  const fresh = new TlsAgent({ keepAlive: false })
+
+  async function send(request: UpstreamRequest, until: AbortSignal): Promise<IncomingMessage> {
+    const reads = request.method === 'GET' || request.method === 'HEAD'
+    // A kept connection may be gone without our knowing: what may be asked twice is, what may not gets a connection of its own.
+    const [outgoing, answered] = start(request, reads ? kept : fresh, until)
+    try {
+      return await answered
+    } catch (error) {
+      if (!reads || !outgoing.reusedSocket || until.aborted) throw error
+      return await start(request, fresh, until)[1]
+    }
+  }
+
+  function start(
+    { method, path, headers, body }: UpstreamRequest,
+    agent: Agent,
+    until: AbortSignal,
+  ): readonly [ClientRequest, Promise<IncomingMessage>] {
+    const outgoing = httpRequest({
+      agent,
+      method,
+      path,
+      host: `${claim.service}.${claim.namespace}.svc`,
+      port: claim.port,
+      headers: {
+        ...(headers as Record<string, string | string[]>),
+        ...(body.length > 0 && { 'content-length': body.length }),
+      },
+    })
+    const deadline = clock.deadline(headersTimeoutMs, until)
+    const gone = onAbort(until, () => outgoing.destroy(new Error('the client is gone')))
+    const late = onAbort(deadline.signal, () => outgoing.destroy(new Error('no answer came in time')))
+    const answered = new Promise<IncomingMessage>((resolve, reject) => {
+      outgoing.on('error', reject)
+      outgoing.on('response', response => {
+        late[Symbol.dispose]()
+        deadline[Symbol.dispose]()
+        response.on('close', () => gone[Symbol.dispose]())
+        resolve(response)
+      })
+    })
+    answered.catch(() => {
+      late[Symbol.dispose]()
+      deadline[Symbol.dispose]()
+      gone[Symbol.dispose]()
+    })
+    outgoing.end(body)
+    return [outgoing, answered]
+  }
+
+  return {
+    send,
+    open,
+    close() {
+      kept.destroy()
+      fresh.destroy()
+    },
+  }
+}

@@ -74,7 +74,8 @@ function* admitCreate<T extends KubeObject>(kind: Kind<T>, request: AdmitRequest
     creationTimestamp: rfc3339(stamp.nowMs),
     ...(kind.generation && { generation: 1 }),
   } as ObjectMeta
-  const completed = (object: T) => applyDefaults(kind, kind.prepare(withoutStatus(kind, object), undefined, undefined))
+  const completed = (object: T) =>
+    applyDefaults(kind, kind.prepare(withoutStatus(kind, object), undefined, undefined, stamp.nowMs))
   const draft = completed({ ...incoming, metadata })
   const shown = yield draft
   const object = shown === draft ? draft : completed(withMeta(shown, draft.metadata))
@@ -84,12 +85,12 @@ function* admitCreate<T extends KubeObject>(kind: Kind<T>, request: AdmitRequest
 }
 
 function* admitUpdate<T extends KubeObject>(kind: Kind<T>, request: AdmitRequest<T>, old: T): Generator<T, T, T> {
-  const { incoming, subresource } = request
+  const { incoming, subresource, stamp } = request
   const given = addressed(kind, incoming.metadata, request)
   const errors = metaErrors(given, old.metadata)
   const metadata = keptMeta(given, old.metadata, request.fieldManager !== undefined)
   const completed = (object: T) =>
-    applyDefaults(kind, kind.prepare(limited(kind, object, old, subresource), old, subresource))
+    applyDefaults(kind, kind.prepare(limited(kind, object, old, subresource), old, subresource, stamp.nowMs))
   const draft = completed({ ...incoming, metadata })
   const shown = yield draft
   const object = counted(kind, shown === draft ? draft : completed(withMeta(shown, draft.metadata)), old)
@@ -233,8 +234,14 @@ function limited<T extends KubeObject>(kind: Kind<T>, next: T, old: T, subresour
 
 /** generation counts the changes of what is wanted: of all but metadata and status. */
 function counted<T extends KubeObject>(kind: Kind<T>, object: T, old: T): T {
-  if (!kind.generation || equalJson(wantedOf(object), wantedOf(old))) return object
+  const wanted = kind.custom && !kind.subresources.includes('status') ? allButMeta : wantedOf
+  if (!kind.generation || equalJson(wanted(object), wanted(old))) return object
   return { ...object, metadata: { ...object.metadata, generation: (old.metadata.generation ?? 0) + 1 } }
+}
+
+/** Where the status of a custom resource is no part of its own, it is wanted like all else. */
+function allButMeta({ metadata: _, ...wanted }: KubeObject): unknown {
+  return wanted
 }
 
 function wantedOf(object: KubeObject): unknown {

@@ -1,7 +1,8 @@
 // What the API knows of one kind: where it is served, its schema, its own rules and its table. One value per kind, made
 // by defineKind in api/kinds/<kind>.ts; everything generic (api/admit.ts, table.ts, openapi.ts, apiserver/) reads it.
 import { dnsSubdomain, type NameRule } from './names.ts'
-import type { Schema } from './schema.ts'
+import type { Duplicates } from './reader.ts'
+import type { JsonObject, Schema } from './schema.ts'
 import type { ObjectMeta } from './types/meta.ts'
 
 /** What every stored object has. */
@@ -30,11 +31,13 @@ export type FieldError = {
 /** A column of `kubectl get`. Priority 1 shows with -o wide only. */
 export type Column<T> = {
   readonly name: string
-  readonly type: 'string' | 'integer' | 'date' | 'boolean'
-  readonly format?: 'name'
+  readonly type: 'string' | 'integer' | 'number' | 'date' | 'boolean'
+  /** 'name' marks the one that names the object. */
+  readonly format?: string
   readonly description?: string
-  readonly priority?: 0 | 1
-  cell(object: T, nowMs: number): string | number | boolean
+  readonly priority?: number
+  /** Null shows nothing. */
+  cell(object: T, nowMs: number): string | number | boolean | null
 }
 
 export type Scope = 'Namespaced' | 'Cluster'
@@ -51,6 +54,32 @@ export interface StoredAs<out T extends KubeObject = KubeObject> {
   write(object: T): KubeObject | Promise<KubeObject>
 }
 
+/** What only kinds have that somebody defined: their schema is JSON Schema, of which the shape tells server-side apply alone. */
+export interface CustomKind {
+  readonly listKind: string
+  /** The definition is being deleted: nothing new is made. */
+  readonly isTerminating: boolean
+  /** Shown to whoever uses this version, which is deprecated. */
+  readonly warning?: string
+  /** Pruned; the problems are unknown and doubled fields. `what` opens the message of a BadRequest. */
+  parse(
+    value: JsonObject,
+    duplicates: Duplicates,
+    what: string,
+  ): { readonly object: JsonObject; readonly problems: readonly string[] }
+  /** `meta` refers to the definition of ObjectMeta. */
+  openApi(dialect: 'v2' | 'v3', meta: JsonObject): JsonObject
+  /** Where the numbers of /scale lie; `replicas` is undefined where the object says none. */
+  readonly scale?: {
+    read(object: KubeObject): {
+      readonly replicas: number | undefined
+      readonly statusReplicas: number
+      readonly selector?: string
+    }
+    write(object: KubeObject, replicas: number): KubeObject
+  }
+}
+
 export interface Kind<out T extends KubeObject = KubeObject> {
   /** '' for the core group. */
   readonly group: string
@@ -65,6 +94,7 @@ export interface Kind<out T extends KubeObject = KubeObject> {
   readonly stored: boolean
   /** Stored in the form of another kind, and converted on the way out and in. */
   readonly storedAs?: StoredAs<T>
+  readonly custom?: CustomKind
   /** Not stored either: made when it is asked for, and only ever read. */
   readonly readOnly?: true
   /** Shown to whoever creates one: what this version does not do with it. */
@@ -89,7 +119,7 @@ export interface Kind<out T extends KubeObject = KubeObject> {
    * Resets what this request may not decide. Runs first, with uid and creationTimestamp set; `old` on an update.
    * That a main update keeps the old status, and /status takes nothing but it, api/admit.ts does for every kind.
    */
-  prepare(object: T, old: T | undefined, subresource: string | undefined): T
+  prepare(object: T, old: T | undefined, subresource: string | undefined, nowMs: number): T
   /** Defaults that depend on other fields; static ones stand in the schema. Runs before validate. */
   defaults(object: T): T
   /** What the schema cannot say. `old` on an update, and then by which subresource, if by one. */

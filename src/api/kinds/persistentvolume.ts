@@ -1,6 +1,7 @@
 // PersistentVolume (v1): a piece of storage in the cluster, made by an administrator or by a provisioner.
 // https://kubernetes.io/docs/concepts/storage/persistent-volumes/
 
+import { rfc3339 } from '../../lib/duration.ts'
 import { ageColumn } from '../cells.ts'
 import { equalJson } from '../equal.ts'
 import { forbidden } from '../field.ts'
@@ -9,7 +10,12 @@ import { defineKind } from '../kind.ts'
 import { s, type TypeOf } from '../schema.ts'
 import { accessModesText, sourceOf, storageClassOf, validateVolumeSpec, withoutAttributesClass } from '../storage.ts'
 import { objectMeta } from '../types/meta.ts'
-import { type PersistentVolumeSpec, persistentVolumeSpec, persistentVolumeStatus } from '../types/persistentvolume.ts'
+import {
+  type PersistentVolumeSpec,
+  type PersistentVolumeStatus,
+  persistentVolumeSpec,
+  persistentVolumeStatus,
+} from '../types/persistentvolume.ts'
 import { fixed } from '../workload.ts'
 
 export const persistentVolumeSchema = s.object('io.k8s.api.core.v1.PersistentVolume', {
@@ -52,6 +58,17 @@ function validateChange(spec: PersistentVolumeSpec, old: PersistentVolumeSpec): 
   return errors
 }
 
+/** The status says since when the phase is what it is, unless whoever changed it said so. */
+function moved(
+  status: PersistentVolumeStatus | undefined,
+  old: PersistentVolumeStatus,
+  nowMs: number,
+): PersistentVolumeStatus {
+  const { phase, lastPhaseTransitionTime: since } = status ?? {}
+  if (phase === old.phase || (since !== undefined && since !== old.lastPhaseTransitionTime)) return status ?? {}
+  return { ...status, lastPhaseTransitionTime: rfc3339(nowMs) }
+}
+
 function claimText({ claimRef }: PersistentVolumeSpec): string {
   return claimRef ? `${claimRef.namespace ?? ''}/${claimRef.name ?? ''}` : ''
 }
@@ -75,7 +92,8 @@ export const persistentVolume = defineKind({
     {
       name: 'Status',
       type: 'string',
-      cell: ({ metadata, status }) => (metadata.deletionTimestamp === undefined ? (status?.phase ?? '') : 'Terminating'),
+      cell: ({ metadata, status }) =>
+        metadata.deletionTimestamp === undefined ? (status?.phase ?? '') : 'Terminating',
     },
     { name: 'Claim', type: 'string', cell: ({ spec }) => claimText(spec) },
     { name: 'StorageClass', type: 'string', description: 'StorageClass of the pv', cell: storageClassOf },
@@ -89,10 +107,12 @@ export const persistentVolume = defineKind({
     ageColumn,
     { name: 'VolumeMode', type: 'string', priority: 1, cell: ({ spec }) => spec.volumeMode ?? '<unset>' },
   ],
-  prepare: (object, old) => ({
+  prepare: (object, old, _, nowMs) => ({
     ...object,
     spec: withoutAttributesClass(object.spec ?? {}, old?.spec),
-    ...(!old && { status: { phase: 'Pending', lastPhaseTransitionTime: object.metadata.creationTimestamp } }),
+    status: old
+      ? moved(object.status, old.status, nowMs)
+      : { phase: 'Pending', lastPhaseTransitionTime: rfc3339(nowMs) },
   }),
   defaults: object => ({
     ...object,

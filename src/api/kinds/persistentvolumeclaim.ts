@@ -7,7 +7,7 @@ import { equalJson } from '../equal.ts'
 import { forbidden, invalidValue, notSupported, requiredValue } from '../field.ts'
 import type { FieldError } from '../kind.ts'
 import { defineKind } from '../kind.ts'
-import { dnsLabel, dnsSubdomain } from '../names.ts'
+import { dnsLabel, dnsSubdomain, qualifiedName } from '../names.ts'
 import { validateSelector } from '../pod/selector.ts'
 import { s, type TypeOf } from '../schema.ts'
 import {
@@ -16,13 +16,14 @@ import {
   named,
   storageClassOf,
   validateAccessModes,
+  validateNotNegative,
   validatePositive,
   volumeModes,
   withoutAttributesClass,
 } from '../storage.ts'
 import { objectMeta } from '../types/meta.ts'
 import { type PersistentVolumeClaimSpec, persistentVolumeClaimSpec } from '../types/volume.ts'
-import { persistentVolumeClaimStatus } from '../types/volumeclaim.ts'
+import { type PersistentVolumeClaimStatus, persistentVolumeClaimStatus } from '../types/volumeclaim.ts'
 import { fixed } from '../workload.ts'
 
 export const persistentVolumeClaimSchema = s.object('io.k8s.api.core.v1.PersistentVolumeClaim', {
@@ -128,6 +129,40 @@ function validateChange(claim: PersistentVolumeClaim, old: PersistentVolumeClaim
   return errors
 }
 
+const resizeStates = [
+  'ControllerResizeInProgress',
+  'ControllerResizeInfeasible',
+  'NodeResizePending',
+  'NodeResizeInProgress',
+  'NodeResizeInfeasible',
+]
+
+/** Kubernetes itself knows no resource of a claim but its storage. */
+function validateResourceKey(name: string, path: string): readonly FieldError[] {
+  const wrong = qualifiedName(name)
+  if (wrong !== undefined) return [invalidValue(path, name, wrong)]
+  const isNative = !name.includes('/') || name.includes('kubernetes.io/')
+  return isNative && name !== 'storage' ? [notSupported(path, name, ['storage'])] : []
+}
+
+function validateStatus({ capacity, allocatedResources, allocatedResourceStatuses }: PersistentVolumeClaimStatus) {
+  // The path is upstream's, without the last letters of the field.
+  const path = 'status.allocatedResourceStatus'
+  return [
+    ...Object.entries(capacity ?? {}).flatMap(([name, amount]) =>
+      validateNotNegative(amount, `status.capacity[${name}]`),
+    ),
+    ...Object.entries(allocatedResourceStatuses ?? {}).flatMap(([name, state]) => [
+      ...validateResourceKey(name, path),
+      ...(resizeStates.includes(state) ? [] : [notSupported(path, name, resizeStates)]),
+    ]),
+    ...Object.entries(allocatedResources ?? {}).flatMap(([name, amount]) => {
+      const errors = validateResourceKey(name, 'status.allocatedResources')
+      return errors.length > 0 ? errors : validateNotNegative(amount, `status.allocatedResources[${name}]`)
+    }),
+  ]
+}
+
 function capacityText({ spec, status }: PersistentVolumeClaim): string {
   return spec.volumeName ? (status?.capacity?.['storage'] ?? '0') : ''
 }
@@ -148,7 +183,8 @@ export const persistentVolumeClaim = defineKind({
     {
       name: 'Status',
       type: 'string',
-      cell: ({ metadata, status }) => (metadata.deletionTimestamp === undefined ? (status?.phase ?? '') : 'Terminating'),
+      cell: ({ metadata, status }) =>
+        metadata.deletionTimestamp === undefined ? (status?.phase ?? '') : 'Terminating',
     },
     { name: 'Volume', type: 'string', cell: ({ spec }) => spec.volumeName ?? '' },
     { name: 'Capacity', type: 'string', cell: capacityText },
@@ -181,5 +217,6 @@ export const persistentVolumeClaim = defineKind({
     },
     status: { ...object.status, phase: object.status.phase || 'Pending' },
   }),
+  validateStatus: ({ status }) => validateStatus(status),
   validate: (object, old) => [...validateClaimSpec(object.spec, 'spec'), ...(old ? validateChange(object, old) : [])],
 })

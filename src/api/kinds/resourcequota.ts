@@ -184,4 +184,8 @@ export const resourceQuota = defineKind({
     ...validateSelector(spec),
     ...(old ? validateChange(spec, old.spec) : []),
   ],
+  validateStatus: ({ status }) => [
+    ...validateHard(status.hard ?? {}, 'status.hard'),
+    ...validateHard(status.used ?? {}, 'status.used'),
+  ],
 })

@@ -2,7 +2,7 @@
 // https://kubernetes.io/docs/reference/kubernetes-api/config-and-storage-resources/volume-attachment-v1/
 
 import { ageColumn, nameColumn } from '../cells.ts'
-import { forbidden, requiredValue } from '../field.ts'
+import { forbidden, requiredValue, tooLong } from '../field.ts'
 import type { FieldError } from '../kind.ts'
 import { defineKind } from '../kind.ts'
 import { dnsSubdomain } from '../names.ts'
@@ -47,6 +47,22 @@ export type VolumeAttachment = TypeOf<typeof volumeAttachmentSchema>
 
 const oneSource = 'must specify exactly one of inlineVolumeSpec and persistentVolumeName'
 
+const metadataSizeMax = 256 * 1024
+const messageLengthMax = 1_024
+
+function validateStatus(status: VolumeAttachmentStatus): readonly FieldError[] {
+  const entries = Object.entries(status.attachmentMetadata ?? {})
+  const size = entries.reduce((sum, [key, value]) => sum + key.length + value.length, 0)
+  const long = (['attachError', 'detachError'] as const).filter(
+    name => (status[name]?.message ?? '').length > messageLengthMax,
+  )
+  return [
+    ...(size > metadataSizeMax ? [tooLong('status.attachmentMetadata', metadataSizeMax)] : []),
+    // The bound that is told is upstream's, which tells that of the metadata.
+    ...long.map(name => tooLong(`status.${name}.message`, metadataSizeMax)),
+  ]
+}
+
 function validateSource({ persistentVolumeName, inlineVolumeSpec }: VolumeAttachmentSource): readonly FieldError[] {
   const path = 'spec.source'
   if (inlineVolumeSpec) {
@@ -86,4 +102,5 @@ export const volumeAttachment = defineKind({
     ...named('spec.nodeName', spec.nodeName, dnsSubdomain),
     ...fixed('spec', spec, old, old?.spec),
   ],
+  validateStatus: ({ status }) => validateStatus(status),
 })

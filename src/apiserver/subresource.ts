@@ -12,6 +12,7 @@ import { type Scale, scale as scaleKind } from '../api/kinds/scale.ts'
 import { parseObject, parseValue } from '../api/parse.ts'
 import { applyPatch } from '../api/patch/apply.ts'
 import { patchObject } from '../api/patch/patch.ts'
+import { parentManagedFields, scaleManagedFields } from '../api/patch/scale.ts'
 import type { Json } from '../api/schema.ts'
 import { deleteOptions, type LabelSelector } from '../api/types/meta.ts'
 import type { Write } from '../kv/store.ts'
@@ -99,7 +100,7 @@ export function scaleOf(object: KubeObject): Scale {
 function* planScale(kind: Kind, op: Operation, seen: Seen, rules: Rules): Planning {
   const { old, stored } = existing(kind, op, seen)
   const before = scaleOf(old)
-  const { object: asked, warnings } = scaleAfter(op, before, rules)
+  const { object: asked, warnings } = scaleAfter(op, old, before, rules)
   const about = { objectKind: scaleKind, verb: 'UPDATE', old: before } as const
   const shown = yield { stage: 'mutate', change: changeOf(kind, op, rules, { ...about, object: asked }) }
   const after = (shown ?? asked) as Scale
@@ -116,7 +117,9 @@ function* planScale(kind: Kind, op: Operation, seen: Seen, rules: Rules): Planni
     })
   }
   yield { stage: 'validate', change: changeOf(kind, op, rules, { ...about, object: after }) }
-  const incoming = { ...old, spec: { ...(old as Scaled).spec, replicas } } as KubeObject
+  const applies = op.patch === 'apply'
+  const metadata = applies ? { ...old.metadata, managedFields: parentManagedFields(old, after) } : old.metadata
+  const incoming = { ...old, metadata, spec: { ...(old as Scaled).spec, replicas } } as KubeObject
   const next = admit(kind, 'update', {
     old,
     incoming,
@@ -124,7 +127,7 @@ function* planScale(kind: Kind, op: Operation, seen: Seen, rules: Rules): Planni
     subresource: 'scale',
     ...(op.namespace !== undefined && { namespace: op.namespace }),
     ...(op.name !== undefined && { name: op.name }),
-    ...(op.fieldManager !== '' && { fieldManager: op.fieldManager }),
+    ...(op.fieldManager !== '' && !applies && { fieldManager: op.fieldManager }),
   })
   const plan = updated(kind, stored, old, next, seen, rules, warnings)
   if (plan.kind === 'answer') return { ...plan, object: asJson(before) }
@@ -133,6 +136,7 @@ function* planScale(kind: Kind, op: Operation, seen: Seen, rules: Rules): Planni
 
 function scaleAfter(
   op: Operation,
+  old: KubeObject,
   before: Scale,
   rules: Rules,
 ): { readonly object: Scale; readonly warnings: readonly string[] } {
@@ -142,7 +146,8 @@ function scaleAfter(
   }
   const { object, warnings } = parseObject(scaleKind, op.body, op.fieldValidation, op.duplicates)
   const options = { manager: op.fieldManager, force: op.force, nowMs: rules.stamp.nowMs, subresource: 'scale' }
-  return { object: applyPatch(scaleKind, before, object, options), warnings }
+  const owned = { ...before, metadata: { ...before.metadata, managedFields: scaleManagedFields(old) } }
+  return { object: applyPatch(scaleKind, owned, object, options), warnings }
 }
 
 /** Puts a pod on a node, once. */

@@ -33,4 +33,8 @@ export const scale = defineKind({
   stored: false,
   subresources: [],
   schema: scaleSchema,
+  columns: () => [
+    { name: 'Desired', type: 'integer', cell: ({ spec }) => spec.replicas ?? 0 },
+    { name: 'Available', type: 'integer', cell: ({ status }) => status.replicas },
+  ],
 })

@@ -13,6 +13,7 @@ import {
   equalSets,
   type FieldPath,
   type FieldSet,
+  hasMember,
   intersection,
   isEmptySet,
   membersOf,
@@ -20,6 +21,7 @@ import {
   union,
   withoutTree,
 } from './fieldset.ts'
+import { kubectl, lastAppliedSet, withLastApplied } from './lastapplied.ts'
 import {
   capManagers,
   type Manager,
@@ -63,11 +65,27 @@ export function applyPatch<T extends KubeObject>(
   const merged = merge(shape, before as Json | undefined, config as unknown as Json)
   const pruned = last ? prune(kind, merged, managers, last.set) : merged
   const changes = compare(shape, before as Json | undefined, pruned)
-  const settled = settle(managers, key, changes, options.force)
+  const { settled, conflicts } = settle(managers, key, changes)
+  if (!options.force) refuseConflicts(kind, live, options, conflicts)
   const same = last && equalSets(last.set, set) && equalJson(before, pruned)
   const time = same ? last.time : rfc3339(options.nowMs)
   settled.set(key, { ...own, time, set })
-  return withManagers(pruned as unknown as T, live ?? applied, settled)
+  return withManagers(withLastApplied(pruned as unknown as T, applied, options), live ?? applied, settled)
+}
+
+type Conflict = { readonly manager: Manager; readonly path: FieldPath }
+
+/** What kubectl had applied on the client's side before is its own still. */
+function refuseConflicts<T extends KubeObject>(
+  kind: Kind<T>,
+  live: T | undefined,
+  { manager }: ApplyOptions,
+  conflicts: readonly Conflict[],
+): void {
+  if (conflicts.length === 0) return
+  const own = live && manager === kubectl ? lastAppliedSet(kind, live) : undefined
+  const left = own ? conflicts.filter(({ path }) => !hasMember(own, path)) : conflicts
+  if (left.length > 0) throw conflictError(left)
 }
 
 /** `next` with managedFields that say what its manager has changed, compared to `old`. */
@@ -97,7 +115,7 @@ function updated<T extends KubeObject>(
   const key = managerKey(own)
   const changes = compare(kind.schema.shape, before as Json | undefined, after as unknown as Json)
   const taken = owned(kind, union(changes.modified, changes.added), options.subresource)
-  const settled = settle(known, key, changes, true)
+  const { settled } = settle(known, key, changes)
   const had = settled.get(key)
   if (isEmptySet(taken) && had === undefined) return settled
   const set = union(difference(had?.set ?? emptySet, changes.removed), taken)
@@ -180,10 +198,14 @@ function prune(kind: Kind, merged: Json, managers: Managers, last: FieldSet): Js
   return removeItems(shape, merged, gone) ?? {}
 }
 
-/** Takes from all others what this change gives to `key` and what it removes; a conflict when it may not. */
-function settle(managers: Managers, key: string, changes: Comparison, force: boolean): Map<string, Manager> {
+/** Takes from all others what this change gives to `key` and what it removes. The first is a conflict with them. */
+function settle(
+  managers: Managers,
+  key: string,
+  changes: Comparison,
+): { readonly settled: Map<string, Manager>; readonly conflicts: readonly Conflict[] } {
   const touched = union(changes.modified, changes.added)
-  const conflicts: { readonly manager: Manager; readonly path: FieldPath }[] = []
+  const conflicts: Conflict[] = []
   const settled = new Map<string, Manager>()
   for (const [other, manager] of managers) {
     if (other === key) {
@@ -195,11 +217,10 @@ function settle(managers: Managers, key: string, changes: Comparison, force: boo
     const set = difference(difference(manager.set, lost), changes.removed)
     if (!isEmptySet(set)) settled.set(other, { ...manager, set })
   }
-  if (!force && conflicts.length > 0) throw conflictError(conflicts)
-  return settled
+  return { settled, conflicts }
 }
 
-function conflictError(conflicts: readonly { readonly manager: Manager; readonly path: FieldPath }[]): ApiError {
+function conflictError(conflicts: readonly Conflict[]): ApiError {
   const causes = conflicts.map(
     ({ manager, path }): StatusCause => ({
       reason: 'FieldManagerConflict',

@@ -88,6 +88,12 @@ export function withoutTree(set: FieldSet, path: FieldPath): FieldSet {
   )
 }
 
+export function hasMember(set: FieldSet, path: FieldPath): boolean {
+  let node: FieldSet | undefined = set
+  for (const element of path) node = node?.children.get(element)
+  return node?.member ?? false
+}
+
 /** All members, in order of their text. */
 export function* membersOf(set: FieldSet, path: FieldPath = []): Generator<FieldPath> {
   if (set.member) yield path

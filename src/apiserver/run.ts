@@ -38,7 +38,7 @@ import { openApi } from './openapi-paths.ts'
 import type { Operation } from './operation.ts'
 import { checkListOptions, countOf, deleteBody, writeQuery } from './options.ts'
 import { discovery, rootPaths, type Version, versionAnswer } from './paths.ts'
-import type { Quorum } from './quorum.ts'
+import { type Quorum, quorum } from './quorum.ts'
 import { isTrue, pathNotFound, type ResourceRoute, route } from './route.ts'
 import { type AggregateConfig, openAggregator } from './run-aggregate.ts'
 import { authenticate, openTokens, type ServiceAccountKeys, unauthorized, withReaders } from './run-auth.ts'
@@ -285,8 +285,11 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     if (proxied !== undefined) return proxied
     const view = viewOf(request.headers, query, world.clock.nowMs(), offersOf(kind))
     if (kind.group === metricsGroup) return await readMetrics(metrics, kind, asked, selectorsOf(query), view, until)
-    if (kind.readOnly)
-      return respondMade(kind, (await config.quorum?.(until)) ?? [], asked.name, store.revision(), view)
+    if (kind.readOnly) {
+      // Of the parts that have a ComponentStatus in Kubernetes, none is one here.
+      const made = kind === quorum ? ((await config.quorum?.(until)) ?? []) : []
+      return respondMade(kind, made, asked.name, store.revision(), view)
+    }
     requireStored(kind)
     const resourceVersion = query.get('resourceVersion') ?? ''
     if (asked.verb === 'list') {

@@ -3,7 +3,6 @@
 import { compact } from '../../lib/cel/ints.ts'
 import { Double, Fields, type Key, List, type Result, type Value } from '../../lib/cel/values.ts'
 import type { Json, JsonObject } from '../schema.ts'
-import { unescapeName } from './escape.ts'
 
 export function untyped(json: Json): Value {
   switch (typeof json) {
@@ -59,9 +58,33 @@ class UntypedFields extends Fields {
     return Object.keys(this.#entries)
   }
   #find(key: Key): Json | undefined {
-    if (typeof key !== 'string') return undefined
-    if (Object.hasOwn(this.#entries, key)) return this.#entries[key]
-    const name = unescapeName(key)
-    return name !== key && Object.hasOwn(this.#entries, name) ? this.#entries[name] : undefined
+    return typeof key === 'string' && Object.hasOwn(this.#entries, key) ? this.#entries[key] : undefined
+  }
+}
+
+/** Fields whose values are found when they are first read, and then kept. */
+export class LazyFields extends Fields {
+  readonly #found = new Map<string, Result>()
+  readonly #find: Readonly<Record<string, () => Result>>
+  constructor(find: Readonly<Record<string, () => Result>>) {
+    super()
+    this.#find = find
+  }
+  override get size(): number {
+    return Object.keys(this.#find).length
+  }
+  override get(key: Key): Result | undefined {
+    const name = String(key)
+    const find = this.has(key) ? this.#find[name] : undefined
+    if (find === undefined) return undefined
+    const value = this.#found.get(name) ?? find()
+    this.#found.set(name, value)
+    return value
+  }
+  override has(key: Key): boolean {
+    return typeof key === 'string' && Object.hasOwn(this.#find, key)
+  }
+  override keys(): Iterable<Value> {
+    return Object.keys(this.#find)
   }
 }

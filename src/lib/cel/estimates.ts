@@ -1,7 +1,7 @@
 // Arithmetic on ranges of sizes and costs, and the estimates that many functions share. Infinity stands for a size that
 // nothing bounds (cel-go, checker/cost.go, where it is the largest uint64).
 import { type Argument, type CallEstimate, costs, type Range } from './env.ts'
-import { List, sizeOrOne, type Value } from './values.ts'
+import { Failure, List, sizeOrOne, type Value } from './values.ts'
 
 export const fixed = (size: number): Range => ({ min: size, max: size })
 export const unknown: Range = { min: 0, max: Number.POSITIVE_INFINITY }
@@ -48,13 +48,22 @@ export const concatenationEstimate = (a: Argument, b: Argument): CallEstimate =>
   return { cost: scaled(size, costs.perCharacter), size }
 }
 
-/** How many values there are in a list. Ends at a million: no limit of costs lets more pass. */
-export function valuesIn(value: Value, countMax = 1_000_000): number {
+/** Going through a value and all that it holds: one for each scalar, a tenth of that for each byte of text. */
+export function traversalOf(value: Value): number {
+  return partsOf(value, traversalMax)
+}
+
+/** No limit of costs lets more pass, so that counting ends here. */
+const traversalMax = 10_000_000
+
+function partsOf(value: Value, max: number): number {
+  if (typeof value === 'string') return Math.floor(new TextEncoder().encode(value).length * costs.perCharacter)
+  if (value instanceof Uint8Array) return Math.floor(value.length * costs.perCharacter)
   if (!(value instanceof List)) return 1
   let count = 0
-  for (let i = 0; i < value.size && count < countMax; i++) {
+  for (let i = 0; i < value.size && i < max && count < max; i++) {
     const item = value.get(i)
-    count += item instanceof List ? valuesIn(item, countMax - count) : 1
+    count += item instanceof Failure ? 1 : partsOf(item, max - count)
   }
-  return count
+  return value.size > max ? max : count
 }

@@ -7,7 +7,7 @@ import { isList, isObject } from './parse.ts'
 import type { Json, JsonObject, Schema, Shape } from './schema.ts'
 
 export function applyDefaults<T extends KubeObject>(kind: Kind<T>, object: T): T {
-  return kind.defaults(schemaDefaults(kind.schema, object))
+  return kind.defaults(kind.custom ? object : schemaDefaults(kind.schema, object))
 }
 
 /** Gives the very same value back when nothing is missing. */

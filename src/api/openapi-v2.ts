@@ -85,23 +85,41 @@ function extensions(of: JsonObject): Message[] {
 const has = (value: Json | undefined): value is Json => value !== undefined
 
 function schema(of: JsonObject): Message {
-  const { $ref, format, description, type, items, properties, required, additionalProperties } = of
+  const { $ref, format, description, type, items, properties, required, additionalProperties, title, pattern } = of
   const values = of['enum']
+  const number = (key: number, name: string) => has(of[name]) && { [key]: Number(of[name]) }
+  const double = (key: number, name: string) => has(of[name]) && { [key]: new Double(Number(of[name])) }
   return {
     ...(has($ref) && { 1: String($ref) }),
     ...(has(format) && { 2: String(format) }),
+    ...(has(title) && { 3: String(title) }),
     ...(has(description) && { 4: String(description) }),
     ...(has(of['default']) && { 5: any(of['default']) }),
-    ...(has(of['maximum']) && { 7: new Double(Number(of['maximum'])) }),
-    ...(has(of['minimum']) && { 9: new Double(Number(of['minimum'])) }),
+    ...double(6, 'multipleOf'),
+    ...double(7, 'maximum'),
+    ...(of['exclusiveMaximum'] === true && { 8: true }),
+    ...double(9, 'minimum'),
+    ...(of['exclusiveMinimum'] === true && { 10: true }),
+    ...number(11, 'maxLength'),
+    ...number(12, 'minLength'),
+    ...(has(pattern) && { 13: String(pattern) }),
+    ...number(14, 'maxItems'),
+    ...number(15, 'minItems'),
+    ...number(17, 'maxProperties'),
+    ...number(18, 'minProperties'),
     ...(Array.isArray(required) && { 19: required.map(String) }),
     ...(Array.isArray(values) && { 20: values.map(any) }),
-    ...(has(additionalProperties) && { 21: { 1: schema(additionalProperties as JsonObject) } }),
+    ...(has(additionalProperties) && { 21: additional(additionalProperties) }),
     ...(has(type) && { 22: { 1: [String(type)] } }),
     ...(has(items) && { 23: { 1: [schema(items as JsonObject)] } }),
     ...(has(properties) && { 25: { 1: named(properties as JsonObject, schema) } }),
     31: extensions(of),
   }
+}
+
+/** Either a schema or whether anything may stand there. */
+function additional(of: Json): Message {
+  return typeof of === 'boolean' ? { 2: of } : { 1: schema(of as JsonObject) }
 }
 
 function named(map: JsonObject, one: (value: JsonObject) => Message): Message[] {

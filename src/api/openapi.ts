@@ -4,7 +4,7 @@ import { type GroupVersion, groupVersions, subresourcesOf, verbsOf } from './dis
 import type { Kind } from './kind.ts'
 import { kinds as allKinds } from './kinds.ts'
 import type { Field, Json, JsonObject, ScalarKind, Schema, Shape } from './schema.ts'
-import { deleteOptions, listMeta, status } from './types/meta.ts'
+import { deleteOptions, listMeta, objectMeta, status } from './types/meta.ts'
 
 /** Where a schema refers to another, and in which of the two dialects. */
 export type Dialect = 'v2' | 'v3'
@@ -144,7 +144,10 @@ export function defineKinds(kinds: readonly Kind[], dialect: Dialect): Definitio
   const into: Definitions = {}
   for (const kind of kinds) {
     const name = nameOf(kind.schema)
-    schemaOf(kind.schema.shape, dialect, into)
+    if (kind.custom) {
+      const meta = schemaOf(objectMeta.shape, dialect, into)
+      into[name] = kind.custom.openApi(dialect, meta)
+    } else schemaOf(kind.schema.shape, dialect, into)
     into[name] = { ...into[name], 'x-kubernetes-group-version-kind': [gvk(kind)] }
     if (!kind.stored && !kind.readOnly) continue
     schemaOf(listMeta.shape, dialect, into)
@@ -157,7 +160,7 @@ export function defineKinds(kinds: readonly Kind[], dialect: Dialect): Definitio
         items: { type: 'array', items: reference(name, dialect) },
       },
       required: ['items'],
-      'x-kubernetes-group-version-kind': [{ ...gvk(kind), kind: `${kind.kind}List` }],
+      'x-kubernetes-group-version-kind': [{ ...gvk(kind), kind: kind.custom?.listKind ?? `${kind.kind}List` }],
     }
   }
   for (const schema of [deleteOptions, status] as readonly Schema[]) schemaOf(schema.shape, dialect, into)
@@ -181,6 +184,7 @@ export type Operation = {
   /** The name of the definition of the body, when there is one. */
   readonly body: string | undefined
   readonly answer: string
+  readonly patchTypes: readonly string[]
 }
 
 export type Parameter = {
@@ -276,6 +280,7 @@ function operation(
       gvk: of,
       parameters: [...inPath, ...(inQuery[action] ?? [])],
       body: deleting ? nameOf(deleteOptions) : method === 'get' ? undefined : name,
+      patchTypes: kind.custom ? patchTypes.filter(type => !type.includes('strategic')) : patchTypes,
       answer: deleting ? nameOf(status) : action === 'list' ? `${name}List` : name,
     },
   ]
@@ -311,7 +316,7 @@ const patchTypes = [
 
 function operationV3(operation: Operation): JsonObject {
   const { body, answer, parameters } = operation
-  const types = operation.method === 'patch' ? patchTypes : ['*/*']
+  const types = operation.method === 'patch' ? operation.patchTypes : ['*/*']
   const content = (name: string, media: readonly string[]) =>
     Object.fromEntries(media.map(type => [type, { schema: reference(name, 'v3') }]))
   return {

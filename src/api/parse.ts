@@ -5,7 +5,7 @@
 import { readRfc3339, rfc3339OfSeconds } from '../lib/duration.ts'
 import { formatQuantity, parseQuantity, quantityMalformed } from '../lib/quantity.ts'
 import { ApiError } from './error.ts'
-import { apiVersionOf, type Kind, type KubeObject } from './kind.ts'
+import { apiVersionOf, type CustomKind, type Kind, type KubeObject } from './kind.ts'
 import {
   type Duplicates,
   depthMax,
@@ -83,9 +83,27 @@ export function parseObject<T extends KubeObject>(
     )
   }
   const what = `${kind.kind} in version ${JSON.stringify(kind.version)} cannot be handled as a ${kind.kind}`
+  if (kind.custom) return parseCustom(kind, kind.custom, value, mode, what, duplicates)
   const { value: object, warnings } = parseValue(kind.schema, value, mode, what, duplicates)
   const metadata = isObject(value['metadata']) ? (object as { metadata?: unknown }).metadata : {}
   return { object: { ...object, apiVersion: expected, kind: kind.kind, metadata } as T, warnings }
+}
+
+function parseCustom<T extends KubeObject>(
+  kind: Kind<T>,
+  custom: CustomKind,
+  value: JsonObject,
+  mode: FieldValidation,
+  what: string,
+  duplicates: Duplicates,
+): { readonly object: T; readonly warnings: readonly string[] } {
+  const { object, problems } = custom.parse(value, mode === 'Ignore' ? noDuplicates : duplicates, what)
+  const told = [...new Set(problems)].slice(0, strictErrorCountMax)
+  if (mode === 'Strict' && told.length > 0) {
+    throw new ApiError('BadRequest', `${what}: strict decoding error: ${told.join(', ')}`)
+  }
+  const typed = { ...object, apiVersion: apiVersionOf(kind), kind: kind.kind } as unknown as T
+  return { object: typed, warnings: mode === 'Warn' ? told : [] }
 }
 
 function versionOf(apiVersion: Json): string {

@@ -50,6 +50,8 @@ export type Shape =
       readonly fields: Readonly<Record<string, Field>>
       /** Server-side apply treats it as one value. */
       readonly atomic: boolean
+      /** What else may stand beside the fields; absent: nothing. */
+      readonly rest?: Schema
     }
   | {
       readonly kind: 'list'
@@ -59,7 +61,13 @@ export type Shape =
       /** Strategic merge: merge by this key ('' for a list of scalars that merges), undefined to replace. */
       readonly mergeKey: string | undefined
     }
-  | { readonly kind: 'map'; readonly value: Schema; readonly atomic: boolean }
+  | {
+      readonly kind: 'map'
+      readonly value: Schema
+      readonly atomic: boolean
+      /** Of what no schema tells anything: an object is such a map, anything else one value. */
+      readonly deduced?: true
+    }
 
 export interface Schema<out T = unknown> {
   readonly shape: Shape

@@ -26,6 +26,7 @@ export function validateObject<T extends KubeObject>(
 
 /** Only what /status may change. */
 export function validateStatus<T extends KubeObject>(kind: Kind<T>, object: T, old: T): readonly FieldError[] {
+  if (kind.custom) return validateObject(kind, object, old, 'status')
   const { shape } = kind.schema
   const field = shape.kind === 'object' ? shape.fields['status'] : undefined
   const status = (object as { readonly status?: Json }).status

@@ -19,12 +19,18 @@ function isLeaf(shape: Shape | undefined): boolean {
   }
 }
 
+/** Whether it is one value because of what it is, where no schema tells anything. */
+function isPlain(shape: Shape, value: Json | undefined): boolean {
+  return shape.kind === 'map' && shape.deduced === true && value !== undefined && !isObject(value)
+}
+
 function fieldOf(shape: Shape, key: string): Field | undefined {
   return shape.kind === 'object' && Object.hasOwn(shape.fields, key) ? shape.fields[key] : undefined
 }
 
 function shapeBelow(shape: Shape, key: string): Shape | undefined {
-  return shape.kind === 'map' ? shape.value.shape : fieldOf(shape, key)?.schema.shape
+  if (shape.kind === 'map') return shape.value.shape
+  return fieldOf(shape, key)?.schema.shape ?? (shape.kind === 'object' ? shape.rest?.shape : undefined)
 }
 
 /** The path element of a list's item; a key that is absent has its default. */
@@ -45,7 +51,7 @@ export function fieldSetOf(shape: Shape, value: Json): FieldSet {
 }
 
 function collect(shape: Shape | undefined, value: Json, path: FieldPath, out: FieldSetBuilder): void {
-  if (shape === undefined || isLeaf(shape)) {
+  if (shape === undefined || isLeaf(shape) || isPlain(shape, value)) {
     out.insert(path)
   } else if (shape.kind === 'list') {
     for (const item of isList(value) ? value : []) {
@@ -94,7 +100,8 @@ function walk(
   out: Builders,
 ): void {
   if (before === undefined && after === undefined) return
-  if (shape === undefined || isLeaf(shape) || (isBare(before) && isBare(after))) {
+  const isOne = shape === undefined || isLeaf(shape) || isPlain(shape, before) || isPlain(shape, after)
+  if (isOne || (isBare(before) && isBare(after))) {
     if (before === undefined) out.added.insert(path)
     else if (after === undefined) out.removed.insert(path)
     else if (!equalJson(before, after)) out.modified.insert(path)

@@ -35,7 +35,7 @@ import type { Dial, FrontProxy } from './run-upstream.ts'
 import { keyOf, objectOf, prefixOf } from './stored.ts'
 
 export type AggregateConfig = {
-  /** What this server shows to those behind it; resolves when the cluster has made it. Absent: nothing is shown. */
+  /** What this server shows to those behind it, asked for with each connection; waits until there is one. Absent: nothing. */
   readonly frontProxy?: (signal: AbortSignal) => Promise<FrontProxy>
   /** The authority of client certificates, as PEM. */
   readonly clientCaPem?: string
@@ -136,14 +136,7 @@ export function openAggregator(context: AggregateContext, signal: AbortSignal): 
     throw failed ?? new NotThere('service unavailable')
   }
 
-  let identity: Promise<FrontProxy> | undefined
-  const frontProxy = async () => {
-    identity ??= config.frontProxy?.(signal).catch(error => {
-      identity = undefined
-      throw error
-    })
-    return await identity
-  }
+  const frontProxy = async () => await config.frontProxy?.(signal)
 
   const remotes = openRemotes(context, { dial, place, frontProxy }, signal)
   void followClaims()

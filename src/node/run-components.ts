@@ -34,7 +34,7 @@ import { type Fitness, openFitness } from './run-fitness.ts'
 import type { Member, Peer } from './run-member.ts'
 import { followMembers, type Members } from './run-members.ts'
 import { pipe } from './run-pipe.ts'
-import { adminCertificate, clusterKeys, servingCertificate } from './run-pki.ts'
+import { adminCertificate, clusterKeys, frontProxyCertificates, servingCertificate } from './run-pki.ts'
 import type { Scope } from './scope.ts'
 import { isLeaving, ownerOf, peerOf, peersOf, type StatusReport } from './status.ts'
 
@@ -88,6 +88,7 @@ export async function start(peer: Peer, member: Member, scope: Scope): Promise<v
         return near
       },
       quorum: async until => (await fitness?.quorum(until)) ?? [],
+      aggregate: { clientCaPem: caPem, frontProxy: frontProxyCertificates(world, store, cluster.clusterId) },
     },
     signal,
   )
@@ -151,7 +152,7 @@ export async function start(peer: Peer, member: Member, scope: Scope): Promise<v
     }
   }
   const program = versionInfo.gitVersion
-  const adminParts = { peer, member, apiserver, members, gossip, fitness: seen, caPem, program, report }
+  const adminParts = { peer, member, apiserver, members, gossip, fitness: seen, authority: keys.authority, program, report }
   scope.start('admin', inner => runAdmin(adminParts, inner))
   say(welcome(network, nodeName, kubeconfig))
   if (config.etcd !== undefined && embedded !== undefined) {

@@ -1,5 +1,7 @@
 // The cluster's certificates. The authority and the signing key of service accounts stand in the store, so that every
 // control peer can serve; each peer issues its own serving certificate with them and renews it.
+import { frontProxyUser } from '../apiserver/run-register.ts'
+import type { FrontProxy } from '../apiserver/run-upstream.ts'
 import {
   type Authority,
   adminIdentity,
@@ -59,6 +61,54 @@ export async function clusterKeys(
     await world.clock.sleep(50, signal)
   }
   throw new Error('stopped before the cluster keys were there')
+}
+
+export const frontProxyKey = '/flotilla/front-proxy'
+
+/**
+ * Gives the certificate that this peer shows to API servers behind it, issued anew before it runs out. Its authority stands in the
+ * store, made by whoever leads when it is first wanted, and signs nothing else, so nobody else can pass for a front proxy.
+ * Waits until it is there; rejects when the signal aborts.
+ */
+export function frontProxyCertificates(
+  world: World,
+  store: Store,
+  clusterId: string,
+): (signal: AbortSignal) => Promise<FrontProxy> {
+  let held: FrontProxy | undefined
+  return async signal => {
+    const nowMs = world.clock.nowMs()
+    if (held !== undefined && !needsRenewal(held.certPem, nowMs)) return held
+    const authority = await frontProxyAuthority(world, store, clusterId, signal)
+    const issued = await issueClient(authority, { user: frontProxyUser, groups: [] }, nowMs)
+    held = { caPem: authority.certificatePem, certPem: issued.certificatePem, keyPem: issued.keyPem }
+    return held
+  }
+}
+
+async function frontProxyAuthority(
+  world: World,
+  store: Store,
+  clusterId: string,
+  signal: AbortSignal,
+): Promise<Authority> {
+  while (!signal.aborted) {
+    const found = await store.get(frontProxyKey)
+    if (found !== undefined) return JSON.parse(found.value) as Authority
+    if (store.status().role === 'leader') {
+      const value = JSON.stringify(await makeAuthority(`front-proxy-${clusterId.slice(0, 8)}`, world.clock.nowMs()))
+      const write = {
+        compare: [{ key: frontProxyKey, modRevision: 0 }],
+        operations: [{ key: frontProxyKey, value }],
+      }
+      // Whatever comes of it, the next round reads what stands.
+      await store.write(write, signal).catch(error => {
+        world.log.debug('the front proxy key was not written yet', { error: String(error) })
+      })
+    }
+    await world.clock.sleep(50, signal)
+  }
+  throw new Error('stopped before the front proxy key was there')
 }
 
 /** The serving certificate of this peer: kept on disk, issued anew when it runs out or its names changed. */

@@ -41,6 +41,7 @@ import { discovery, rootPaths, type Version, versionAnswer } from './paths.ts'
 import { type Quorum, quorum } from './quorum.ts'
 import { isTrue, pathNotFound, type ResourceRoute, route } from './route.ts'
 import { type AggregateConfig, openAggregator } from './run-aggregate.ts'
+import { type AuditConfig, openAuditor, type Trail } from './run-audit.ts'
 import { authenticate, openTokens, type ServiceAccountKeys, unauthorized, withReaders } from './run-auth.ts'
 import { openAuthorizer } from './run-authorize.ts'
 import { makeDefaults } from './run-bootstrap.ts'
@@ -77,6 +78,8 @@ export type ApiserverConfig = {
   readonly quorum?: (signal: AbortSignal) => Promise<readonly Quorum[]>
   /** How API servers behind this one are reached, and what they see of it. */
   readonly aggregate?: AggregateConfig
+  /** Where it is written down who did what; absent: nowhere. */
+  readonly audit?: AuditConfig
   /** Further checks of /readyz, by name; a text says what is wrong. */
   readonly readiness?: Readonly<Record<string, () => string | undefined>>
 }
@@ -117,14 +120,21 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     bootstrapTokens(world, store),
     ...(oidc === undefined ? [] : [oidcTokens(world, oidc, oidc.caller, signal)]),
   ])
+  const auditor = config.audit && openAuditor(world, config.audit)
   const limiter = new Limiter()
   const log = world.log.with({ component: 'apiserver' })
   const kubelets: Kubelets = { peerOfNode: config.peerOfNode, open: config.kubeletOf }
   const metrics: MetricsContext = { world, store, stats: openNodeStats(world, kubelets, signal) }
 
   async function handle(request: HttpRequest): Promise<HttpResponse> {
+    const trail = auditor?.begin(request)
+    const response = await respond(trail?.request ?? request, trail)
+    return trail === undefined ? response : await trail.answered(response)
+  }
+
+  async function respond(request: HttpRequest, trail: Trail | undefined): Promise<HttpResponse> {
     try {
-      return await answer(request)
+      return await answer(request, trail)
     } catch (error) {
       if (error instanceof ApiError) return failure(error, request.headers['accept'])
       if (error instanceof StoreError) return failure(fromStore(error), request.headers['accept'])
@@ -133,7 +143,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     }
   }
 
-  async function answer(request: HttpRequest): Promise<HttpResponse> {
+  async function answer(request: HttpRequest, trail: Trail | undefined): Promise<HttpResponse> {
     if (signal.aborted) throw new ApiError('ServiceUnavailable', 'this peer is stopping', { retryAfterSeconds: 1 })
     const query = new URLSearchParams(request.query)
     const asked = route(request.method, request.path, query)
@@ -143,7 +153,9 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     }
     const known = await authenticate(request, tokens)
     if (known === undefined) throw unauthorized()
+    await trail?.asked(asked, known)
     const identity = await speaker(known, request.headers)
+    if (identity !== known) trail?.speaksFor(identity)
     const attributes: Attributes =
       asked.kind === 'path'
         ? asked
@@ -158,7 +170,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
             name: asked.name ?? '',
             fieldSelector: query.get('fieldSelector') ?? '',
           }
-    await demand(identity, attributes)
+    await demand(identity, attributes, trail)
     const claim = await aggregator.claim(asked)
     if (claim !== undefined) {
       const watches = asked.kind === 'resource' && asked.verb === 'watch'
@@ -171,8 +183,9 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     return pathAnswer(asked.path, request)
   }
 
-  async function demand(identity: Identity, attributes: Attributes): Promise<void> {
+  async function demand(identity: Identity, attributes: Attributes, trail?: Trail): Promise<void> {
     const { allowed, why } = await authorizer.decide(identity, attributes)
+    trail?.decided(allowed, why)
     if (!allowed) throw forbidden(identity, attributes, why)
   }
 

@@ -1,0 +1,203 @@
+// Follows one request from its arrival to its answer and writes down what the policy wants (audit.ts). A request whose
+// record cannot be written goes on; the log of this peer says so, at most once a minute.
+import type { Json, JsonObject } from '../api/schema.ts'
+import type { Bytes } from '../lib/bytes.ts'
+import { text } from '../lib/bytes.ts'
+import type { AuditLog } from '../world/audit.ts'
+import type { HttpRequest, HttpResponse, Identity } from '../world/http.ts'
+import type { World } from '../world/world.ts'
+import { type Extent, extentOf, lineOf, type Policy, type Stage, type Subject } from './audit.ts'
+import { decode } from './decode.ts'
+import type { Route } from './route.ts'
+
+export type AuditConfig = { readonly log: AuditLog; readonly policy: Policy }
+
+export interface Trail {
+  /** The request to answer: what it carries is noted where the policy wants it. */
+  readonly request: HttpRequest
+  /** Who asks for what, before it is judged. */
+  asked(route: Route, user: Identity | undefined): Promise<void>
+  /** For whom it is carried out, when that is somebody else. */
+  speaksFor(other: Identity): void
+  decided(allowed: boolean, why: string): void
+  /** The answer to give: its end is noted. */
+  answered(response: HttpResponse): Promise<HttpResponse>
+}
+
+export interface Auditor {
+  begin(request: HttpRequest): Trail
+}
+
+const nobody: Identity = { user: '', groups: [] }
+const idLengthMax = 64
+const complainMs = 60_000
+
+export function openAuditor(world: Pick<World, 'clock' | 'random' | 'log'>, config: AuditConfig): Auditor {
+  let complainedMs = Number.NEGATIVE_INFINITY
+
+  async function append(line: string): Promise<void> {
+    try {
+      await config.log.append(line)
+    } catch (error) {
+      const now = world.clock.monotonicMs()
+      if (now - complainedMs < complainMs) return
+      complainedMs = now
+      world.log.error('an audit event could not be written', { error: String(error) })
+    }
+  }
+
+  return { begin: request => trailOf(world, config.policy, request, append) }
+}
+
+function trailOf(
+  world: Pick<World, 'clock' | 'random'>,
+  policy: Policy,
+  given: HttpRequest,
+  append: (line: string) => Promise<void>,
+): Trail {
+  const receivedAtMs = world.clock.nowMs()
+  const asked = given.headers['audit-id'] ?? ''
+  const auditID = asked !== '' && asked.length <= idLengthMax ? asked : world.random.uuid()
+  let route: Route | undefined
+  let user = nobody
+  let other: Identity | undefined
+  let extent: Extent | undefined
+  let sent: Bytes | undefined
+  const annotations: Record<string, string> = {}
+
+  const request: HttpRequest = {
+    ...given,
+    async body(bytesMax) {
+      sent = await given.body(bytesMax)
+      return sent
+    },
+  }
+
+  async function write(stage: Stage, answer: { code?: number; body?: Json } = {}): Promise<void> {
+    if (extent === undefined || extent.level === 'None' || extent.omitStages.includes(stage)) return
+    const { level } = extent
+    const requestObject = sent === undefined ? undefined : parsed(sent, given.headers['content-type'])
+    const about = named(aboutOf(route, given, user), requestObject)
+    const failed = answer.code !== undefined && answer.code >= 400
+    const userAgent = given.headers['user-agent']
+    const line = lineOf(
+      {
+        level,
+        auditID,
+        stage,
+        requestURI: given.query === '' ? given.path : `${given.path}?${given.query}`,
+        verb: about.verb,
+        user,
+        ...(other && { impersonated: other }),
+        remote: given.remote,
+        ...(userAgent !== undefined && { userAgent }),
+        about,
+        ...(route?.kind === 'resource' && { apiVersion: route.version }),
+        ...(answer.code !== undefined && { code: answer.code }),
+        ...(failed && { status: (answer.body ?? {}) as JsonObject }),
+        ...(requestObject !== undefined && stage !== 'RequestReceived' && { requestObject }),
+        ...(answer.body !== undefined && { responseObject: answer.body }),
+        receivedAtMs,
+        atMs: world.clock.nowMs(),
+        annotations,
+      },
+      extent.omitManagedFields,
+    )
+    await append(line)
+  }
+
+  async function begin(at: Route | undefined, who: Identity): Promise<void> {
+    route = at
+    user = who
+    extent = extentOf(policy, aboutOf(at, given, who))
+    await write('RequestReceived')
+  }
+
+  return {
+    request,
+    asked: (at, who) => begin(at, who ?? nobody),
+    speaksFor(identity) {
+      other = identity
+    },
+    decided(allowed, why) {
+      annotations['authorization.k8s.io/decision'] = allowed ? 'allow' : 'forbid'
+      annotations['authorization.k8s.io/reason'] = why
+    },
+    async answered(response) {
+      // Refused before anybody knew what it asks for.
+      if (extent === undefined) await begin(undefined, nobody)
+      const header = { 'audit-id': auditID }
+      const ended = (code: number) => write('ResponseComplete', { code })
+      switch (response.kind) {
+        case 'whole': {
+          const wanted = extent?.level === 'RequestResponse' || response.code >= 400
+          const body = wanted ? answerOf(response) : undefined
+          await write('ResponseComplete', { code: response.code, ...(body !== undefined && { body }) })
+          return { ...response, headers: { ...response.headers, ...header } }
+        }
+        case 'stream':
+          await write('ResponseStarted', { code: response.code })
+          return {
+            ...response,
+            headers: { ...response.headers, ...header },
+            body: followed(response.body, () => ended(response.code)),
+          }
+        case 'command':
+        case 'forward': {
+          await write('ResponseStarted', { code: 101 })
+          const run = async (...all: Parameters<typeof response.run>) => {
+            try {
+              await (response.run as (...given: readonly unknown[]) => Promise<void>)(...all)
+            } finally {
+              await ended(101)
+            }
+          }
+          return { ...response, run } as HttpResponse
+        }
+      }
+    },
+  }
+}
+
+async function* followed<T>(body: AsyncIterable<T>, end: () => Promise<void>): AsyncGenerator<T> {
+  try {
+    yield* body
+  } finally {
+    await end()
+  }
+}
+
+function aboutOf(route: Route | undefined, request: HttpRequest, user: Identity): Subject {
+  if (route === undefined) return { kind: 'path', user, verb: request.method.toLowerCase(), path: request.path }
+  if (route.kind === 'path') return { ...route, user }
+  const { verb, group, resource, subresource = '', namespace = '', name = '' } = route
+  return { kind: 'resource', user, verb, group, resource, subresource, namespace, name }
+}
+
+/** What is made says its name itself. */
+function named(about: Subject, body: Json | undefined): Subject {
+  if (about.kind !== 'resource' || about.name !== '' || about.verb !== 'create') return about
+  const { metadata } = (body ?? {}) as { readonly metadata?: { readonly name?: Json } }
+  return typeof metadata?.name === 'string' ? { ...about, name: metadata.name } : about
+}
+
+/** undefined: nothing that could be shown. What is no object has been refused already. */
+function parsed(bytes: Bytes, type: string | undefined): Json | undefined {
+  if (bytes.length === 0) return undefined
+  try {
+    return decode(bytes, type, 'Ignore').value
+  } catch {
+    return undefined
+  }
+}
+
+function answerOf({ headers, body }: Extract<HttpResponse, { kind: 'whole' }>): Json | undefined {
+  const type = headers['content-type'] ?? ''
+  if (headers['content-encoding'] !== undefined) return undefined
+  try {
+    if (type.startsWith('application/json')) return JSON.parse(typeof body === 'string' ? body : text(body)) as Json
+    return typeof body === 'string' ? undefined : parsed(body, type)
+  } catch {
+    return undefined
+  }
+}

@@ -19,7 +19,6 @@ import {
   membersOf,
   pathText,
   union,
-  withoutTree,
 } from './fieldset.ts'
 import { kubectl, lastAppliedSet, withLastApplied } from './lastapplied.ts'
 import {
@@ -157,30 +156,27 @@ function bare<T extends KubeObject>(object: T): T {
   return { ...object, metadata }
 }
 
-const ownedByNobody: readonly FieldPath[] = [
-  ['f:apiVersion'],
-  ['f:kind'],
-  ...[
-    'name',
-    'namespace',
-    'creationTimestamp',
-    'selfLink',
-    'uid',
-    'generation',
-    'managedFields',
-    'resourceVersion',
-  ].map(field => ['f:metadata', `f:${field}`]),
-]
+/** Of metadata: what names the object, and what the server writes. */
+const ownedByNobody = [
+  'name',
+  'namespace',
+  'creationTimestamp',
+  'selfLink',
+  'uid',
+  'generation',
+  'managedFields',
+  'resourceVersion',
+].map(field => `f:${field}`)
 
 /** What the server writes, and what names the object, has no owner. */
 function owned(kind: Kind, set: FieldSet, subresource: string | undefined): FieldSet {
-  const stripped = ownedByNobody.reduce(withoutTree, set)
-  const meta = stripped.children.get('f:metadata')
-  const children = new Map(stripped.children)
-  if (meta?.member) {
-    if (meta.children.size === 0) children.delete('f:metadata')
-    else children.set('f:metadata', { member: false, children: meta.children })
-  }
+  const children = new Map(set.children)
+  children.delete('f:apiVersion')
+  children.delete('f:kind')
+  const meta = new Map(set.children.get('f:metadata')?.children)
+  for (const element of ownedByNobody) meta.delete(element)
+  if (meta.size === 0) children.delete('f:metadata')
+  else children.set('f:metadata', { member: false, children: meta })
   if (kind.subresources.includes('status')) {
     const mine = (element: string) =>
       element === 'f:metadata' || (element === 'f:status') === (subresource === 'status')

@@ -33,36 +33,57 @@ export class FieldSetBuilder {
     node.member = true
   }
 
+  /** All of `set`, below `path`, where nothing is yet. */
+  attach(path: FieldPath, set: FieldSet): void {
+    if (isEmptySet(set)) return
+    let node = this.#root
+    for (const element of path.slice(0, -1)) {
+      const below = (node.children.get(element) as typeof node | undefined) ?? { member: false, children: new Map() }
+      node.children.set(element, below)
+      node = below
+    }
+    const last = path.at(-1)
+    if (last !== undefined) node.children.set(last, set as typeof node)
+  }
+
   finish(): FieldSet {
     return this.#root
   }
 }
 
-function made(member: boolean, children: Iterable<readonly [string, FieldSet]>): FieldSet {
-  return { member, children: new Map([...children].filter(([, child]) => !isEmptySet(child))) }
+/** Each child of `a` as `act` makes it of the two; what comes out empty is left out. */
+function combined(
+  member: boolean,
+  a: FieldSet,
+  b: FieldSet,
+  act: (child: FieldSet, other: FieldSet) => FieldSet,
+): FieldSet {
+  const children = new Map<string, FieldSet>()
+  for (const [name, child] of a.children) {
+    const made = act(child, b.children.get(name) ?? emptySet)
+    if (!isEmptySet(made)) children.set(name, made)
+  }
+  return { member, children }
 }
 
 export function union(a: FieldSet, b: FieldSet): FieldSet {
-  const names = new Set([...a.children.keys(), ...b.children.keys()])
-  return made(
-    a.member || b.member,
-    [...names].map(name => [name, union(a.children.get(name) ?? emptySet, b.children.get(name) ?? emptySet)]),
-  )
+  // Sets are values: the same one may stand in many places.
+  if (isEmptySet(a)) return b
+  if (isEmptySet(b)) return a
+  const children = new Map(a.children)
+  for (const [name, child] of b.children) children.set(name, union(a.children.get(name) ?? emptySet, child))
+  return { member: a.member || b.member, children }
 }
 
 export function intersection(a: FieldSet, b: FieldSet): FieldSet {
-  return made(
-    a.member && b.member,
-    [...a.children].map(([name, child]) => [name, intersection(child, b.children.get(name) ?? emptySet)]),
-  )
+  if (isEmptySet(a) || isEmptySet(b)) return emptySet
+  return combined(a.member && b.member, a, b, intersection)
 }
 
 /** What is in `a` and not in `b`; a member of `b` takes nothing that lies below it. */
 export function difference(a: FieldSet, b: FieldSet): FieldSet {
-  return made(
-    a.member && !b.member,
-    [...a.children].map(([name, child]) => [name, difference(child, b.children.get(name) ?? emptySet)]),
-  )
+  if (isEmptySet(b)) return a
+  return combined(a.member && !b.member, a, b, difference)
 }
 
 export function equalSets(a: FieldSet, b: FieldSet): boolean {
@@ -73,18 +94,6 @@ export function equalSets(a: FieldSet, b: FieldSet): boolean {
       const other = b.children.get(name)
       return other !== undefined && equalSets(child, other)
     })
-  )
-}
-
-/** Without the subtree below `path`, and without `path` itself. */
-export function withoutTree(set: FieldSet, path: FieldPath): FieldSet {
-  const [first, ...rest] = path
-  const child = first === undefined ? undefined : set.children.get(first)
-  if (first === undefined || child === undefined) return set
-  const replaced = rest.length === 0 ? emptySet : withoutTree(child, rest)
-  return made(
-    set.member,
-    [...set.children].map(([name, other]) => [name, name === first ? replaced : other]),
   )
 }
 
@@ -102,6 +111,7 @@ export function* membersOf(set: FieldSet, path: FieldPath = []): Generator<Field
 
 /** The FieldsV1 of managedFields. */
 export function encodeSet(set: FieldSet): JsonObject {
+  if (set.children.size === 0) return {}
   const children = sortedBy(set.children, ([name]) => name).map(([name, child]): [string, Json] => [
     name,
     encodeSet(child),
@@ -112,17 +122,18 @@ export function encodeSet(set: FieldSet): JsonObject {
 /** Anything that is no FieldsV1 is left out: it came from outside. */
 export function decodeSet(fields: Json | undefined): FieldSet {
   if (!isObject(fields)) return emptySet
-  return made(false, childrenOf(fields))
+  return { member: false, children: childrenOf(fields) }
 }
 
-function childrenOf(fields: JsonObject): [string, FieldSet][] {
-  return Object.entries(fields)
-    .filter(([name, below]) => name !== '.' && isObject(below))
-    .map(([name, below]) => {
-      const inner = isObject(below) ? below : {}
-      const member = Object.keys(inner).length === 0 || Object.hasOwn(inner, '.')
-      return [name, made(member, childrenOf(inner))]
-    })
+function childrenOf(fields: JsonObject): ReadonlyMap<string, FieldSet> {
+  const children = new Map<string, FieldSet>()
+  for (const [name, below] of Object.entries(fields)) {
+    if (name === '.' || !isObject(below)) continue
+    const inner = childrenOf(below)
+    const member = Object.keys(below).length === 0 || Object.hasOwn(below, '.')
+    if (member || inner.size > 0) children.set(name, { member, children: inner })
+  }
+  return children
 }
 
 /** As conflicts name a field: .spec.containers[name="web"].image */

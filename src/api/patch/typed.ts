@@ -4,7 +4,7 @@
 import { equalJson } from '../equal.ts'
 import { isList, isObject } from '../parse.ts'
 import type { Field, Json, JsonObject, Shape } from '../schema.ts'
-import { type FieldPath, type FieldSet, FieldSetBuilder } from './fieldset.ts'
+import { type FieldPath, type FieldSet, FieldSetBuilder, isEmptySet } from './fieldset.ts'
 
 /** Whether the value below is owned and changed as a whole. */
 function isLeaf(shape: Shape | undefined): boolean {
@@ -36,11 +36,19 @@ function shapeBelow(shape: Shape, key: string): Shape | undefined {
 /** The path element of a list's item; a key that is absent has its default. */
 function elementOf(shape: Shape & { kind: 'list' }, item: Json): string {
   if (shape.listType === 'set' || !isObject(item)) return `v:${JSON.stringify(item)}`
-  const keys = shape.mapKeys.toSorted().map((key): [string, Json] => {
+  const keys = sortedKeys(shape).map((key): [string, Json] => {
     const standard = fieldOf(shape.item.shape, key)?.default
     return [key, item[key] ?? standard ?? null]
   })
   return `k:${JSON.stringify(Object.fromEntries(keys))}`
+}
+
+const keysInOrder = new WeakMap<Shape, readonly string[]>()
+
+function sortedKeys(shape: Shape & { kind: 'list' }): readonly string[] {
+  const known = keysInOrder.get(shape) ?? shape.mapKeys.toSorted()
+  keysInOrder.set(shape, known)
+  return known
 }
 
 /** The fields that `value` sets. */
@@ -99,7 +107,13 @@ function walk(
   always: boolean,
   out: Builders,
 ): void {
-  if (before === undefined && after === undefined) return
+  if (before === after) return
+  if (path.length > 0 && (before === undefined || after === undefined)) {
+    const whole = wholeSet(shape, before ?? after ?? null, always)
+    if (before === undefined) out.added.attach(path, whole)
+    else out.removed.attach(path, whole)
+    return
+  }
   const isOne = shape === undefined || isLeaf(shape) || isPlain(shape, before) || isPlain(shape, after)
   if (isOne || (isBare(before) && isBare(after))) {
     if (before === undefined) out.added.insert(path)
@@ -125,6 +139,26 @@ function walk(
   if (before === undefined) out.added.insert(path)
   else if (after === undefined) out.removed.insert(path)
 }
+
+/** All that comes with a value that was not there before, or goes with one that no longer is. */
+function wholeSet(shape: Shape | undefined, value: Json, always: boolean): FieldSet {
+  if (shape === undefined || isLeaf(shape) || isPlain(shape, value) || isBare(value)) return whole
+  const children = new Map<string, FieldSet>()
+  const add = (element: string, child: FieldSet) => {
+    if (!isEmptySet(child)) children.set(element, child)
+  }
+  if (shape.kind === 'list') {
+    for (const [element, item] of indexed(shape, value)) add(element, wholeSet(shape.item.shape, item, false))
+  } else if (isObject(value)) {
+    for (const [key, item] of Object.entries(value)) {
+      if (item === undefined) continue
+      add(`f:${key}`, wholeSet(shapeBelow(shape, key), item, isAlwaysThere(fieldOf(shape, key))))
+    }
+  }
+  return { member: !always, children }
+}
+
+const whole: FieldSet = { member: true, children: new Map() }
 
 function isAlwaysThere(field: Field | undefined): boolean {
   return field !== undefined && field.schema.shape.kind !== 'scalar' && (field.required || isObject(field.default))

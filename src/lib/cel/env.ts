@@ -36,6 +36,8 @@ export type Overload = {
   readonly result: Type
   /** Gets as many arguments as there are parameters, each of the parameter's type. Must not throw. */
   readonly call: (...args: Value[]) => Result
+  /** At run time any value may stand for the second argument: `call` looks at it. */
+  readonly anySecond?: true
   /** What a call costs beside its arguments, taken before it runs; 1 unless said. */
   readonly cost?: (...args: Value[]) => number
   /** What it costs beside that, when that shows in the result alone. */
@@ -73,7 +75,7 @@ export function overload(
   params: readonly Type[],
   result: Type,
   call: (...args: never[]) => Result,
-  more: Pick<Overload, 'cost' | 'resultCost' | 'estimate' | 'refuseLiteral'> = {},
+  more: Pick<Overload, 'anySecond' | 'cost' | 'resultCost' | 'estimate' | 'refuseLiteral'> = {},
 ): Overload {
   // Values are checked against params before a call, which is what the parameters of `call` rely on.
   return { id, member: false, params, result, call: call as Overload['call'], ...more }

@@ -4,7 +4,7 @@
 import { type Comprehension, type Expr, operators } from './ast.ts'
 import type { Checked, Resolved } from './check.ts'
 import { costs, type Overload } from './env.ts'
-import type { Type } from './types.ts'
+import { dyn, type Type } from './types.ts'
 import {
   ArrayList,
   EntryMap,
@@ -277,23 +277,24 @@ function insertNew(into: EntryMap, name: Value, value: Value): Failure | undefin
   return undefined
 }
 
+/** What has no fields has not this one either. */
 function hasField(target: Result, field: string): Result {
   if (target instanceof Fields) return target.has(field)
   if (target instanceof Failure) return target
-  if (target instanceof Optional) return target.value !== undefined && hasField(target.value, field)
-  return noOverload
+  return target instanceof Optional && target.value !== undefined && hasField(target.value, field)
 }
 
+/** A field of what is no object or map: an optional one of an optional. */
 function selectOther(target: Result, field: string): Result {
   if (target instanceof Failure) return target
-  return target instanceof Optional ? optionalField(target, field) : noOverload
+  if (!(target instanceof Optional)) return new Failure(`no such key: ${field}`)
+  if (target.value === undefined) return target
+  return target.value instanceof Fields ? fieldIfThere(target.value, field) : selectOther(target.value, field)
 }
 
-function optionalField(target: Value, field: string): Result {
+function fieldIfThere(target: Value, field: string): Result {
   const inner = target instanceof Optional ? target.value : target
-  if (inner === undefined) return new Optional(undefined)
-  if (!(inner instanceof Fields)) return noOverload
-  const value = inner.has(field) ? inner.get(field) : undefined
+  const value = inner instanceof Fields && inner.has(field) ? inner.get(field) : undefined
   return value instanceof Failure ? value : new Optional(value)
 }
 
@@ -301,7 +302,7 @@ function optionalSelect(operand: Code, field: string): Code {
   return frame => {
     const target = operand(frame)
     charge(frame, costs.identOrSelect)
-    return target instanceof Failure ? target : optionalField(target, field)
+    return target instanceof Failure ? target : fieldIfThere(target, field)
   }
 }
 
@@ -350,11 +351,15 @@ function callOf({ name, overloads }: Resolved, args: readonly Code[]): Code {
       if (value instanceof Failure) return value
       values.push(value)
     }
-    const fitting = overloads.find(overload => overload.params.every((type, i) => isOf(values[i] ?? null, type)))
+    const fitting = overloads.find(overload => fits(overload, values))
     if (fitting === undefined) return unfit(frame, name, values)
     charge(frame, fitting.cost?.(...values) ?? 1)
     return finish(frame, fitting, fitting.call(...values))
   }
+}
+
+function fits({ params, anySecond }: Overload, values: readonly Value[]): boolean {
+  return params.every((type, i) => (i === 1 && anySecond === true) || isOf(values[i] ?? null, type))
 }
 
 function unary(name: string, only: Overload, arg: Code): Code {
@@ -372,8 +377,9 @@ function unary(name: string, only: Overload, arg: Code): Code {
 
 function binary(name: string, only: Overload, first: Code, second: Code): Code {
   const { call, cost } = only
-  const [one, two] = only.params
-  if (one === undefined || two === undefined) return () => noOverload
+  const [one, declared] = only.params
+  if (one === undefined || declared === undefined) return () => noOverload
+  const two = only.anySecond === true ? dyn : declared
   return frame => {
     const left = first(frame)
     if (left instanceof Failure) return left
@@ -390,7 +396,12 @@ function finish(frame: Frame, { resultCost }: Overload, result: Result): Result 
   return result
 }
 
-function unfit(frame: Frame, name: string, values: readonly Value[]): Failure {
+function unfit(frame: Frame, name: string, values: readonly Value[]): Result {
   charge(frame, 1)
+  const [, key = null] = values
+  // What holds nothing holds no key.
+  if (name === operators.optionalIndex) return new Optional(undefined)
+  if (name === operators.index)
+    return new Failure(`no such key: ${typeof key === 'object' ? typeName(key) : String(key)}`)
   return new Failure(`no such overload: ${name}(${values.map(typeName).join(', ')})`)
 }

@@ -96,7 +96,7 @@ function quoted(source: string, start: number, prefix: string): Quoted {
   }
   const end = to + mark.length
   const text = source.slice(start, end)
-  const body = source.slice(from, to).replace(/\r\n?/g, '\n')
+  const body = source.slice(from, to)
   if (!prefix.includes('b')) {
     const string = raw ? body : textOf(body)
     if (string === undefined) return { end, issue: { offset: start, message: 'invalid string literal' } }

@@ -220,6 +220,9 @@ function insertAll(into: EntryMap, entries: Fields): Result {
   return into
 }
 
+/** Any whole number is an index, whatever its type. */
+const anySecond = { anySecond: true } as const
+
 const equality = { cost: comparisonCost, estimate: comparisonEstimate }
 
 export const operatorLibrary: Library = {
@@ -257,14 +260,26 @@ export const operatorLibrary: Library = {
   [operators.modulo]: remainders,
   [operators.negate]: negations,
   [operators.index]: [
-    overload('index_list', [listOfA, int], A, listIndex),
+    overload('index_list', [listOfA, int], A, listIndex, anySecond),
     overload('index_map', [mapOfAB, A], B, mapIndex),
-    overload('optional_list_index_int', [optional(listOfA), int], optional(A), optionally(elementAt)),
+    overload('optional_list_index_int', [optional(listOfA), int], optional(A), optionally(elementAt), anySecond),
     overload('optional_map_index_value', [optional(mapOfAB), A], optional(B), optionally(entryAt)),
   ],
   [operators.optionalIndex]: [
-    overload('list_optindex_optional_int', [listOfA, int], optional(A), (a: List, i: Value) => maybe(elementAt(a, i))),
-    overload('optional_list_optindex_optional_int', [optional(listOfA), int], optional(A), optionally(elementAt)),
+    overload(
+      'list_optindex_optional_int',
+      [listOfA, int],
+      optional(A),
+      (a: List, i: Value) => maybe(elementAt(a, i)),
+      anySecond,
+    ),
+    overload(
+      'optional_list_optindex_optional_int',
+      [optional(listOfA), int],
+      optional(A),
+      optionally(elementAt),
+      anySecond,
+    ),
     overload('map_optindex_optional_value', [mapOfAB, A], optional(B), (a: Fields, k: Value) => maybe(entryAt(a, k))),
     overload('optional_map_optindex_optional_value', [optional(mapOfAB), A], optional(B), optionally(entryAt)),
   ],

@@ -142,6 +142,7 @@ function substitutes(
   type: Type,
   param: Type & { kind: 'param' },
 ): { valid: boolean; bound: boolean } {
+  if (sameType(type, param)) return { valid: true, bound: true }
   const bound = bindings.get(param.name)
   if (bound !== undefined) {
     if (sameType(type, bound)) return { valid: true, bound: true }

@@ -14,6 +14,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   'kv-apply': async () => (await import('./kv-apply.ts')).kvApplyBench,
   store: async () => (await import('./store.ts')).storeBench,
   kv: async () => (await import('./kv/kv.ts')).kvBench,
+  api: async () => (await import('./api/api.ts')).apiBench,
   grpc: async () => (await import('./grpc.ts')).grpcBench,
   mesh: async () => (await import('./mesh.ts')).meshBench,
 }

@@ -242,64 +242,22 @@ function headOf(request: IncomingMessage, socket: TLSSocket | undefined) {
   }
 }
 
-const identities = new WeakMap<TLSSocket, Identity>()
+type Subject = { readonly identity: Identity; readonly endMs: number }
+const subjects = new WeakMap<TLSSocket, Subject | undefined>()
 
 /** CN is the user and each O a group, of a certificate that the CA signed and that is not over. */
 function identityOf(socket: TLSSocket | undefined): Identity | undefined {
   if (socket === undefined || socket.authorized !== true) return undefined
-  const known = identities.get(socket)
-  const certificate = socket.getPeerCertificate()
-  if (Date.parse(certificate.valid_to) < Date.now()) return undefined
-  if (known !== undefined) return known
-  const { CN: user, O: organizations } = certificate.subject as { readonly CN?: string; readonly O?: string | string[] }
+  // Read once: a certificate is parsed anew each time it is asked for, and stays the same as long as the connection.
+  if (!subjects.has(socket)) subjects.set(socket, subjectOf(socket))
+  const subject = subjects.get(socket)
+  return subject !== undefined && subject.endMs >= Date.now() ? subject.identity : undefined
+}
+
+function subjectOf(socket: TLSSocket): Subject | undefined {
+  const { subject, valid_to: end } = socket.getPeerCertificate()
+  const { CN: user, O: organizations } = subject as { readonly CN?: string; readonly O?: string | string[] }
   if (typeof user !== 'string' || user === '') return undefined
   const groups = organizations === undefined ? [] : [organizations].flat()
-  const identity = { user, groups }
-  identities.set(socket, identity)
-  return identity
-}
-
-/** undefined when there is more than `bytesMax`; what comes after that is not kept. */
-function readBody(request: IncomingMessage, response: ServerResponse, bytesMax: number) {
-  const announced = Number(request.headers['content-length'] ?? '0')
-  if (announced > bytesMax) {
-    closeAfter(response)
-    return Promise.resolve(undefined)
-  }
-  return new Promise<Uint8Array | undefined>((resolve, reject) => {
-    const parts: Buffer[] = []
-    let length = 0
-    const timer = setTimeout(() => {
-      reject(new Error('the body did not come in time'))
-      request.destroy()
-    }, bodyTimeoutMs)
-    request.on('data', (part: Buffer) => {
-      length += part.length
-      if (length <= bytesMax) {
-        parts.push(part)
-        return
-      }
-      clearTimeout(timer)
-      request.pause()
-      closeAfter(response)
-      resolve(undefined)
-    })
-    request.on('end', () => {
-      clearTimeout(timer)
-      resolve(Buffer.concat(parts))
-    })
-    request.on('error', error => {
-      clearTimeout(timer)
-      reject(error)
-    })
-    request.on('close', () => {
-      clearTimeout(timer)
-      if (!request.complete) reject(new Error('the client went before its body had come'))
-    })
-  })
-}
-
-/** The rest of a body that is too large is not read: over HTTP/1.1 the connection cannot be used again. */
-function closeAfter(response: ServerResponse | Http2ServerResponse): void {
-  if (response.req.httpVersionMajor === 1) (response as ServerResponse).setHeader('connection', 'close')
+  return { identity: { user, groups }, endMs: Date.parse(end) }
 }

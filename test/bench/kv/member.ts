@@ -21,6 +21,7 @@ import { memberId } from '../../../src/raft/types.ts'
 import { openStore } from '../../../src/store/run.ts'
 import { type PeerId, peerId } from '../../../src/world/network.ts'
 import type { World } from '../../../src/world/world.ts'
+import { serveApi } from '../api/serve.ts'
 
 const { values } = parseArgs({
   options: {
@@ -33,6 +34,9 @@ const { values } = parseArgs({
     // The first one, too, is to be taken into a cluster that is there, instead of founding one.
     joins: { type: 'boolean', default: false },
     'etcd-port': { type: 'string' },
+    // The Kubernetes API beside etcd's, with the certificates of the folder --tls: test/bench/api/serve.ts.
+    'api-port': { type: 'string' },
+    tls: { type: 'string', default: '' },
     'log-level': { type: 'string', default: 'warn' },
     'tick-ms': { type: 'string' },
     'election-ticks': { type: 'string' },
@@ -116,11 +120,16 @@ const service = openEtcd(
   stop.signal,
 )
 const server = await serveGrpc({ host: hostOf(index), port: etcdPort, tls: undefined, service, log }, stop.signal)
+const api =
+  values['api-port'] === undefined
+    ? undefined
+    : await serveApi(world, store, Number(values['api-port']), values.tls, stop.signal)
 reports()
 await untilComplete()
 console.log(JSON.stringify({ ready: true, reports: true }))
 
 await server.done
+await api?.done
 await handOver()
 await tending
 await store.stop()
@@ -221,6 +230,8 @@ function reports(): void {
     console.log(
       JSON.stringify({ loopP99Ms: delay.percentile(99) / 1e6, loopMaxMs: delay.max / 1e6, gcMaxMs, report: true }),
     )
+    // Whoever asks for memory next wants what is held, not what nobody has swept yet.
+    globalThis.gc?.()
     delay.reset()
     gcMaxMs = 0
   })

@@ -52,10 +52,10 @@ export async function bundleMember(): Promise<void> {
  * Three members of the store of this repository. Each prints `{"ready":true}` when it serves etcd's API on its port,
  * and stops in order on SIGTERM. With `"reports":true` beside it, SIGUSR2 makes it print a SelfReport (cluster.ts).
  */
-export const flotilla: SystemKind = {
-  name: 'flotilla',
-  saysReady: true,
-  commandOf: ({ index, dir, ports }) => [
+export const flotilla: SystemKind = { name: 'flotilla', saysReady: true, commandOf: memberCommand }
+
+export function memberCommand({ index, dir, ports }: Place): readonly string[] {
+  return [
     process.execPath,
     memberProgram,
     '--dir',
@@ -68,5 +68,5 @@ export const flotilla: SystemKind = {
     ports.map(port => port.peer).join(','),
     '--etcd-port',
     String(ports[index]?.client),
-  ],
+  ]
 }

@@ -1,0 +1,46 @@
+// The floor: the same TLS server as a peer's, whose answers are bytes that lie ready. `node floor.ts <tls folder>`, told
+// what to answer by IPC; it says the port that it serves on.
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { serveHttps } from '../../../src/drivers/http/serve.ts'
+import { realLog } from '../../../src/drivers/log.ts'
+import type { HttpRequest, HttpResponse } from '../../../src/world/http.ts'
+
+export type Canned = { readonly object: string; readonly list: string; readonly frame: string }
+
+const stop = new AbortController()
+process.on('disconnect', () => process.exit(0))
+const [ca = '', cert = '', key = ''] = await Promise.all(
+  ['ca', 'cert', 'key'].map(name => readFile(join(process.argv[2] ?? '', `${name}.pem`), 'utf8')),
+)
+const utf8 = (text: string) => new Uint8Array(Buffer.from(text))
+let canned = { object: utf8(''), list: utf8(''), frame: utf8('') }
+const headers = { 'content-type': 'application/json' }
+
+async function handle(request: HttpRequest): Promise<HttpResponse> {
+  if (request.method === 'GET' && request.query.includes('watch=true')) {
+    return { kind: 'stream', code: 200, headers, body: frames(request.signal) }
+  }
+  if (request.method === 'GET') {
+    const isList = request.path.endsWith('/pods')
+    return { kind: 'whole', code: 200, headers, body: isList ? canned.list : canned.object }
+  }
+  await request.body(4 * 1024 * 1024)
+  return { kind: 'whole', code: request.method === 'POST' ? 201 : 200, headers, body: canned.object }
+}
+
+/** One frame after the other, as fast as they are taken, and every watcher gets its turn. */
+async function* frames(signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  while (!signal.aborted) {
+    yield canned.frame
+    await new Promise(resolve => setImmediate(resolve))
+  }
+}
+
+const log = realLog({ level: 'warn', format: 'text' })
+const { port } = await serveHttps({ port: 0, hosts: ['127.0.0.1'], key, cert, ca, handle, log }, stop.signal)
+process.on('message', (given: Canned) => {
+  canned = { object: utf8(given.object), list: utf8(given.list), frame: utf8(given.frame) }
+  process.send?.('canned')
+})
+process.send?.({ port })

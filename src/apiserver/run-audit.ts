@@ -142,9 +142,10 @@ function trailOf(
             headers: { ...response.headers, ...header },
             body: followed(response.body, () => ended(response.code)),
           }
-        case 'command':
-        case 'forward': {
+        default: {
+          // The connection becomes another: its end is known where we carry it.
           await write('ResponseStarted', { code: 101 })
+          if (!('run' in response)) return response
           const run = async (...all: Parameters<typeof response.run>) => {
             try {
               await (response.run as (...given: readonly unknown[]) => Promise<void>)(...all)

@@ -58,6 +58,8 @@ export type NodeFlags = {
   datastoreCert?: string
   datastoreKey?: string
   datastorePrefix?: string
+  auditLog?: string
+  auditPolicy?: string
 }
 
 export function addNodeOptions(command: Command): Command {
@@ -104,6 +106,8 @@ export function addNodeOptions(command: Command): Command {
     .option('--datastore-cert <file>', 'a client certificate for it (PEM)')
     .option('--datastore-key <file>', 'the key of that certificate (PEM)')
     .option('--datastore-prefix <prefix>', `what the cluster's keys begin with there (default: ${defaultPrefix})`)
+    .option('--audit-log <file>', 'write down here who changed what by this API server (default: nowhere)')
+    .option('--audit-policy <file>', 'what is written there: an audit.k8s.io/v1 Policy')
     .addOption(new Option('--end-with-stdin', 'end when standard input does').hideHelp())
 }
 
@@ -145,7 +149,17 @@ export function nodeConfigOf(flags: NodeFlags): NodeConfig {
     cgroupRoot: flags.cgroupRoot,
     etcd: etcdOf(flags),
     datastore: datastoreOf(flags),
+    ...auditOf(flags),
   }
+}
+
+function auditOf({ auditLog, auditPolicy }: NodeFlags): Pick<NodeConfig, 'audit'> {
+  if (auditLog === undefined) {
+    if (auditPolicy === undefined) return {}
+    throw new ConfigError('--audit-policy says what is written; --audit-log <file> must say where')
+  }
+  const policy = auditPolicy === undefined ? undefined : path.resolve(auditPolicy)
+  return { audit: { log: path.resolve(auditLog), policy } }
 }
 
 function etcdOf({ etcdListen: listen, etcdInsecure }: NodeFlags): NodeConfig['etcd'] {

@@ -44,6 +44,14 @@ export type NodeConfig = {
   readonly etcd: EtcdListen | undefined
   /** The etcd that the cluster's state is in; undefined: the peers keep it themselves. */
   readonly datastore: Datastore | undefined
+  /** Where this peer writes down who did what by it; absent: nowhere. */
+  readonly audit?: AuditFiles
+}
+
+export type AuditFiles = {
+  readonly log: string
+  /** An audit.k8s.io/v1 Policy as YAML or JSON; undefined: changes by people and workloads, without their bodies. */
+  readonly policy: string | undefined
 }
 
 export type EtcdListen = {

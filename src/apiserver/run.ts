@@ -89,6 +89,8 @@ export interface Apiserver {
   handle(request: HttpRequest): Promise<HttpResponse>
   /** Trusted as `identity`: nothing that this client asks is refused for want of rights. */
   client(identity: Identity, options?: ClientOptions): Client
+  /** Whether somebody may do something, by the rules that requests are held to. */
+  may(identity: Identity, asked: Attributes): Promise<boolean>
   /** Makes what every cluster has: the four namespaces. For the leader, once per term; idempotent. */
   bootstrap(term: number, signal: AbortSignal): Promise<void>
   /** Resolves once the signal has ended everything. */
@@ -428,6 +430,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
 
   return {
     handle,
+    may: async (identity, asked) => (await authorizer.decide(identity, asked)).allowed,
     client: (identity, options = {}) => openClient(context, identity, options, posts),
     async bootstrap(term, until) {
       const client = openClient(context, itself, { term }, posts)

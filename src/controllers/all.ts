@@ -1,5 +1,6 @@
 // The list of all controllers. Adding one is one file beside these and one line here.
 import { apiServiceController } from './apiservice.ts'
+import { certificateCleanerController } from './certificatecleaner.ts'
 import { clusterRoleController } from './clusterrole.ts'
 import type { Controller } from './controller.ts'
 import { daemonSetController } from './daemonset.ts'
@@ -38,4 +39,5 @@ export const controllers: readonly Controller[] = [
   podGarbageController,
   eventExpiryController,
   tokenExpiryController,
+  certificateCleanerController,
 ]

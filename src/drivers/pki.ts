@@ -20,6 +20,8 @@ export const servingLifeMs = 365 * dayMs
 export const clientLifeMs = 365 * dayMs
 /** Peers' clocks differ: a certificate is good from a little before it was made. */
 const backdateMs = 60 * 60 * 1000
+/** Of those that are asked for, which may live for ten minutes only. */
+const requestBackdateMs = 5 * 60 * 1000
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const
 // Given to each call by hand: libp2p's TLS sets another provider for the whole process.
@@ -151,6 +153,78 @@ export async function verifyClient(authorityPem: string, certificate: string | B
   }
 }
 
+/** What somebody asks to have certified (PKCS #10). */
+export type RequestFacts = {
+  /** The common name; '' when there is none, or more than one. */
+  readonly user: string
+  readonly groups: readonly string[]
+  readonly dns: readonly string[]
+  readonly ips: readonly string[]
+  readonly emails: readonly string[]
+  readonly uris: readonly string[]
+}
+
+/** Undefined when `pem` is no request, or was not signed with the key that it names. */
+export async function readRequest(pem: string): Promise<RequestFacts | undefined> {
+  try {
+    const request = new x509.Pkcs10CertificateRequest(pem)
+    if (!(await request.verify(provider))) return undefined
+    const users = request.subjectName.getField('CN')
+    const names = alternativeNames(request)
+    const of = (type: x509.GeneralNameType) => names.filter(name => name.type === type).map(({ value }) => value)
+    return {
+      user: users.length === 1 ? (users[0] ?? '') : '',
+      groups: request.subjectName.getField('O'),
+      dns: of('dns'),
+      ips: of('ip'),
+      emails: of('email'),
+      uris: of('url'),
+    }
+  } catch {
+    // The library throws on anything that is not a request, and on keys that it does not know.
+    return undefined
+  }
+}
+
+export type CertifiedUse = 'digital signature' | 'key encipherment' | 'client auth' | 'server auth'
+
+/** A certificate for the key of a request, with its subject and alternative names: whoever calls has judged them. */
+export async function signRequest(
+  authority: Authority,
+  pem: string,
+  uses: readonly CertifiedUse[],
+  lifeMs: number,
+  nowMs: number,
+): Promise<string> {
+  const request = new x509.Pkcs10CertificateRequest(pem)
+  const names = alternativeNames(request)
+  const flags =
+    (uses.includes('digital signature') ? digitalSignature : 0) |
+    (uses.includes('key encipherment') ? x509.KeyUsageFlags.keyEncipherment : 0)
+  const extended = [
+    ...(uses.includes('client auth') ? [x509.ExtendedKeyUsage.clientAuth] : []),
+    ...(uses.includes('server auth') ? [x509.ExtendedKeyUsage.serverAuth] : []),
+  ]
+  const span = { fromMs: nowMs - requestBackdateMs, toMs: nowMs + lifeMs }
+  const publicKey = await request.publicKey.export(provider)
+  return sealed(authority, request.subjectName.toJSON(), publicKey, span, [
+    ...(flags === 0 ? [] : [new x509.KeyUsagesExtension(flags, true)]),
+    new x509.ExtendedKeyUsageExtension(extended),
+    ...(names.length === 0 ? [] : [new x509.SubjectAlternativeNameExtension([...names])]),
+  ])
+}
+
+const alternativeNameOid = '2.5.29.17'
+const namesKnown: readonly x509.GeneralNameType[] = ['dns', 'ip', 'email', 'url']
+
+/** Those of the four types that anybody reads; a request may ask for others, and does not get them. */
+function alternativeNames(request: x509.Pkcs10CertificateRequest): x509.JsonGeneralNames {
+  const extension = request.getExtension(alternativeNameOid)
+  if (extension === null) return []
+  const { names } = new x509.SubjectAlternativeNameExtension(extension.rawData)
+  return names.toJSON().filter(({ type }) => namesKnown.includes(type))
+}
+
 export type CertificateFacts = {
   readonly notBeforeMs: number
   readonly notAfterMs: number
@@ -187,32 +261,44 @@ async function issue(
   nowMs: number,
   extensions: x509.Extension[],
 ): Promise<Issued> {
-  const issuer = new x509.X509Certificate(authority.certificatePem)
-  const signingKey = await importKey(authority.keyPem)
   const keys = await provider.subtle.generateKey(algorithm, true, ['sign', 'verify'])
+  // Data, not a text to be parsed: a name with a comma or an equals sign stays one name.
+  const names = [...subject.O.map(group => ({ O: [group] })), { CN: subject.CN }]
+  const span = { fromMs: nowMs - backdateMs, toMs: nowMs + lifeMs }
+  const usages = new x509.KeyUsagesExtension(digitalSignature, true)
+  const certificatePem = await sealed(authority, names, keys.publicKey, span, [usages, ...extensions])
+  return { certificatePem, keyPem: await keyText(keys.privateKey) }
+}
+
+async function sealed(
+  authority: Authority,
+  subject: x509.JsonName,
+  publicKey: webcrypto.CryptoKey,
+  span: { readonly fromMs: number; readonly toMs: number },
+  extensions: readonly x509.Extension[],
+): Promise<string> {
+  const issuer = new x509.X509Certificate(authority.certificatePem)
   const certificate = await x509.X509CertificateGenerator.create(
     {
       serialNumber: serialNumber(),
-      // Data, not a text to be parsed: a name with a comma or an equals sign stays one name.
-      subject: [...subject.O.map(group => ({ O: [group] })), { CN: subject.CN }],
+      subject,
       issuer: issuer.subjectName.toJSON(),
-      notBefore: wholeSeconds(nowMs - backdateMs),
+      notBefore: wholeSeconds(span.fromMs),
       // Never longer than the authority that vouches for it.
-      notAfter: wholeSeconds(Math.min(nowMs + lifeMs, issuer.notAfter.getTime())),
+      notAfter: wholeSeconds(Math.min(span.toMs, issuer.notAfter.getTime())),
       signingAlgorithm: algorithm,
-      publicKey: keys.publicKey,
-      signingKey,
+      publicKey,
+      signingKey: await importKey(authority.keyPem),
       extensions: [
         new x509.BasicConstraintsExtension(false, undefined, true),
-        new x509.KeyUsagesExtension(digitalSignature, true),
         ...extensions,
         await x509.AuthorityKeyIdentifierExtension.create(await issuer.publicKey.export(provider), false, provider),
-        await x509.SubjectKeyIdentifierExtension.create(keys.publicKey, false, provider),
+        await x509.SubjectKeyIdentifierExtension.create(publicKey, false, provider),
       ],
     },
     provider,
   )
-  return { certificatePem: pemText(certificate.toString('pem')), keyPem: await keyText(keys.privateKey) }
+  return pemText(certificate.toString('pem'))
 }
 
 async function importKey(pem: string): Promise<webcrypto.CryptoKey> {

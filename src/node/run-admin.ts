@@ -1,7 +1,7 @@
 // What people and other peers may ask of this member: admission, leaving and removing, backups where the peers keep the state,
 // and the control socket that the commands use. On the leader, what only it does.
 import type { Apiserver } from '../apiserver/run.ts'
-import { certificateHash } from '../drivers/pki.ts'
+import { type Authority, certificateHash } from '../drivers/pki.ts'
 import type { Gossip } from '../gossip/gossip.ts'
 import { aborted } from '../lib/abort.ts'
 import { openAdmission } from './run-admission.ts'
@@ -24,18 +24,19 @@ export type AdminParts = {
   readonly members: Members
   readonly gossip: Gossip
   readonly fitness: Fitness
-  readonly caPem: string
+  readonly authority: Authority
   readonly program: string
   readonly report: () => StatusReport
 }
 
 /** Until the signal. */
 export async function runAdmin(admin: AdminParts, signal: AbortSignal): Promise<void> {
-  const { peer, member, apiserver, members, gossip, fitness, caPem, report, program } = admin
+  const { peer, member, apiserver, members, gossip, fitness, authority, report, program } = admin
   const { questions, config, control } = peer
   const { world, store, embedded, cluster } = member
   const client = apiserver.client({ user: 'flotilla:admission', groups: ['system:masters'] })
   using seats = embedded === undefined ? noSeats(world) : raftSeats(world, embedded, questions, signal)
+  const caPem = authority.certificatePem
   const parts = { world, client, store, cluster, questions, seats, caPem, caHash: certificateHash(caPem) }
   using admission = openAdmission(parts)
   const leaving: LeaveParts = {
@@ -79,7 +80,7 @@ export async function runAdmin(admin: AdminParts, signal: AbortSignal): Promise<
   using _backups = backups && control.use(backups.handle)
   await runLeaderTasks(
     {
-      ...{ world, store, apiserver, gossip, members, fitness, caPem, cluster, config },
+      ...{ world, store, apiserver, gossip, members, fitness, authority, cluster, config },
       ...(backups !== undefined && { schedule: inner => backups.schedule(inner) }),
     },
     signal,

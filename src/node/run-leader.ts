@@ -7,6 +7,7 @@ import type { Controller } from '../controllers/controller.ts'
 import { type ApiAddress, defaultControllerConfig, type Inputs } from '../controllers/inputs.ts'
 import { membershipController } from '../controllers/membership.ts'
 import { runControllers } from '../controllers/run.ts'
+import type { Authority } from '../drivers/pki.ts'
 import type { Gossip } from '../gossip/gossip.ts'
 import type { Store } from '../kv/store.ts'
 import { runScheduler } from '../scheduler/run.ts'
@@ -14,6 +15,7 @@ import type { World } from '../world/world.ts'
 import { apiServiceIp, type ClusterRecord, type NodeConfig } from './config.ts'
 import type { Fitness } from './run-fitness.ts'
 import type { Members } from './run-members.ts'
+import { runSigner } from './run-signer.ts'
 import { openScope } from './scope.ts'
 import { peerOf } from './status.ts'
 
@@ -24,12 +26,14 @@ export type LeaderParts = {
   readonly gossip: Gossip
   readonly members: Members
   readonly fitness: Fitness
-  readonly caPem: string
+  readonly authority: Authority
   readonly cluster: ClusterRecord
   readonly config: NodeConfig
   /** Makes the scheduled backups, where the peers keep the state. */
   readonly schedule?: (signal: AbortSignal) => Promise<void>
 }
+
+const controllerManager = { user: 'system:kube-controller-manager', groups: ['system:masters'] }
 
 /** Follows leadership until the signal; rejects when a leader task fails. */
 export async function runLeaderTasks(parts: LeaderParts, signal: AbortSignal): Promise<void> {
@@ -48,12 +52,25 @@ export async function runLeaderTasks(parts: LeaderParts, signal: AbortSignal): P
     if (schedule !== undefined) scope.start('backups', inner => schedule(inner))
     scope.start('controllers', async inner => {
       await bootstrap(parts, term, inner)
-      const identity = { user: 'system:kube-controller-manager', groups: ['system:masters'] }
       await runControllers(
         world,
-        parts.apiserver.client(identity, { term }),
+        parts.apiserver.client(controllerManager, { term }),
         inputsOf(parts),
         controllersFor(parts),
+        inner,
+      )
+    })
+    scope.start('signer', inner => {
+      const client = parts.apiserver.client(controllerManager, { term })
+      const asked = { kind: 'resource', verb: 'create', group: 'certificates.k8s.io', namespace: '', name: '' } as const
+      const resource = 'certificatesigningrequests'
+      return runSigner(
+        {
+          world,
+          client,
+          authority: parts.authority,
+          may: (identity, right) => parts.apiserver.may(identity, { ...asked, resource, subresource: right }),
+        },
         inner,
       )
     })
@@ -84,7 +101,7 @@ async function bootstrap(parts: LeaderParts, term: number, signal: AbortSignal):
 }
 
 function inputsOf(parts: LeaderParts): Inputs {
-  const { world, store, gossip, members, fitness, cluster, config, caPem } = parts
+  const { world, store, gossip, members, fitness, cluster, config, authority } = parts
   return {
     gossip,
     store: {
@@ -103,7 +120,7 @@ function inputsOf(parts: LeaderParts): Inputs {
         const [ip = '', port = ''] = (node.metadata.annotations?.[apiAnnotation] ?? '').split(':')
         return ip === '' || port === '' ? [] : [{ ip, port: Number(port), nodeName: node.metadata.name }]
       }),
-    caPem,
+    caPem: authority.certificatePem,
     config: {
       ...defaultControllerConfig,
       clusterCidr: cluster.clusterCidr,

@@ -261,3 +261,48 @@ function subjectOf(socket: TLSSocket): Subject | undefined {
   const groups = organizations === undefined ? [] : [organizations].flat()
   return { identity: { user, groups }, endMs: Date.parse(end) }
 }
+
+/** undefined when there is more than `bytesMax`; what comes after that is not kept. */
+function readBody(request: IncomingMessage, response: ServerResponse, bytesMax: number) {
+  const announced = Number(request.headers['content-length'] ?? '0')
+  if (announced > bytesMax) {
+    closeAfter(response)
+    return Promise.resolve(undefined)
+  }
+  return new Promise<Uint8Array | undefined>((resolve, reject) => {
+    const parts: Buffer[] = []
+    let length = 0
+    const timer = setTimeout(() => {
+      reject(new Error('the body did not come in time'))
+      request.destroy()
+    }, bodyTimeoutMs)
+    request.on('data', (part: Buffer) => {
+      length += part.length
+      if (length <= bytesMax) {
+        parts.push(part)
+        return
+      }
+      clearTimeout(timer)
+      request.pause()
+      closeAfter(response)
+      resolve(undefined)
+    })
+    request.on('end', () => {
+      clearTimeout(timer)
+      resolve(Buffer.concat(parts))
+    })
+    request.on('error', error => {
+      clearTimeout(timer)
+      reject(error)
+    })
+    request.on('close', () => {
+      clearTimeout(timer)
+      if (!request.complete) reject(new Error('the client went before its body had come'))
+    })
+  })
+}
+
+/** The rest of a body that is too large is not read: over HTTP/1.1 the connection cannot be used again. */
+function closeAfter(response: ServerResponse | Http2ServerResponse): void {
+  if (response.req.httpVersionMajor === 1) (response as ServerResponse).setHeader('connection', 'close')
+}

@@ -26,6 +26,7 @@ import type { DnsConfig } from '../world/runtime.ts'
 import type { World } from '../world/world.ts'
 import { apiServiceIp, type ClusterRecord } from './config.ts'
 import { runAdmin } from './run-admin.ts'
+import { openAudit } from './run-audit.ts'
 import { chooseDataplane } from './run-dataplane.ts'
 import { removedWords, whereOf } from './run-datastore.ts'
 import { startEtcd } from './run-etcd.ts'
@@ -69,6 +70,7 @@ export async function start(peer: Peer, member: Member, scope: Scope): Promise<v
   let fitness: Fitness | undefined
   const nodes = () => members?.nodes.view.list() ?? []
   const nodeNamed = (name: string) => nodes().find(one => one.metadata.name === name)
+  const audit = config.audit && (await openAudit(world, config.audit))
   const apiserver = openApiserver(
     world,
     store,
@@ -88,6 +90,7 @@ export async function start(peer: Peer, member: Member, scope: Scope): Promise<v
         return near
       },
       quorum: async until => (await fitness?.quorum(until)) ?? [],
+      ...(audit && { audit }),
       aggregate: { clientCaPem: caPem, frontProxy: frontProxyCertificates(world, store, cluster.clusterId) },
     },
     signal,

@@ -109,15 +109,18 @@ export function* membersOf(set: FieldSet, path: FieldPath = []): Generator<Field
   for (const [name, child] of sortedBy(set.children, ([element]) => element)) yield* membersOf(child, [...path, name])
 }
 
-/** The FieldsV1 of managedFields. */
+/** The FieldsV1 of managedFields, in order of text. */
 export function encodeSet(set: FieldSet): JsonObject {
-  if (set.children.size === 0) return {}
-  const children = sortedBy(set.children, ([name]) => name).map(([name, child]): [string, Json] => [
-    name,
-    encodeSet(child),
-  ])
-  return Object.fromEntries(set.member && children.length > 0 ? [['.', {}], ...children] : children)
+  const fields: { [name: string]: Json } = {}
+  if (set.member && set.children.size > 0) fields['.'] = {}
+  for (const [name, child] of sortedBy(set.children, ([element]) => element)) {
+    // Most are a field and nothing below it.
+    fields[name] = child.children.size === 0 ? none : encodeSet(child)
+  }
+  return fields
 }
+
+const none: JsonObject = {}
 
 /** Anything that is no FieldsV1 is left out: it came from outside. */
 export function decodeSet(fields: Json | undefined): FieldSet {

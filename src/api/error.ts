@@ -51,8 +51,36 @@ export class ApiError extends Error {
   }
 }
 
+/** A refusal in the words of somebody outside, such as a webhook: its Status with whatever code and reason it says. */
+export class OutsideRefusal extends ApiError {
+  readonly status: { readonly [key: string]: Json } & { readonly code: number; readonly message: string }
+  constructor(status: OutsideRefusal['status']) {
+    super('Forbidden', status.message, status['details'] as StatusDetails | undefined)
+    this.status = status
+  }
+  override get code(): number {
+    return this.status.code
+  }
+}
+
+/** The error that a Status stands for. */
+export function errorOf(status: {
+  readonly code?: number
+  readonly reason?: string
+  readonly message: string
+  readonly details?: StatusDetails
+}): ApiError {
+  const { code, reason = '', message, details } = status
+  const known = (codes as Readonly<Record<string, number>>)[reason]
+  if (known !== undefined && (code === undefined || code === known)) {
+    return new ApiError(reason as Reason, message, details)
+  }
+  return new OutsideRefusal({ ...(status as OutsideRefusal['status']), code: code ?? 500 })
+}
+
 /** The Status object of an error, as it stands in an answer's body or in a watch's ERROR event. */
 export function statusOf(error: ApiError): { readonly [key: string]: Json } {
+  if (error instanceof OutsideRefusal) return error.status
   return {
     kind: 'Status',
     apiVersion: 'v1',

@@ -1,5 +1,5 @@
 // How an operation travels to the leader and its answer back, as bytes. Pure and total: what is no operation is refused.
-import { ApiError, type Reason, type StatusDetails, statusOf } from '../api/error.ts'
+import { ApiError, errorOf, statusOf } from '../api/error.ts'
 import type { Repeated } from '../api/reader.ts'
 import type { Json } from '../api/schema.ts'
 import { type Bytes, text, utf8 } from '../lib/bytes.ts'
@@ -54,10 +54,10 @@ export function decodeReply(bytes: Bytes): Reply {
       case 'answer':
         return { kind: 'answer', answer: message['answer'] as unknown as Answer }
       case 'refused': {
-        const status = message['status'] as { reason: Reason; message: string; details?: StatusDetails }
+        const status = message['status'] as unknown as Parameters<typeof errorOf>[0]
         return {
           kind: 'refused',
-          error: new ApiError(status.reason, status.message, status.details),
+          error: errorOf(status),
           revision: Number(message['revision']),
         }
       }

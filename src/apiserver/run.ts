@@ -16,8 +16,11 @@ import type { MeshStream, PeerId } from '../world/network.ts'
 import type { World } from '../world/world.ts'
 import { chain } from './admission/chain.ts'
 import { openAdmission } from './admission/run.ts'
+import { admitConnect } from './admission/run-connect.ts'
 import { certificateSteps, type MaySign, signerAsked } from './admission/run-certificates.ts'
 import { escalationHook } from './admission/run-escalation.ts'
+import { lastSteps } from './admission/run-hooks.ts'
+import { equivalentsIn } from './admission/run-webhooks.ts'
 import {
   failure,
   json,
@@ -58,6 +61,7 @@ import { type Kubelets, openForward, session } from './run-session.ts'
 import { openNodeStats } from './run-stats.ts'
 import { issueToken } from './run-token.ts'
 import { watchResponse } from './run-watch-http.ts'
+import { openWebhooks, type WebhookContext } from './run-webhook.ts'
 import { serviceRange } from './services.ts'
 import { objectOf } from './stored.ts'
 import { scaleOf } from './subresource.ts'
@@ -80,6 +84,8 @@ export type ApiserverConfig = {
   readonly aggregate?: AggregateConfig
   /** Where it is written down who did what; absent: nowhere. */
   readonly audit?: AuditConfig
+  /** How webhooks are called; absent: every call fails. */
+  readonly caller?: HttpsCaller
   /** Further checks of /readyz, by name; a text says what is wrong. */
   readonly readiness?: Readonly<Record<string, () => string | undefined>>
 }
@@ -115,7 +121,18 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
   const authorizer = openAuthorizer(store, roles)
   const maySign: MaySign = async (identity, verb, name) =>
     (await authorizer.decide(identity, signerAsked(verb, name))).allowed
-  const steps = [...chain, ...certificateSteps(maySign), { hook: escalationHook(authorizer, roles) }]
+  const kubelets: Kubelets = { peerOfNode: config.peerOfNode, open: config.kubeletOf }
+  const dialPod: WebhookContext['dialPod'] = async (pod, port, until) =>
+    config.peerOfNode(pod.spec.nodeName ?? '') === undefined
+      ? undefined
+      : socketOver(await openForward(context, kubelets, pod, port, until))
+  const webhooks = openWebhooks({ world, store, caller: config.caller, dialPod })
+  const steps = [
+    ...chain,
+    ...certificateSteps(maySign),
+    { hook: escalationHook(authorizer, roles) },
+    ...lastSteps({ world, store, webhooks, authorizer, equivalents: kind => equivalentsIn(catalog.kinds(), kind) }),
+  ]
   const context: ForwardContext = { world, store, services, catalog, admission: openAdmission(store, steps) }
   const { serviceAccountKeys: accountKeys, oidc } = config
   const tokens = withReaders(openTokens(world, store, accountKeys), accountKeys.audiences, [
@@ -125,7 +142,6 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
   const auditor = config.audit && openAuditor(world, config.audit)
   const limiter = new Limiter()
   const log = world.log.with({ component: 'apiserver' })
-  const kubelets: Kubelets = { peerOfNode: config.peerOfNode, open: config.kubeletOf }
   const metrics: MetricsContext = { world, store, stats: openNodeStats(world, kubelets, signal) }
 
   async function handle(request: HttpRequest): Promise<HttpResponse> {
@@ -261,6 +277,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     if (alone && (asked.name !== undefined || asked.verb === 'create' || asked.verb === 'deletecollection')) {
       throw new ApiError('MethodNotAllowed', `${kind.plural} lie in a namespace: name one in the path`)
     }
+    await admitConnect(context, kind, asked, query, identity, request.signal)
     const live = await session(context, kubelets, asked, query, request, limiter, identity)
     if (live !== undefined) return live
     if (asked.verb === 'watch') {
@@ -419,10 +436,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
       store,
       config: config.aggregate ?? {},
       kinds: () => catalog.kinds(),
-      dialPod: async (pod, port, until) =>
-        config.peerOfNode(pod.spec.nodeName ?? '') === undefined
-          ? undefined
-          : socketOver(await openForward(context, kubelets, pod, port, until)),
+      dialPod,
       client: openClient(context, itself, {}, posts),
     },
     signal,

@@ -9,6 +9,7 @@ import type { Client } from '../client/client.ts'
 import { follow } from '../client/run-follow.ts'
 import { runDns } from '../dns/run.ts'
 import { podMtu } from '../drivers/dataplane/nftables.ts'
+import { openCaller } from '../drivers/http/call.ts'
 import { serveHttps } from '../drivers/http/serve.ts'
 import type { MeshNetwork } from '../drivers/network/libp2p.ts'
 import { openRuntime } from '../drivers/runtime/open.ts'
@@ -89,6 +90,7 @@ export async function start(peer: Peer, member: Member, scope: Scope): Promise<v
         kubelet?.serve(far, until).catch(error => world.log.debug('a kubelet stream broke', { error: String(error) }))
         return near
       },
+      caller: openCaller(signal),
       quorum: async until => (await fitness?.quorum(until)) ?? [],
       ...(audit && { audit }),
       aggregate: { clientCaPem: caPem, frontProxy: frontProxyCertificates(world, store, cluster.clusterId) },

@@ -22,7 +22,7 @@ export function asking({ apiserver }: { readonly apiserver: Apiserver }): Asking
 }
 
 export async function read(response: HttpResponse): Promise<Answered> {
-  if (response.kind === 'command' || response.kind === 'forward') {
+  if (response.kind !== 'whole' && response.kind !== 'stream') {
     return { code: 101, body: {}, message: '', warnings: [] }
   }
   const text = response.kind === 'whole' ? String(response.body) : await streamed(response.body)

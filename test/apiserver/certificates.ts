@@ -14,6 +14,8 @@ export type Pair = { readonly key: string; readonly cert: string }
 export type Certificates = {
   readonly ca: string
   readonly server: Pair
+  /** A server's, for other names. */
+  serverNamed(...names: readonly string[]): Promise<Pair>
   client(user: string, groups: readonly string[]): Promise<Pair>
 }
 
@@ -49,6 +51,12 @@ export async function certificates(): Promise<Certificates> {
       { type: 'ip', value: '127.0.0.1' },
       { type: 'dns', value: 'localhost' },
     ]),
+    serverNamed: (...names) =>
+      issue(
+        'CN=server',
+        x509.ExtendedKeyUsage.serverAuth,
+        names.map(value => ({ type: 'dns', value })),
+      ),
     client: (user, groups) =>
       issue([`CN=${user}`, ...groups.map(group => `O=${group}`)].join(', '), x509.ExtendedKeyUsage.clientAuth, []),
   }

@@ -1,6 +1,7 @@
 // An API server on a store in memory, for tests.
 import { generateKeyPairSync } from 'node:crypto'
 import { type ApiserverConfig, openApiserver } from '../../src/apiserver/run.ts'
+import { openCaller } from '../../src/drivers/http/call.ts'
 import type { Bytes } from '../../src/lib/bytes.ts'
 import { utf8 } from '../../src/lib/bytes.ts'
 import type { HttpRequest, Identity } from '../../src/world/http.ts'
@@ -42,7 +43,7 @@ export async function testApiserver(more: Partial<ApiserverConfig> = {}, given?:
   const store = given ?? memoryStore()
   const lines: Line[] = []
   const world = testWorld('memory', undefined, lines)
-  const apiserver = openApiserver(world, store, { ...testConfig, ...more }, signal)
+  const apiserver = openApiserver(world, store, { ...testConfig, caller: openCaller(signal), ...more }, signal)
   await apiserver.bootstrap(1, signal)
   const client = apiserver.client(admin)
   return { apiserver, client, store, world, lines, signal, stop: () => controller.abort() }

@@ -79,7 +79,7 @@ function validateSpec(spec: ValidatingAdmissionPolicySpec, name: string): readon
   const errors: FieldError[] = [
     ...validateEnums({ failurePolicy: spec.failurePolicy }, 'spec'),
     ...(spec.paramKind ? validateParamKind(spec.paramKind) : []),
-    ...validateConditions(spec.matchConditions, 'spec.matchConditions'),
+    ...validateConditions(spec.matchConditions, 'spec.matchConditions', spec.paramKind !== undefined),
     ...variables.flatMap((one, i) => validateVariable(one, variables, i)),
     ...validations.flatMap((one, i) => validateValidation(one, `spec.validations[${i}]`)),
     ...validateAnnotations(auditAnnotations, name),

@@ -1,6 +1,8 @@
 // What webhooks and policies of admission share: rules that say which requests they are asked about, conditions, and where a
 // webhook is (upstream: pkg/apis/admissionregistration/validation).
 // https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/
+import { bool } from '../../lib/cel/types.ts'
+import { type AdmissionOptions, compileAdmission } from '../cel/admission.ts'
 import { duplicateValue, invalidValue, notSupported, requiredValue } from '../field.ts'
 import type { FieldError } from '../kind.ts'
 import { dns1035Label, dnsSubdomain, portNumber, qualifiedName } from '../names.ts'
@@ -107,7 +109,7 @@ function oneAlone(texts: Texts, path: string, what: string): readonly FieldError
 const operations = ['*', 'CONNECT', 'CREATE', 'DELETE', 'UPDATE']
 const scopes = ['*', 'Cluster', 'Namespaced']
 
-export function validateRule(given: RuleWithOperations, path: string, allowsMixed: boolean): readonly FieldError[] {
+export function validateRule(given: RuleWithOperations, path: string): readonly FieldError[] {
   const { apiVersions, apiGroups, resources = [], scope } = given
   const errors: FieldError[] = [...oneAlone(given.operations, `${path}.operations`, 'operations')]
   for (const [i, operation] of (given.operations ?? []).entries()) {
@@ -119,40 +121,36 @@ export function validateRule(given: RuleWithOperations, path: string, allowsMixe
     if (version === '') errors.push(requiredValue(`${path}.apiVersions[${i}]`))
   }
   if (resources.length === 0) errors.push(requiredValue(`${path}.resources`))
-  errors.push(...validateResources(resources, `${path}.resources`, allowsMixed))
+  errors.push(...validateResources(resources, `${path}.resources`))
   if (scope !== undefined && !scopes.includes(scope)) errors.push(notSupported(`${path}.scope`, scope, scopes))
   return errors
 }
 
 /** One that another already includes is a mistake that is told. */
-function validateResources(resources: readonly string[], path: string, allowsMixed: boolean): readonly FieldError[] {
+function validateResources(resources: readonly string[], path: string): readonly FieldError[] {
   const errors: FieldError[] = []
-  const withSubresources = new Set<string>()
+  const ofResource = new Set<string>()
   const ofSubresource = new Set<string>()
   for (const [i, text] of resources.entries()) {
     const at = `${path}[${i}]`
-    if (text === '') {
-      errors.push(requiredValue(at))
-      continue
-    }
-    if (text === '*/*') withSubresources.add('*')
     const [resource = '', sub] = text.split('/', 2)
-    if (sub !== undefined && withSubresources.has(resource)) {
+    if (text === '') errors.push(requiredValue(at))
+    if (sub === undefined) continue
+    if (ofResource.has(resource)) {
       errors.push(invalidValue(at, text, `if '${resource}/*' is present, must not specify ${text}`))
     }
-    if (sub !== undefined && ofSubresource.has(sub)) {
+    if (ofSubresource.has(sub)) {
       errors.push(invalidValue(at, text, `if '*/${sub}' is present, must not specify ${text}`))
     }
-    if (sub === '*') withSubresources.add(resource)
-    if (resource === '*' && sub !== undefined) ofSubresource.add(sub)
+    if (sub === '*') ofResource.add(resource)
+    if (resource === '*') ofSubresource.add(sub)
   }
-  if (resources.length > 1 && withSubresources.has('*') && resources.includes('*/*')) {
+  if (resources.length > 1 && resources.includes('*/*')) {
     errors.push(invalidValue(path, resources, "if '*/*' is present, must not specify other resources"))
   }
-  if (!allowsMixed && resources.includes('*') && resources.some(text => text !== '*' && !text.includes('/'))) {
-    errors.push(
-      invalidValue(path, resources, "if '*' is present, must not specify other resources without subresources"),
-    )
+  if (resources.includes('*') && resources.some(text => text !== '*' && text !== '' && !text.includes('/'))) {
+    const why = "if '*' is present, must not specify other resources without subresources"
+    errors.push(invalidValue(path, resources, why))
   }
   return errors
 }
@@ -163,14 +161,14 @@ export function validateWebhook(webhook: Webhook, path: string): readonly FieldE
   const { failurePolicy, matchPolicy, timeoutSeconds } = webhook
   const errors: FieldError[] = [
     ...validateWebhookName(webhook.name, `${path}.name`),
-    ...(webhook.rules ?? []).flatMap((given, i) => validateRule(given, `${path}.rules[${i}]`, false)),
+    ...(webhook.rules ?? []).flatMap((given, i) => validateRule(given, `${path}.rules[${i}]`)),
     ...validateEnums({ failurePolicy, matchPolicy }, path),
     ...validateSideEffects(webhook.sideEffects, `${path}.sideEffects`),
     ...validateReviewVersions(webhook.admissionReviewVersions, `${path}.admissionReviewVersions`),
     ...validateSelector(webhook.namespaceSelector, `${path}.namespaceSelector`),
     ...validateSelector(webhook.objectSelector, `${path}.objectSelector`),
     ...validateClientConfig(webhook.clientConfig ?? {}, `${path}.clientConfig`),
-    ...validateConditions(webhook.matchConditions, `${path}.matchConditions`),
+    ...validateConditions(webhook.matchConditions, `${path}.matchConditions`, false),
   ]
   if (timeoutSeconds < 1 || timeoutSeconds > 30) {
     const why = 'the timeout value must be between 1 and 30 seconds'
@@ -272,9 +270,17 @@ function validateService(service: WebhookClientConfig['service'], path: string):
 
 const conditionCountMax = 64
 
+/** That it compiles, and gives what is wanted. */
+export function validateExpression(expression: string, path: string, options: AdmissionOptions): readonly FieldError[] {
+  const compiled = compileAdmission(expression, options)
+  return compiled.kind === 'ok' ? [] : [invalidValue(path, expression, compiled.detail)]
+}
+
+/** `params`: whether they may be spoken of. */
 export function validateConditions(
   conditions: readonly MatchCondition[] | undefined,
   path: string,
+  params: boolean,
 ): readonly FieldError[] {
   const given = conditions ?? []
   const errors: FieldError[] = []
@@ -285,6 +291,10 @@ export function validateConditions(
   for (const [i, { name, expression }] of given.entries()) {
     const wrong = name ? qualifiedName(name) : undefined
     if (!expression?.trim()) errors.push(requiredValue(`${path}[${i}].expression`))
+    else
+      errors.push(
+        ...validateExpression(expression, `${path}[${i}].expression`, { params, authorizer: true, returns: [bool] }),
+      )
     if (!name) errors.push(requiredValue(`${path}[${i}].name`))
     if (wrong !== undefined) errors.push(invalidValue(`${path}[${i}].name`, name, wrong))
     if (name && given.findIndex(other => other.name === name) < i) {
@@ -298,7 +308,7 @@ export function validateMatch(match: MatchResources, path: string): readonly Fie
   const { resourceRules = [], excludeResourceRules = [], matchPolicy } = match
   const rules = (list: readonly NamedRule[], at: string) =>
     list.flatMap((given, i) => [
-      ...validateRule(given, `${at}[${i}]`, false),
+      ...validateRule(given, `${at}[${i}]`),
       ...(given.resourceNames ?? []).flatMap((name, j) =>
         name === '' || name === '.' || name === '..' || /[/%]/.test(name)
           ? [invalidValue(`${at}[${i}].resourceNames[${j}]`, name, 'must be the name of an object')]

@@ -58,14 +58,21 @@ export interface Plugin {
   validate?(change: Change, seen: Reading): Verdict | undefined
 }
 
+export type Mutated = {
+  readonly object: KubeObject
+  readonly warnings: readonly string[]
+  /** Everybody is to look at the object once more, because it is another than they have seen. */
+  readonly again?: true
+  /** Given back to the hook when it is asked that second time. */
+  readonly left?: unknown
+}
+
 /** A plugin that waits for something. */
 export interface Hook {
   readonly name: string
   handles(change: Change): boolean
-  mutate?(
-    change: Change,
-    signal: AbortSignal,
-  ): Promise<{ readonly object: KubeObject; readonly warnings: readonly string[] }>
+  /** `left`: what it left when it was asked before; undefined the first time. */
+  mutate?(change: Change, signal: AbortSignal, left?: unknown): Promise<Mutated>
   validate?(change: Change, signal: AbortSignal): Promise<Verdict | undefined>
 }
 

@@ -4,15 +4,13 @@ import { type Kind, type KubeObject, resourceOf } from '../../api/kind.ts'
 import { type KeyValue, prefixEnd, type Store } from '../../kv/store.ts'
 import { assert } from '../../lib/assert.ts'
 import { keyOf, objectOf, prefixOf } from '../stored.ts'
-import type { Change, Plugin, Read, Reading, Step, Verdict } from './admission.ts'
+import type { Change, Hook, Mutated, Plugin, Read, Reading, Step, Verdict } from './admission.ts'
 
 export interface Admission {
   /** The object to go on with. Throws the ApiError of whoever refuses. */
-  mutate(change: Change, signal: AbortSignal): Promise<Mutated>
+  mutate(change: Change, signal: AbortSignal): Promise<Pick<Mutated, 'object' | 'warnings'>>
   validate(change: Change, signal: AbortSignal): Promise<Required<Verdict>>
 }
-
-export type Mutated = { readonly object: KubeObject; readonly warnings: readonly string[] }
 
 export function openAdmission(store: Store, steps: readonly Step[]): Admission {
   return {
@@ -20,17 +18,26 @@ export function openAdmission(store: Store, steps: readonly Step[]): Admission {
       assert(change.object !== undefined, 'there is an object to change')
       let { object } = change
       const warnings: string[] = []
-      for (const step of steps) {
-        const now = { ...change, object }
-        if ('plugin' in step) {
-          const { plugin } = step
-          if (plugin.mutate === undefined || !plugin.handles(now)) continue
-          object = plugin.mutate(now, await read(store, plugin, now))
-        } else {
-          if (step.hook.mutate === undefined || !step.hook.handles(now)) continue
-          const mutated = await step.hook.mutate(now, signal)
-          object = mutated.object
-          warnings.push(...mutated.warnings)
+      const left = new Map<Hook, unknown>()
+      let again = true
+      // A second time when a hook has changed what the others had seen; never a third.
+      for (let round = 0; again && round < 2; round++) {
+        again = false
+        for (const step of steps) {
+          const now = { ...change, object }
+          if ('plugin' in step) {
+            const { plugin } = step
+            if (plugin.mutate === undefined || !plugin.handles(now)) continue
+            object = plugin.mutate(now, await read(store, plugin, now))
+          } else {
+            const { hook } = step
+            if (hook.mutate === undefined || !hook.handles(now)) continue
+            const mutated = await hook.mutate(now, signal, left.get(hook))
+            object = mutated.object
+            warnings.push(...mutated.warnings)
+            left.set(hook, mutated.left)
+            if (mutated.again === true) again = true
+          }
         }
       }
       return { object, warnings }

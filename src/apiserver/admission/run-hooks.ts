@@ -1,0 +1,9 @@
+// What is asked behind the plugins, because it may wait and has the last word: webhooks, policies, and the quota that counts
+// what all others have let through.
+import type { Step } from './admission.ts'
+import { lastly } from './chain.ts'
+import { mutatingHook, validatingHook, type WebhookHooks } from './run-webhooks.ts'
+
+export function lastSteps(context: WebhookHooks): readonly Step[] {
+  return [{ hook: mutatingHook(context) }, { hook: validatingHook(context) }, ...lastly]
+}

@@ -1,0 +1,247 @@
+// MutatingAdmissionWebhook and ValidatingAdmissionWebhook: asks the webhooks that the configurations name about a request.
+// Those that may change it one after the other, in the order of their configurations' names; those that judge it all at once.
+// The configurations are read from the store for each request, so what was written is what counts.
+// https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/
+import { equalJson } from '../../api/equal.ts'
+import { ApiError } from '../../api/error.ts'
+import { type Kind, type KubeObject, storedKindOf } from '../../api/kind.ts'
+import { mutatingWebhookConfiguration } from '../../api/kinds/mutatingwebhookconfiguration.ts'
+import { type Namespace, namespace as namespaceKind } from '../../api/kinds/namespace.ts'
+import { validatingWebhookConfiguration } from '../../api/kinds/validatingwebhookconfiguration.ts'
+import { parseObject } from '../../api/parse.ts'
+import { jsonPatch } from '../../api/patch/json.ts'
+import type { Json } from '../../api/schema.ts'
+import type { Webhook } from '../../api/types/admission.ts'
+import { prefixEnd, type Store } from '../../kv/store.ts'
+import { sortedBy } from '../../lib/sorted.ts'
+import type { World } from '../../world/world.ts'
+import type { Authorizer } from '../run-authorize.ts'
+import type { Webhooks } from '../run-webhook.ts'
+import { keyOf, objectOf, prefixOf } from '../stored.ts'
+import type { Change, Hook, Mutated } from './admission.ts'
+import { isExempt, matchedKind, namespaceMatches, namespaceOf, objectMatches, ruleMatches } from './match.ts'
+import { callFailed, type Reviewed, readReview, refusalOf, reviewOf, unborn, versionFor } from './review.ts'
+import { conditionsHold } from './run-expressions.ts'
+
+export type WebhookHooks = {
+  readonly world: Pick<World, 'log' | 'random'>
+  readonly store: Store
+  readonly webhooks: Webhooks
+  /** Other forms in which the same objects are served. */
+  equivalents(kind: Kind): readonly Kind[]
+  readonly authorizer: Authorizer
+}
+
+/** A webhook that is to be asked, and the form in which it is shown the objects. */
+type Call = {
+  readonly webhook: Webhook & { readonly reinvocationPolicy?: string }
+  readonly id: string
+  readonly form: Kind
+}
+
+type Configuration = KubeObject & { readonly webhooks?: readonly Call['webhook'][] }
+
+async function configured(store: Store, kind: Kind): Promise<readonly Omit<Call, 'form'>[]> {
+  const prefix = prefixOf(kind)
+  const { items } = await store.range({ from: prefix, to: prefixEnd(prefix) })
+  const all = sortedBy(
+    items.map(item => objectOf<Configuration>(item)),
+    ({ metadata }) => metadata.name,
+  )
+  return all.flatMap(({ metadata, webhooks = [] }) =>
+    webhooks.map(webhook => ({ webhook, id: `${metadata.name}/${webhook.name}` })),
+  )
+}
+
+/** The form of `webhook`'s call about this change; undefined: it is not asked. */
+async function formFor(context: WebhookHooks, webhook: Webhook, change: Change): Promise<Kind | undefined> {
+  const { rules = [], matchPolicy, namespaceSelector, objectSelector } = webhook
+  const matches = (kind: Kind) => rules.some(rule => ruleMatches(rule, change, kind))
+  const form = matchedKind(matches, change, matchPolicy, kind => context.equivalents(kind))
+  if (form === undefined || !objectMatches(objectSelector, change)) return undefined
+  const name = namespaceOf(change)
+  const stored = name === '' ? undefined : await context.store.get(keyOf(namespaceKind, undefined, name))
+  const labels = stored && objectOf<Namespace>(stored).metadata.labels
+  return namespaceMatches(namespaceSelector, change, labels) ? form : undefined
+}
+
+async function converted<T extends KubeObject | undefined>(object: T, from: Kind, to: Kind): Promise<T> {
+  if (object === undefined || from === to || object.kind !== from.kind) return object
+  const stored = from.storedAs === undefined ? object : await from.storedAs.write(object)
+  const [shown = stored] = to.storedAs === undefined ? [stored] : await to.storedAs.read([stored])
+  return shown as T
+}
+
+async function inForm(change: Change, form: Kind): Promise<Change> {
+  const { kind, objectKind } = change
+  if (form === kind) return change
+  return {
+    ...change,
+    kind: form,
+    objectKind: objectKind === kind ? form : objectKind,
+    object: await converted(change.object, kind, form),
+    old: await converted(change.old, kind, form),
+  }
+}
+
+/** Judges the conditions; one that cannot be judged refuses the request, or counts as not met where failures are ignored. */
+async function isWanted(context: WebhookHooks, webhook: Webhook, shown: Change, asked: Kind): Promise<boolean> {
+  try {
+    return await conditionsHold(context, webhook.matchConditions ?? [], shown, shown.kind, asked)
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    if (webhook.failurePolicy === 'Ignore') {
+      context.world.log.warn('the conditions of a webhook could not be judged', { webhook: webhook.name, why })
+      return false
+    }
+    const { name, kind } = shown
+    const { group, plural } = kind
+    const what = `${plural}${group === '' ? '' : `.${group}`} ${JSON.stringify(name)} is forbidden: ${why}`
+    throw new ApiError('Forbidden', what, { name, ...(group !== '' && { group }), kind: plural })
+  }
+}
+
+/** undefined: it could not be asked, and that is to be ignored. Throws its refusal. */
+async function ask(
+  context: WebhookHooks,
+  { webhook, form }: Call,
+  shown: Change,
+  asked: Kind,
+  mutating: boolean,
+  signal: AbortSignal,
+): Promise<Reviewed | undefined> {
+  const uid = context.world.random.uuid()
+  const version = versionFor(webhook.admissionReviewVersions)
+  const review = reviewOf(shown, form, asked, uid, version)
+  let reviewed: Reviewed
+  try {
+    const answer = await context.webhooks
+      .post(webhook.clientConfig, review, webhook.timeoutSeconds * 1_000, signal)
+      .catch(error => {
+        const why = error instanceof Error ? error.message : String(error)
+        throw new Error(`failed to call webhook: ${why}`, { cause: error })
+      })
+    reviewed = invalidAnswer(() => readReview(answer, uid, version, mutating))
+  } catch (error) {
+    if (webhook.failurePolicy !== 'Ignore') throw callFailed(webhook.name, error)
+    context.world.log.warn('a webhook failed, and is not asked', { webhook: webhook.name, error: String(error) })
+    return undefined
+  }
+  if (!reviewed.allowed) throw refusalOf(webhook.name, reviewed.status)
+  return reviewed
+}
+
+function invalidAnswer<T>(read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    throw new Error(`received invalid webhook response: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+function patched({ webhook }: Call, shown: Change, patch: Json): KubeObject {
+  if (shown.object === undefined || shown.verb === 'CONNECT') {
+    const what = 'attempted to modify the object, which is not supported for this operation'
+    const message = `admission webhook ${JSON.stringify(webhook.name)} ${what}`
+    throw new ApiError('InternalError', `Internal error occurred: ${message}`)
+  }
+  try {
+    const next = jsonPatch(shown.object as unknown as Json, patch)
+    return parseObject(shown.objectKind, next, 'Ignore').object
+  } catch (error) {
+    // What the patch makes of the object is the webhook's fault, and never the requester's.
+    const why = error instanceof Error ? error.message : String(error)
+    throw new ApiError('InternalError', `Internal error occurred: ${why}`, undefined, { cause: error })
+  }
+}
+
+/** What the first round leaves for the second. */
+type Round = {
+  readonly output: KubeObject | undefined
+  /** Those that want to be asked again when others have changed the object, and whether somebody has since. */
+  readonly again: ReadonlyMap<string, boolean>
+}
+
+export function mutatingHook(context: WebhookHooks): Hook {
+  async function round(change: Change, signal: AbortSignal, before: Round | undefined): Promise<Mutated> {
+    const warnings: string[] = []
+    let { object } = change
+    let hasChanged = false
+    const again = new Map<string, boolean>()
+    // Plugins have changed the object since: all are concerned.
+    const isOther = before !== undefined && !equalJson(before.output, object)
+    for (const { webhook, id } of await configured(context.store, mutatingWebhookConfiguration)) {
+      if (before !== undefined && !(isOther ? before.again.has(id) : before.again.get(id) === true)) continue
+      const now = { ...change, object }
+      const form = await formFor(context, webhook, now)
+      if (form === undefined) continue
+      const shown = await inForm(showing(now), form)
+      if (!(await isWanted(context, webhook, shown, change.kind))) continue
+      const call = { webhook, id, form }
+      const reviewed = await ask(context, call, shown, change.kind, true, signal)
+      warnings.push(...(reviewed?.warnings ?? []))
+      if (reviewed?.patch !== undefined) {
+        const next = patched(call, shown, reviewed.patch)
+        if (!equalJson(next, shown.object)) {
+          object = kept(await converted(next, form, change.kind), object)
+          hasChanged = true
+          for (const one of again.keys()) again.set(one, true)
+        }
+      }
+      if (webhook.reinvocationPolicy === 'IfNeeded') again.set(id, false)
+    }
+    const output: Round = { output: object, again }
+    return { object: object as KubeObject, warnings, ...(hasChanged && { again: true }), left: output }
+  }
+  return {
+    name: 'MutatingAdmissionWebhook',
+    handles: change => !isExempt(change),
+    mutate: (change, signal, left) => round(change, signal, left as Round | undefined),
+    async validate(change, signal) {
+      // Of what has no object to change they are asked all the same, and may refuse.
+      if (change.verb !== 'DELETE' && change.verb !== 'CONNECT') return undefined
+      const { warnings } = await round(change, signal, undefined)
+      return { warnings }
+    },
+  }
+}
+
+function showing(change: Change): Change {
+  const { verb, object, stamp } = change
+  return verb === 'CREATE' && object !== undefined ? { ...change, object: unborn(object, stamp.suffix) } : change
+}
+
+/** What the webhook was not shown of the metadata stays. */
+function kept(next: KubeObject, before: KubeObject | undefined): KubeObject {
+  if (before === undefined) return next
+  const { name, uid, creationTimestamp } = before.metadata
+  return { ...next, metadata: { ...next.metadata, name, uid, creationTimestamp } }
+}
+
+export function validatingHook(context: WebhookHooks): Hook {
+  return {
+    name: 'ValidatingAdmissionWebhook',
+    handles: change => !isExempt(change),
+    async validate(change, signal) {
+      const all = await configured(context.store, validatingWebhookConfiguration)
+      const results = await Promise.allSettled(
+        all.map(async ({ webhook, id }) => {
+          const form = await formFor(context, webhook, change)
+          if (form === undefined) return []
+          const shown = await inForm(change, form)
+          if (!(await isWanted(context, webhook, shown, change.kind))) return []
+          const reviewed = await ask(context, { webhook, id, form }, shown, change.kind, false, signal)
+          return reviewed?.warnings ?? []
+        }),
+      )
+      for (const result of results) if (result.status === 'rejected') throw result.reason
+      return { warnings: results.flatMap(result => (result.status === 'fulfilled' ? result.value : [])) }
+    },
+  }
+}
+
+/** The forms in which the objects of a kind are served beside its own. */
+export function equivalentsIn(kinds: readonly Kind[], kind: Kind): readonly Kind[] {
+  const stored = storedKindOf(kind)
+  return kinds.filter(one => one !== kind && one.stored && storedKindOf(one) === stored)
+}

@@ -14,7 +14,7 @@ import type { Client } from '../client/client.ts'
 import { prefixEnd, type Store, StoreError } from '../kv/store.ts'
 import { onAbort } from '../lib/abort.ts'
 import type { Bytes } from '../lib/bytes.ts'
-import type { HttpRequest, HttpResponse, Identity } from '../world/http.ts'
+import type { ByteStream, HttpRequest, HttpResponse, Identity } from '../world/http.ts'
 import type { World } from '../world/world.ts'
 import {
   answerHeaders,
@@ -31,7 +31,7 @@ import { bodyBytesMax } from './decode.ts'
 import type { Route } from './route.ts'
 import { publishTrust, registerLocal } from './run-register.ts'
 import { openRemotes, type Remotes } from './run-remotes.ts'
-import type { Dial, FrontProxy } from './run-upstream.ts'
+import type { Dial, FrontProxy, Upstream, UpstreamRequest } from './run-upstream.ts'
 import { keyOf, objectOf, prefixOf } from './stored.ts'
 
 export type AggregateConfig = {
@@ -177,20 +177,19 @@ export function openAggregator(context: AggregateContext, signal: AbortSignal): 
     },
     async proxy(claim, request, asker, held) {
       try {
-        if (request.upgrade !== undefined) throw new ApiError('BadRequest', 'upgrades are not passed on')
         const body = await request.body(bodyBytesMax)
         if (body === undefined) {
           throw new ApiError('RequestEntityTooLarge', `Request entity too large: limit is ${bodyBytesMax}`)
         }
-        const response = await remotes.upstream(claim).send(
-          {
-            method: request.method,
-            path: request.query === '' ? request.path : `${request.path}?${request.query}`,
-            headers: proxyHeaders(request.headers, asker, request.remote),
-            body,
-          },
-          request.signal,
-        )
+        const upstream = remotes.upstream(claim)
+        const sent = {
+          method: request.method,
+          path: request.query === '' ? request.path : `${request.path}?${request.query}`,
+          headers: proxyHeaders(request.headers, asker, request.remote),
+          body,
+        }
+        if (request.upgrade !== undefined) return await tunnelled(upstream, sent, request, held)
+        const response = await upstream.send(sent, request.signal)
         const code = response.statusCode ?? 502
         return { kind: 'stream', code, headers: answerHeaders(response.headers), body: streamed(response, held) }
       } catch (error) {
@@ -217,6 +216,54 @@ function unavailable(error: unknown): string {
 function versionOf(path: string): readonly [string, string | undefined] {
   const [, root, group = '', version, ...rest] = path.split('/')
   return root === 'apis' && rest.length === 0 ? [group, version] : ['', undefined]
+}
+
+/** The upgrade is the other server's to take or to refuse. */
+async function tunnelled(
+  upstream: Upstream,
+  sent: UpstreamRequest,
+  request: HttpRequest,
+  held: Disposable,
+): Promise<HttpResponse> {
+  const wanted = { connection: 'Upgrade', upgrade: request.headers['upgrade'] ?? '' }
+  const answer = await upstream.upgrade({ ...sent, headers: { ...sent.headers, ...wanted } }, request.signal)
+  if ('stream' in answer) {
+    const { headers, stream } = answer
+    // Also when nobody ever runs it.
+    onAbort(request.signal, () => {
+      stream.abort()
+      held[Symbol.dispose]()
+    })
+    const agreed = { connection: 'Upgrade', upgrade: headers.upgrade ?? wanted.upgrade }
+    return {
+      kind: 'tunnel',
+      headers: { ...answerHeaders(headers), ...agreed },
+      run: (client, signal) => join(client, stream, signal),
+    }
+  }
+  const chunks: Buffer[] = []
+  for await (const chunk of answer) chunks.push(chunk as Buffer)
+  held[Symbol.dispose]()
+  const code = answer.statusCode ?? 502
+  return { kind: 'whole', code, headers: answerHeaders(answer.headers), body: Buffer.concat(chunks) }
+}
+
+/** Carries bytes both ways, and each side's end to the other; ends when the server's side has, or either breaks. */
+async function join(client: ByteStream, server: ByteStream, signal: AbortSignal): Promise<void> {
+  using _ = onAbort(signal, () => server.abort())
+  const up = async () => {
+    for await (const bytes of client.read()) await server.write(bytes)
+    await server.closeWrite()
+  }
+  up().catch(() => server.abort())
+  try {
+    for await (const bytes of server.read()) await client.write(bytes)
+    await client.closeWrite()
+  } catch {
+    client.abort()
+  } finally {
+    server.abort()
+  }
 }
 
 async function* streamed(source: AsyncIterable<Bytes>, held: Disposable): AsyncGenerator<Bytes> {

@@ -6,6 +6,7 @@ import { connect as tlsConnect } from 'node:tls'
 import { onAbort } from '../lib/abort.ts'
 import type { Bytes } from '../lib/bytes.ts'
 import type { Clock } from '../world/clock.ts'
+import type { ByteStream } from '../world/http.ts'
 import type { Claim } from './aggregate.ts'
 
 /** Certificate and key that this cluster's API servers show other API servers, and the authority of it, all as PEM. */
@@ -22,13 +23,18 @@ export type UpstreamRequest = {
   readonly body: Bytes
 }
 
+export type Taken = { readonly headers: IncomingMessage['headers']; readonly stream: ByteStream }
+
 export interface Upstream {
   /** Resolves with the head of the answer; its body is read from it. Rejects when the server cannot be reached. */
   send(request: UpstreamRequest, signal: AbortSignal): Promise<IncomingMessage>
-  /** A TLS connection of its own, for what is no longer HTTP. */
-  open(signal: AbortSignal): Promise<Duplex>
+  /** Asks that the connection become something else, as the headers say: what it becomes, or the answer instead of it. */
+  upgrade(request: UpstreamRequest, signal: AbortSignal): Promise<Taken | IncomingMessage>
   close(): void
 }
+
+/** `socket`: the connection is no longer HTTP. */
+type Answer = { readonly response: IncomingMessage; readonly socket: Duplex | undefined }
 
 const headersTimeoutMs = 60_000
 const connectTimeoutMs = 10_000
@@ -81,18 +87,24 @@ export function openUpstream(
     // A kept connection may be gone without our knowing: what may be asked twice is, what may not gets a connection of its own.
     const [outgoing, answered] = start(request, reads ? kept : fresh, until)
     try {
-      return await answered
+      return (await answered).response
     } catch (error) {
       if (!reads || !outgoing.reusedSocket || until.aborted) throw error
-      return await start(request, fresh, until)[1]
+      return (await start(request, fresh, until)[1]).response
     }
   }
 
+  async function upgrade(request: UpstreamRequest, until: AbortSignal): Promise<Taken | IncomingMessage> {
+    const { response, socket } = await start(request, fresh, until)[1]
+    return socket === undefined ? response : { headers: response.headers, stream: streamOf(socket) }
+  }
+
   function start(
-    { method, path, headers, body }: UpstreamRequest,
+    request: UpstreamRequest,
     agent: Agent,
     until: AbortSignal,
-  ): readonly [ClientRequest, Promise<IncomingMessage>] {
+  ): readonly [ClientRequest, Promise<Answer>] {
+    const { method, path, body } = request
     const outgoing = httpRequest({
       agent,
       method,
@@ -100,25 +112,33 @@ export function openUpstream(
       host: `${claim.service}.${claim.namespace}.svc`,
       port: claim.port,
       headers: {
-        ...(headers as Record<string, string | string[]>),
+        ...(request.headers as Record<string, string | string[]>),
         ...(body.length > 0 && { 'content-length': body.length }),
       },
     })
     const deadline = clock.deadline(headersTimeoutMs, until)
     const gone = onAbort(until, () => outgoing.destroy(new Error('the client is gone')))
     const late = onAbort(deadline.signal, () => outgoing.destroy(new Error('no answer came in time')))
-    const answered = new Promise<IncomingMessage>((resolve, reject) => {
+    const inTime = () => {
+      late[Symbol.dispose]()
+      deadline[Symbol.dispose]()
+    }
+    const answered = new Promise<Answer>((resolve, reject) => {
       outgoing.on('error', reject)
       outgoing.on('response', response => {
-        late[Symbol.dispose]()
-        deadline[Symbol.dispose]()
+        inTime()
         response.on('close', () => gone[Symbol.dispose]())
-        resolve(response)
+        resolve({ response, socket: undefined })
+      })
+      outgoing.on('upgrade', (response: IncomingMessage, socket: Duplex, head: Buffer) => {
+        inTime()
+        gone[Symbol.dispose]()
+        if (head.length > 0) socket.unshift(head)
+        resolve({ response, socket })
       })
     })
     answered.catch(() => {
-      late[Symbol.dispose]()
-      deadline[Symbol.dispose]()
+      inTime()
       gone[Symbol.dispose]()
     })
     outgoing.end(body)
@@ -127,10 +147,23 @@ export function openUpstream(
 
   return {
     send,
-    open,
+    upgrade,
     close() {
       kept.destroy()
       fresh.destroy()
     },
+  }
+}
+
+function streamOf(socket: Duplex): ByteStream {
+  return {
+    read: () => socket.iterator({ destroyOnReturn: false }) as AsyncIterable<Bytes>,
+    write: bytes =>
+      new Promise((resolve, reject) => {
+        if (socket.destroyed) reject(new Error('the connection is closed'))
+        else socket.write(bytes, error => (error ? reject(error) : resolve()))
+      }),
+    closeWrite: async () => void socket.end(),
+    abort: () => void socket.destroy(),
   }
 }

@@ -58,6 +58,12 @@ export type HttpResponse =
     }
   /** port-forward: the driver upgrades the connection and hands over each forwarded connection. */
   | { readonly kind: 'forward'; run(session: ForwardSession, signal: AbortSignal): Promise<void> }
+  /** Another server has taken the upgrade: the driver answers 101 with these headers and hands over what comes and goes. */
+  | {
+      readonly kind: 'tunnel'
+      readonly headers: Readonly<Record<string, string>>
+      run(client: ByteStream, signal: AbortSignal): Promise<void>
+    }
 
 export type CommandStreams = {
   readonly stdin: boolean

@@ -54,7 +54,8 @@ export async function respond(
       return
     }
     case 'command':
-    case 'forward': {
+    case 'forward':
+    case 'tunnel': {
       const body = `${JSON.stringify({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message: 'Upgrade request required', reason: 'BadRequest', code: 400 })}\n`
       response.writeHead(400, {
         ...always,

@@ -22,12 +22,15 @@ export async function upgrade(
   if (asked.upgrade === undefined) return refuse(socket, 400, 'this connection can become a WebSocket or SPDY/3.1')
   const answer = await handle(asked)
   if (signal.aborted) return
+  if (answer.kind === 'tunnel') return await tunnel(answer, socket, head, signal)
   if (asked.upgrade === 'websocket') await overWebSocket(answer, request, socket, head, signal)
   else await overSpdy(answer, request, socket, head, signal)
 }
 
+type Upgraded = Exclude<HttpResponse, { readonly kind: 'tunnel' }>
+
 async function overWebSocket(
-  answer: HttpResponse,
+  answer: Upgraded,
   request: IncomingMessage,
   socket: Duplex,
   head: Buffer,
@@ -72,13 +75,7 @@ async function overWebSocket(
   }
 }
 
-async function overSpdy(
-  answer: HttpResponse,
-  request: IncomingMessage,
-  socket: Duplex,
-  head: Buffer,
-  signal: AbortSignal,
-) {
+async function overSpdy(answer: Upgraded, request: IncomingMessage, socket: Duplex, head: Buffer, signal: AbortSignal) {
   if (answer.kind === 'whole') return end(socket, answer.code, answer.headers, answer.body)
   if (answer.kind === 'stream') return refuse(socket, 400, 'this is not given over SPDY')
   const spoken = answer.kind === 'command' ? commandSpdyProtocols : forwardSpdyProtocols
@@ -107,9 +104,24 @@ async function overSpdy(
   return await answer.run(await commandOverSpdy(connection, protocol, answer.streams), signal)
 }
 
+async function tunnel(
+  { headers, run }: Extract<HttpResponse, { readonly kind: 'tunnel' }>,
+  socket: Duplex,
+  head: Buffer,
+  signal: AbortSignal,
+): Promise<void> {
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value.replace(/[\r\n]/g, ' ')}`)
+  socket.write(`HTTP/1.1 101 Switching Protocols\r\n${lines.join('\r\n')}\r\n\r\n`)
+  if (head.length > 0) socket.unshift(head)
+  const { read, write } = transportOfSocket(socket)
+  const client = { read, write, closeWrite: async () => void socket.end(), abort: () => void socket.destroy() }
+  await run(client, signal)
+}
+
 function transportOfSocket(socket: Duplex): Transport {
   return {
-    read: () => socket as AsyncIterable<Bytes>,
+    // Whoever has no more to say may still listen.
+    read: () => socket.iterator({ destroyOnReturn: false }) as AsyncIterable<Bytes>,
     write: bytes =>
       new Promise((resolve, reject) => {
         if (socket.destroyed) reject(new Error('the connection is closed'))

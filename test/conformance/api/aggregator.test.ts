@@ -1,5 +1,7 @@
 // Aggregation: a real API server behind ours, reached through the endpoints of its Service.
+import { request as httpsRequest } from 'node:https'
 import { connect } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { apiService } from '../../../src/api/kinds/apiservice.ts'
@@ -188,6 +190,42 @@ describe('aggregator', () => {
     gone.abort()
     await lines.next().catch(() => undefined)
     await ask(`${flunders}/w`, { method: 'DELETE' })
+  })
+
+  test('an upgrade is the other server’s: bytes go both ways, and who asks is told there', async () => {
+    const socket = await new Promise<Duplex>((resolve, reject) => {
+      const headers = { connection: 'Upgrade', upgrade: 'websocket', 'x-remote-user': 'root' }
+      const { cert, key } = api.admin
+      const path = `${root}/namespaces/default/flunders/a/console`
+      httpsRequest({ host: '127.0.0.1', port: api.port, ca: api.certs.ca, cert, key, path, headers })
+        .on('upgrade', (response, socket: Duplex, head) => {
+          expect(response.headers).toMatchObject({ 'x-extension': 'yes', upgrade: 'websocket' })
+          if (head.length > 0) socket.unshift(head)
+          resolve(socket)
+        })
+        .on('response', response => reject(new Error(String(response.statusCode))))
+        .on('error', reject)
+        .end()
+    })
+    let said = ''
+    socket.setEncoding('utf8').on('data', text => (said += text))
+    await until(() => (said === 'admin no token\n' ? true : undefined), 'who it is')
+    socket.write('hello')
+    await until(() => (said.endsWith('HELLO') ? true : undefined), 'the echo')
+    const closed = new Promise(resolve => socket.once('close', resolve))
+    socket.end()
+    await closed
+    // What is no server of ours is refused in its own words.
+    const answer = await new Promise<number | undefined>((resolve, reject) => {
+      const headers = { connection: 'Upgrade', upgrade: 'websocket' }
+      const { cert, key } = api.admin
+      const path = `/apis/${group}/v9/things`
+      httpsRequest({ host: '127.0.0.1', port: api.port, ca: api.certs.ca, cert, key, path, headers })
+        .on('response', response => resolve(response.statusCode))
+        .on('error', reject)
+        .end()
+    })
+    expect(answer).toBe(404)
   })
 
   test('paths deeper than ours are passed on, and are none of ours', async () => {
@@ -408,7 +446,6 @@ describe('aggregator', () => {
     await kubectl.ok('create serviceaccount robot')
     const token = await kubectl.ok('create token robot')
     const direct = async () => {
-      const { request: httpsRequest } = await import('node:https')
       return await new Promise<{ code: number; body: string }>((resolve, reject) => {
         const headers = {
           authorization: `Bearer ${token}`,

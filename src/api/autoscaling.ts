@@ -84,7 +84,7 @@ export function toOld({ metadata, spec, status }: HorizontalPodAutoscaler): OldA
 /** From v1 to v2. What an annotation holds that cannot be read is nothing. */
 export function toNew({ metadata, spec, status }: OldAutoscaler): HorizontalPodAutoscaler {
   const { targetCPUUtilizationPercentage: percent, scaleTargetRef, minReplicas, maxReplicas } = spec
-  const { currentCPUUtilizationPercentage: used, ...rest } = status ?? noStatus
+  const { currentCPUUtilizationPercentage: used, currentReplicas, ...rest } = status ?? noStatus
   const { annotations } = metadata
   const given = [
     ...(listIn(annotations, annotationNames.metrics) ?? []).map(metric => newSpec(metric as OldMetric)),
@@ -107,6 +107,8 @@ export function toNew({ metadata, spec, status }: OldAutoscaler): HorizontalPodA
     spec: { scaleTargetRef, minReplicas, maxReplicas, metrics, ...(behavior && { behavior }) },
     status: {
       ...rest,
+      // Which v2 leaves out when there are none.
+      ...(currentReplicas !== 0 && { currentReplicas }),
       ...(currentMetrics && { currentMetrics }),
       ...(conditions && { conditions: conditions as unknown as readonly HorizontalPodAutoscalerCondition[] }),
     },
@@ -262,7 +264,7 @@ function newSpec({ type, object, pods, resource, containerResource, external }: 
       metric: identifier(object.metricName, object.selector),
       target: given<MetricTarget>({
         type: object.averageValue === undefined ? 'Value' : 'AverageValue',
-        value: object.targetValue,
+        value: valueBeside(object.averageValue, object.targetValue),
         averageValue: object.averageValue,
         averageUtilization: undefined,
       }),
@@ -282,6 +284,11 @@ function newSpec({ type, object, pods, resource, containerResource, external }: 
       target: newTarget(external.targetValue === undefined ? 'AverageValue' : 'Value', external),
     },
   })
+}
+
+/** v1 writes a value of zero where there is none; beside an average nothing is meant by it. */
+function valueBeside(average: string | undefined, value: string | undefined): string | undefined {
+  return average !== undefined && value === '0' ? undefined : value
 }
 
 function identifier(name: string | undefined, selector: LabelSelector | undefined): MetricIdentifier {
@@ -309,7 +316,7 @@ function newStatus({ type, object, pods, resource, containerResource, external }
       describedObject: object.target ?? { kind: '', name: '' },
       metric: identifier(object.metricName, object.selector),
       current: given<MetricValueStatus>({
-        value: object.currentValue,
+        value: valueBeside(object.averageValue, object.currentValue),
         averageValue: object.averageValue,
         averageUtilization: undefined,
       }),
@@ -330,7 +337,7 @@ function newStatus({ type, object, pods, resource, containerResource, external }
 
 function newValue(source: OldSource): MetricValueStatus {
   return given<MetricValueStatus>({
-    value: source.currentValue,
+    value: valueBeside(source.currentAverageValue, source.currentValue),
     averageValue: source.currentAverageValue,
     averageUtilization: source.currentAverageUtilization,
   })

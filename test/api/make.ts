@@ -1,5 +1,6 @@
 // Objects for the tests of the API, made as a request makes them.
 import { type AdmitRequest, admit, type Stamp } from '../../src/api/admit.ts'
+import { ApiError } from '../../src/api/error.ts'
 import type { Kind, KubeObject } from '../../src/api/kind.ts'
 import { kinds } from '../../src/api/kinds.ts'
 import { type FieldValidation, parseObject } from '../../src/api/parse.ts'
@@ -33,4 +34,18 @@ export function updated<T extends KubeObject>(
   more: Partial<AdmitRequest<T>> = {},
 ): T {
   return admit(kind, 'update', { old, incoming: parsed(kind, value), stamp, ...placed(kind), ...more })
+}
+
+/** 'field: message' of each cause of a refusal, or what it says; none when nothing is refused. */
+export function causesOf(act: () => unknown): readonly string[] {
+  try {
+    act()
+  } catch (error) {
+    if (error instanceof ApiError) {
+      const causes = error.details?.causes ?? []
+      return causes.length === 0 ? [error.message] : causes.map(({ field, message }) => `${field}: ${message}`)
+    }
+    throw error
+  }
+  return []
 }

@@ -2,6 +2,7 @@
 // https://kubernetes.io/docs/concepts/policy/limit-range/
 
 import { compareQuantity, milliOf } from '../../lib/quantity.ts'
+import { sortedBy } from '../../lib/sorted.ts'
 import { createdAtColumn } from '../cells.ts'
 import { duplicateValue, forbidden, invalidValue, requiredValue } from '../field.ts'
 import type { FieldError } from '../kind.ts'
@@ -74,8 +75,8 @@ function validateItem(item: LimitRangeItem, path: string): readonly FieldError[]
     const why = 'either minimum or maximum storage value is required, but neither was provided'
     errors.push(requiredValue(`${path}.limits`, why))
   }
-  const names = new Set(lists.flatMap(list => Object.keys(item[list] ?? {})))
-  return [...errors, ...[...names].flatMap(name => validateOrder(item, name, path, ofPod))]
+  const names = sortedBy([...new Set(lists.flatMap(list => Object.keys(item[list] ?? {})))], name => name)
+  return [...errors, ...names.flatMap(name => validateOrder(item, name, path, ofPod))]
 }
 
 /** min, defaultRequest, default and max of one resource stand in this order. */

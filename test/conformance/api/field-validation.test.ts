@@ -1,0 +1,145 @@
+// ?fieldValidation=: what is done with fields that nobody knows, and with those that are named twice.
+// https://kubernetes.io/docs/reference/using-api/api-concepts/#field-validation
+import { describe, expect, test } from 'vitest'
+import { ask, oneApi, patch, post, put } from './wire.ts'
+
+const deployments = '/apis/apps/v1/namespaces/default/deployments'
+
+const template = '{"metadata":{"labels":{"app":"x"}},"spec":{"containers":[{"name":"a","image":"a"}]}}'
+/** A Deployment with an unknown field, and one that stands twice. */
+const wrong = (name: string) =>
+  `{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"${name}"},"spec":{"unknown1":"a","unknownDupe":"a","unknownDupe":"b","paused":true,"paused":false,"selector":{"matchLabels":{"app":"x"}},"template":${template}}}`
+const right = (name: string) => ({
+  apiVersion: 'apps/v1',
+  kind: 'Deployment',
+  metadata: { name },
+  spec: { selector: { matchLabels: { app: 'x' } }, template: JSON.parse(template) },
+})
+const yaml = (name: string) => `apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: ${name}
+spec:
+  unknown1: a
+  paused: true
+  paused: false
+  selector: { matchLabels: { app: x } }
+  template: ${template}
+`
+const problems = ['unknown field "spec.unknown1"', 'unknown field "spec.unknownDupe"', 'duplicate field "spec.paused"']
+
+describe('field-validation of a kind that is built in', () => {
+  const one = oneApi()
+
+  test('POST, Strict: refused (400) with all that is wrong', async () => {
+    const { code, body } = await post(one.api, `${deployments}?fieldValidation=Strict`, wrong('strict'))
+    expect([code, body.reason]).toEqual([400, 'BadRequest'])
+    expect(body.message).toMatch(
+      /^Deployment in version "v1" cannot be handled as a Deployment: strict decoding error: /,
+    )
+    for (const problem of problems) expect(body.message).toContain(problem)
+  })
+
+  test('POST, Warn and nothing said: done, with a warning for each', async () => {
+    for (const [name, query] of [
+      ['warned', '?fieldValidation=Warn'],
+      ['default', ''],
+    ] as const) {
+      const { code, headers, body } = await post(one.api, `${deployments}${query}`, wrong(name))
+      expect(code).toBe(201)
+      for (const problem of problems) expect(headers['warning']).toContain(`299 - "${problem.replaceAll('"', '\\"')}"`)
+      // The last one counts, and what nobody knows is not kept.
+      expect(body['spec']).not.toHaveProperty('unknown1')
+      expect((body['spec'] as { paused?: boolean }).paused ?? false).toBe(false)
+    }
+  })
+
+  test('POST, Ignore: done, without a word', async () => {
+    const { code, headers } = await post(one.api, `${deployments}?fieldValidation=Ignore`, wrong('ignored'))
+    expect([code, headers['warning']]).toEqual([201, undefined])
+  })
+
+  test('PUT and each kind of patch say the same', async () => {
+    const { body } = await post(one.api, deployments, right('written'))
+    const at = `${deployments}/written`
+    const text = wrong('written').replace(
+      '"metadata":{',
+      `"metadata":{"resourceVersion":"${body.metadata.resourceVersion}",`,
+    )
+    const twice = '{"spec":{"unknown1":"a","paused":true,"paused":false}}'
+    const asJson =
+      '[{"op":"add","path":"/spec/unknown1","value":"a"},{"op":"add","path":"/spec/paused","value":true,"value":false}]'
+    const refused = [
+      await put(one.api, `${at}?fieldValidation=Strict`, text),
+      await patch(one.api, `${at}?fieldValidation=Strict`, 'merge', twice),
+      await patch(one.api, `${at}?fieldValidation=Strict`, 'strategic', twice),
+      await patch(one.api, `${at}?fieldValidation=Strict`, 'json', asJson),
+      await patch(one.api, `${at}?fieldValidation=Strict&fieldManager=a`, 'apply', wrong('written')),
+    ]
+    expect(refused.map(({ code }) => code)).toEqual([400, 422, 422, 422, 400])
+    for (const { body: status } of refused) {
+      expect(status.message).toContain('strict decoding error')
+      expect(status.message).toContain('unknown field "spec.unknown1"')
+    }
+    for (const i of [0, 1, 2, 4]) expect(refused[i]?.body.message).toContain('duplicate field "spec.paused"')
+    const warned = [
+      await patch(one.api, at, 'merge', twice),
+      await patch(one.api, at, 'strategic', twice),
+      await patch(one.api, at, 'json', asJson),
+      await patch(one.api, `${at}?fieldManager=a&force=true`, 'apply', wrong('written')),
+      await put(one.api, at, wrong('written')),
+    ]
+    for (const { code, headers } of warned) {
+      expect(code).toBe(200)
+      expect(headers['warning']).toContain('unknown field \\"spec.unknown1\\"')
+    }
+    for (const type of ['merge', 'strategic', 'json'] as const) {
+      const silent = await patch(one.api, `${at}?fieldValidation=Ignore`, type, type === 'json' ? asJson : twice)
+      expect([silent.code, silent.headers['warning']]).toEqual([200, undefined])
+    }
+  })
+
+  test('YAML is looked at in the same way', async () => {
+    const more = { type: 'application/yaml' }
+    const strict = await post(one.api, `${deployments}?fieldValidation=Strict`, yaml('yaml'), more)
+    expect(strict.code).toBe(400)
+    expect(strict.body.message).toContain('unknown field "spec.unknown1"')
+    expect(strict.body.message).toContain('duplicate field "spec.paused"')
+    const warned = await post(one.api, deployments, yaml('yaml'), more)
+    expect([warned.code, warned.headers['warning']]).toEqual([201, expect.stringContaining('spec.paused')])
+  })
+
+  test('metadata is looked at too, also that of what lies inside', async () => {
+    const outer = { ...right('outer'), metadata: { name: 'outer', unknownMeta: 'x' } }
+    const strict = await post(one.api, `${deployments}?fieldValidation=Strict`, outer)
+    expect([strict.code, strict.body.message]).toEqual([
+      400,
+      expect.stringContaining('unknown field "metadata.unknownMeta"'),
+    ])
+    const inner = right('inner')
+    inner.spec.template.metadata.unknownSub = 'x'
+    const nested = await post(one.api, `${deployments}?fieldValidation=Strict`, inner)
+    expect(nested.body.message).toContain('unknown field "spec.template.metadata.unknownSub"')
+  })
+
+  test('free data is nobody’s business', async () => {
+    const body = '{"metadata":{"name":"free"},"data":{"unknown":"x"}}'
+    expect((await post(one.api, '/api/v1/namespaces/default/configmaps?fieldValidation=Strict', body)).code).toBe(201)
+    const twice = '{"metadata":{"name":"twice"},"data":{"a":"x","a":"y"}}'
+    const { code, body: status } = await post(
+      one.api,
+      '/api/v1/namespaces/default/configmaps?fieldValidation=Strict',
+      twice,
+    )
+    expect([code, status.message]).toEqual([400, expect.stringContaining('duplicate field "data.a"')])
+  })
+
+  test('any other word is Invalid (422)', async () => {
+    const { code, body } = await post(one.api, `${deployments}?fieldValidation=Maybe`, right('maybe'))
+    expect([code, body.message]).toEqual([
+      422,
+      'CreateOptions.meta.k8s.io "" is invalid: fieldValidation: Unsupported value: "Maybe": supported values: "", "Ignore", "Strict", "Warn"',
+    ])
+    expect((await ask(one.api, `${deployments}/maybe`)).code).toBe(404)
+  })
+})

@@ -282,20 +282,22 @@ function comparable({ code, out, error }: Said, system: System): Said {
 
 /** Takes out what is different by nature. */
 function masked(text: string): string {
-  return text
-    .replace(
-      /"(cluster_id|member_id|raft_term|lease|leader|raftIndex|raftTerm|raftAppliedIndex|dbSize|dbSizeInUse)":\d+/g,
-      '"$1":0',
-    )
-    .replace(/"(ClusterID|MemberID|RaftTerm|Lease)" : \d+/g, '"$1" : 0')
-    .replace(/\b[0-9a-f]{12,16}\b/g, 'ID')
-    .replace(/lease \d+ /g, 'lease ID ')
-    .replace(/remaining\(\d+s\)/g, 'remaining(s)')
-    // etcd lists a lease's keys in the order of a Go map: any.
-    .replace(/(?<=attached keys\(\[)[^\]]*/, keys => keys.split(' ').sort().join(' '))
-    .replace(/took = [0-9.µnms]+/g, 'took')
-    .replace(/(\d+(\.\d+)?) (k|M)?B\b/g, 'SIZE')
-    .replace(/http:\/\/127\.0\.0\.1:\d+|p2p:\/\/[\w-]+/g, 'PEER')
+  return (
+    text
+      .replace(
+        /"(cluster_id|member_id|raft_term|lease|leader|raftIndex|raftTerm|raftAppliedIndex|dbSize|dbSizeInUse)":\d+/g,
+        '"$1":0',
+      )
+      .replace(/"(ClusterID|MemberID|RaftTerm|Lease)" : \d+/g, '"$1" : 0')
+      .replace(/\b[0-9a-f]{12,16}\b/g, 'ID')
+      .replace(/lease \d+ /g, 'lease ID ')
+      .replace(/remaining\(\d+s\)/g, 'remaining(s)')
+      // etcd lists a lease's keys in the order of a Go map: any.
+      .replace(/(?<=attached keys\(\[)[^\]]*/, keys => keys.split(' ').sort().join(' '))
+      .replace(/took = [0-9.µnms]+/g, 'took')
+      .replace(/(\d+(\.\d+)?) (k|M)?B\b/g, 'SIZE')
+      .replace(/http:\/\/127\.0\.0\.1:\d+|p2p:\/\/[\w-]+/g, 'PEER')
+  )
 }
 
 /** Members come in the order of their IDs, which are different; columns are as wide as what stands in them. */

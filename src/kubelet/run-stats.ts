@@ -28,6 +28,7 @@ export function openStats(
   signal: AbortSignal,
 ): Stats {
   const { clock } = world
+  const bootMs = clock.nowMs() - os.uptime() * 1_000
   let before: Sample | undefined
   let now: Sample | undefined
   let askedMs = 0
@@ -71,7 +72,7 @@ export function openStats(
       })
       await ended(looking, until)
       if (before === undefined || now === undefined) throw new Error('this node has not measured anything yet')
-      return statsReply(before, now, observed(), clock.nowMs() - os.uptime() * 1_000)
+      return statsReply(before, now, observed(), bootMs)
     },
   }
 }

@@ -11,7 +11,7 @@ import { type Dockerd, startDockerd } from '../dockerd.ts'
 import { busyboxArchive } from '../images.ts'
 import { insideNamespaces } from '../namespaces.ts'
 import { readLogs, world } from '../runtime-specs.ts'
-import { openRig, type Rig } from './rig.ts'
+import { openRig, type Rig, statsOver } from './rig.ts'
 
 function missing(): string | undefined {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return 'root on Linux'
@@ -59,6 +59,24 @@ if (insideNamespaces('test/kubelet/docker.test.ts', 'fkb', missing()))
       const id = mainOf(pod)?.containerID?.replace('docker://', '') ?? ''
       return await readLogs(rig.runtime, id)
     }
+
+    test('what each container uses is measured, and the node as a whole', async () => {
+      const { kubelet } = rig.agent()
+      const idle = shell('exec sleep 1000', { name: 'idle' })
+      await rig.run('busy', { containers: [shell('while :; do :; done'), idle] })
+      const found = await rig.until(async () => {
+        const reply = await statsOver(kubelet)
+        return reply.pods.length > 0 ? reply : undefined
+      }, 'its use')
+      const [pod] = found.pods
+      const used = new Map(pod?.containers.map(({ name, usage }) => [name, usage]))
+      expect([...used.keys()].toSorted()).toEqual(['idle', 'main'])
+      expect(used.get('main')?.cpuNanocores).toBeGreaterThan(used.get('idle')?.cpuNanocores ?? 0n)
+      expect(used.get('idle')?.memoryWorkingSetBytes).toBeGreaterThan(0n)
+      // A shell and a sleep: if this were the machine, it would be far more.
+      expect(used.get('main')?.memoryWorkingSetBytes).toBeLessThan(64n * 2n ** 20n)
+      expect(found.node?.memoryWorkingSetBytes).toBeGreaterThan(used.get('main')?.memoryWorkingSetBytes ?? 0n)
+    }, 120_000)
 
     test('hosts file, updated configMap, subPathExpr on tmpfs for any user, and the last word', async () => {
       rig.agent()

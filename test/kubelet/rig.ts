@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { create, toBinary } from '@bufbuild/protobuf'
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { node as nodeKind } from '../../src/api/kinds/node.ts'
 import { type Pod, pod as podKind } from '../../src/api/kinds/pod.ts'
 import type { Draft } from '../../src/api/schema.ts'
@@ -14,7 +14,12 @@ import type { KubeletConfig } from '../../src/kubelet/context.ts'
 import { type Kubelet, openKubelet } from '../../src/kubelet/run.ts'
 import { type Bytes, concat, text } from '../../src/lib/bytes.ts'
 import { encodeFrame, frameDecoder } from '../../src/wire/frame.ts'
-import { type KubeletRequest, KubeletRequestSchema } from '../../src/wire/gen/flotilla/v1/kubelet_pb.ts'
+import {
+  type KubeletRequest,
+  KubeletRequestSchema,
+  type StatsReply,
+  StatsReplySchema,
+} from '../../src/wire/gen/flotilla/v1/kubelet_pb.ts'
 import { type MeshStream, peerId } from '../../src/world/network.ts'
 import type { ContainerRuntime } from '../../src/world/runtime.ts'
 import type { World } from '../../src/world/world.ts'
@@ -148,4 +153,28 @@ export async function ask(
   }
   await kubelet.serve(stream, never)
   return { stdout: text(concat(stdout)), status: state.status }
+}
+
+/** What the kubelet answers to an API server that asks for statistics. */
+export async function statsOver(kubelet: Kubelet): Promise<StatsReply> {
+  const decoder = frameDecoder()
+  let reply: StatsReply | undefined
+  const request = create(KubeletRequestSchema, { ask: { case: 'stats', value: {} } })
+  await kubelet.serve(
+    {
+      remote: peerId('peer'),
+      async *read() {
+        yield encodeFrame(toBinary(KubeletRequestSchema, request))
+      },
+      async write(bytes: Uint8Array) {
+        for (const payload of decoder.push(bytes))
+          if (payload[0] === 1) reply = fromBinary(StatsReplySchema, payload.subarray(1))
+      },
+      async closeWrite() {},
+      abort() {},
+    },
+    never,
+  )
+  if (reply === undefined) throw new Error('no statistics came')
+  return reply
 }

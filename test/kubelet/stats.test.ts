@@ -1,16 +1,12 @@
 // What a kubelet says of the use of its node: the arithmetic on made-up samples, the pace on virtual time, and the whole on
 // real processes.
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { describe, expect, test } from 'vitest'
-import type { Kubelet } from '../../src/kubelet/run.ts'
 import { firstWindowMs, openStats } from '../../src/kubelet/run-stats.ts'
 import { cpuNanosecondsOf, memoryOf, type Sample, statsReply } from '../../src/kubelet/stats.ts'
-import { encodeFrame, frameDecoder } from '../../src/wire/frame.ts'
-import { KubeletRequestSchema, type StatsReply, StatsReplySchema } from '../../src/wire/gen/flotilla/v1/kubelet_pb.ts'
-import { peerId } from '../../src/world/network.ts'
+import type { StatsReply } from '../../src/wire/gen/flotilla/v1/kubelet_pb.ts'
 import type { Observed, ObservedContainer, Usage } from '../../src/world/runtime.ts'
 import { virtualWorld } from '../client/virtual-world.ts'
-import { openRig, shell } from './rig.ts'
+import { openRig, shell, statsOver } from './rig.ts'
 
 const second = 1_000_000_000
 const usage = (cpuSeconds: number, memory = 0): Usage => ({
@@ -148,27 +144,3 @@ describe('statistics of a node', () => {
     }
   })
 })
-
-async function statsOver(kubelet: Kubelet): Promise<StatsReply> {
-  const { signal } = new AbortController()
-  const decoder = frameDecoder()
-  let reply: StatsReply | undefined
-  const request = create(KubeletRequestSchema, { ask: { case: 'stats', value: {} } })
-  await kubelet.serve(
-    {
-      remote: peerId('peer'),
-      async *read() {
-        yield encodeFrame(toBinary(KubeletRequestSchema, request))
-      },
-      async write(bytes: Uint8Array) {
-        for (const payload of decoder.push(bytes))
-          if (payload[0] === 1) reply = fromBinary(StatsReplySchema, payload.subarray(1))
-      },
-      async closeWrite() {},
-      abort() {},
-    },
-    signal,
-  )
-  if (reply === undefined) throw new Error('no statistics came')
-  return reply
-}

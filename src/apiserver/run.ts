@@ -57,6 +57,7 @@ import { socketOver } from './run-proxy.ts'
 import { followRbac } from './run-rbac.ts'
 import { get, list, reach } from './run-read.ts'
 import { review } from './run-review.ts'
+import { makeServiceCidr } from './run-servicecidr.ts'
 import { type Kubelets, openForward, session } from './run-session.ts'
 import { openNodeStats } from './run-stats.ts'
 import { issueToken } from './run-token.ts'
@@ -449,6 +450,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     async bootstrap(term, until) {
       const client = openClient(context, itself, { term }, posts)
       await makeDefaults(client, until)
+      await makeServiceCidr(client, config.serviceCidr, world.clock.nowMs(), until)
       await aggregator.register(client, until)
     },
     done,

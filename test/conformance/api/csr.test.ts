@@ -119,6 +119,42 @@ describe('csr', () => {
       expect(again.message).toContain('updates may not modify existing certificate content')
     })
 
+    test('who may write the approval must also have the right to approve for that signer; the same for signing', async () => {
+      const rbac = '/apis/rbac.authorization.k8s.io/v1'
+      const group = 'certificates.k8s.io'
+      const grant = async (name: string, user: string, rule: object) => {
+        await ask(`${rbac}/clusterroles`, { body: { metadata: { name }, rules: [{ apiGroups: [group], ...rule }] } })
+        const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name }
+        const subjects = [{ apiGroup: roleRef.apiGroup, kind: 'User', name: user }]
+        const { message } = await ask(`${rbac}/clusterrolebindings`, {
+          body: { metadata: { name }, roleRef, subjects },
+        })
+        expect(message).toBe('')
+      }
+      const changes = {
+        approve: { subresource: 'approval', status: { conditions: [approved] }, why: 'approve' },
+        sign: { subresource: 'status', status: { certificate: serverPem }, why: 'sign' },
+      }
+      for (const [verb, { subresource, status, why }] of Object.entries(changes)) {
+        await make(verb)
+        const resources = [`certificatesigningrequests/${subresource}`]
+        await grant(`write-${subresource}`, verb, { verbs: ['patch'], resources })
+        const act = () => {
+          const identity = { user: verb, groups: [] }
+          return ask(`${at}/${verb}/${subresource}`, { method: 'PATCH', body: { status }, identity })
+        }
+        const refused = await act()
+        const signer = '"kubernetes.io/kube-apiserver-client"'
+        expect([refused.code, refused.message]).toEqual([
+          403,
+          `certificatesigningrequests.${group} "${verb}" is forbidden: user not permitted to ${why} requests with signerName ${signer}`,
+        ])
+        const resourceNames = [verb === 'approve' ? 'kubernetes.io/*' : 'kubernetes.io/kube-apiserver-client']
+        await grant(`${verb}-signers`, verb, { verbs: [verb], resources: ['signers'], resourceNames })
+        expect((await act()).message).toBe('')
+      }
+    })
+
     test('a request that nobody signed with its key is refused, and so is one for system:masters', async () => {
       const der = Buffer.from(
         Buffer.from(request, 'base64')

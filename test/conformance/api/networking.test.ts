@@ -122,6 +122,24 @@ describe('servicecidr-ipaddress-api', () => {
     cells: ['range-0', '10.0.0.0/16'],
   })
 
+  test('the range of the cluster is there, ready, and can be annotated but not changed', async () => {
+    const api = await testApiserver()
+    const ask = asking(api)
+    const at = `${root}/servicecidrs/kubernetes`
+    const { body } = await ask(at)
+    expect(body.spec).toEqual({ cidrs: ['10.96.0.0/16'] })
+    expect(body.status.conditions).toMatchObject([{ type: 'Ready', status: 'True' }])
+    const annotations = { patched: 'true' }
+    const patched = await ask(at, { method: 'PATCH', body: { metadata: { annotations } } })
+    expect(patched.body.metadata.annotations).toEqual(annotations)
+    const moved = await ask(at, { method: 'PATCH', body: { spec: { cidrs: ['10.97.0.0/16'] } } })
+    expect(moved.message).toContain('spec.cidrs[0]: Invalid value: "10.97.0.0/16": field is immutable')
+    const before = patched.body.metadata.resourceVersion
+    await api.apiserver.bootstrap(1, api.signal)
+    expect((await ask(at)).body.metadata.resourceVersion).toBe(before)
+    api.stop()
+  })
+
   walkThrough({
     root,
     resource: 'ipaddresses',

@@ -1,12 +1,10 @@
-// How many requests are served at once, in all and for one user, so that nobody takes the server from the others.
-// Pure; the caller leaves when it is done.
+// How many watches and streams go on at once, in all and for one user, so that nobody takes the server from the others.
+// Requests that end by themselves take seats (flowcontrol/). Pure; the caller leaves when it is done.
 import { ApiError } from '../api/error.ts'
 
-export type RequestClass = 'read' | 'write' | 'watch' | 'session'
+export type RequestClass = 'watch' | 'session'
 
 export const limits: Readonly<Record<RequestClass, { readonly all: number; readonly user: number }>> = {
-  read: { all: 400, user: 300 },
-  write: { all: 200, user: 150 },
   watch: { all: 3_000, user: 1_000 },
   session: { all: 500, user: 300 },
 }

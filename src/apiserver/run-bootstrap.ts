@@ -1,10 +1,12 @@
-// What every cluster has from its first moment on: namespaces, roles and bindings. Idempotent: made again whenever somebody
+// What every cluster has from its first moment on: namespaces, roles and bindings, priority levels. Idempotent: made again whenever somebody
 // leads, so that what was taken away comes back and what a new version brings is there.
 import { ApiError } from '../api/error.ts'
 import type { Kind, KubeObject } from '../api/kind.ts'
 import { clusterRole } from '../api/kinds/clusterrole.ts'
 import { clusterRoleBinding } from '../api/kinds/clusterrolebinding.ts'
+import { flowSchema } from '../api/kinds/flowschema.ts'
 import { namespace } from '../api/kinds/namespace.ts'
+import { priorityLevelConfiguration } from '../api/kinds/prioritylevelconfiguration.ts'
 import { role } from '../api/kinds/role.ts'
 import { roleBinding } from '../api/kinds/rolebinding.ts'
 import type { Draft } from '../api/schema.ts'
@@ -15,9 +17,9 @@ import {
   defaultClusterRoles,
   defaultRoleBindings,
   defaultRoles,
-  type Named,
 } from './bootstrap/policy.ts'
 import { filled, reconcileBinding, reconcileRole, type Step } from './bootstrap/reconcile.ts'
+import { defaultLevels, defaultSchemas } from './flowcontrol/defaults.ts'
 import { defaultNamespaces } from './write.ts'
 
 /** How many are written at once: they share disk syncs. */
@@ -36,18 +38,25 @@ export async function makeDefaults(client: Client, signal: AbortSignal): Promise
   await reconcile(client, role, defaultRoles, reconcileRole, signal)
   await reconcile(client, clusterRoleBinding, defaultClusterRoleBindings, reconcileBinding, signal)
   await reconcile(client, roleBinding, defaultRoleBindings, reconcileBinding, signal)
+  await reconcile(client, priorityLevelConfiguration, defaultLevels, asItIs, signal)
+  await reconcile(client, flowSchema, defaultSchemas, asItIs, signal)
 }
 
-async function reconcile<T extends KubeObject>(
+/** What people have made of it stays. */
+const asItIs = () => ({ kind: 'nothing' }) as const
+
+type Placed = { readonly metadata: { readonly name: string; readonly namespace?: string } }
+
+async function reconcile<T extends KubeObject, D extends Draft<T> & Placed>(
   client: Client,
   kind: Kind<T>,
-  wanted: readonly (Draft<T> & Named)[],
-  step: (found: T, wanted: Draft<T> & Named) => Step<T>,
+  wanted: readonly D[],
+  step: (found: T, wanted: D) => Step<T>,
   signal: AbortSignal,
 ): Promise<void> {
   const { items } = await client.list(kind, {}, signal)
   const found = new Map(items.map(item => [keyOf(item), item]))
-  const one = async (object: Draft<T> & Named): Promise<void> => {
+  const one = async (object: D): Promise<void> => {
     const old = found.get(keyFrom(object.metadata.namespace, object.metadata.name))
     const next = old === undefined ? undefined : step(old, object)
     if (next?.kind === 'nothing') return

@@ -42,7 +42,7 @@ import type { Operation } from './operation.ts'
 import { checkListOptions, countOf, deleteBody, writeQuery } from './options.ts'
 import { discovery, rootPaths, type Version, versionAnswer } from './paths.ts'
 import { type Quorum, quorum } from './quorum.ts'
-import { isTrue, pathNotFound, type ResourceRoute, route } from './route.ts'
+import { isTrue, pathNotFound, type ResourceRoute, type Route, route } from './route.ts'
 import { type AggregateConfig, openAggregator } from './run-aggregate.ts'
 import { type AuditConfig, openAuditor, type Trail } from './run-audit.ts'
 import { authenticate, openTokens, type ServiceAccountKeys, unauthorized, withReaders } from './run-auth.ts'
@@ -50,6 +50,7 @@ import { openAuthorizer } from './run-authorize.ts'
 import { makeDefaults } from './run-bootstrap.ts'
 import { bootstrapTokens } from './run-bootstraptoken.ts'
 import { type ClientOptions, openClient } from './run-client.ts'
+import { openFairness } from './run-fairness.ts'
 import { acceptForwarded, type ForwardContext, fromStore, write } from './run-forward.ts'
 import { type MetricsContext, nodeProxy, readMetrics } from './run-metrics.ts'
 import { type OidcConfig, oidcTokens } from './run-oidc.ts'
@@ -141,6 +142,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     ...(oidc === undefined ? [] : [oidcTokens(world, oidc, oidc.caller, signal)]),
   ])
   const auditor = config.audit && openAuditor(world, config.audit)
+  const fairness = openFairness(world, store, signal)
   const limiter = new Limiter()
   const log = world.log.with({ component: 'apiserver' })
   const metrics: MetricsContext = { world, store, stats: openNodeStats(world, kubelets, signal) }
@@ -189,6 +191,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
             name: asked.name ?? '',
             fieldSelector: query.get('fieldSelector') ?? '',
           }
+    using _ = isLong(asked) ? undefined : await fairness.enter(identity, attributes, request.signal)
     await demand(identity, attributes, trail)
     const claim = await aggregator.claim(asked)
     if (claim !== undefined) {
@@ -196,7 +199,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
       const place = limiter.enter(watches ? 'watch' : 'session', identity.user)
       return await aggregator.proxy(claim, request, identity, place)
     }
-    if (asked.kind === 'resource') return resource(request, asked, query, identity)
+    if (asked.kind === 'resource') return await resource(request, asked, query, identity)
     if (asked.verb !== 'get' && asked.verb !== 'head')
       throw new ApiError('MethodNotAllowed', `${asked.verb} is not allowed here`)
     return pathAnswer(asked.path, request)
@@ -296,7 +299,6 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
       )
     }
     const reads = asked.verb === 'get' || asked.verb === 'list'
-    using _ = limiter.enter(reads ? 'read' : 'write', identity.user)
     using deadline = world.clock.deadline(requestTimeoutMs, request.signal)
     try {
       if (reads) return await readResource(kind, asked, query, request, deadline.signal)
@@ -455,6 +457,12 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     },
     done,
   }
+}
+
+/** What goes on for as long as somebody looks takes no seat: it is counted by limits.ts. */
+function isLong(asked: Route): boolean {
+  if (asked.kind === 'path') return false
+  return asked.verb === 'watch' || ['attach', 'exec', 'log', 'portforward', 'proxy'].includes(asked.subresource ?? '')
 }
 
 function requireStored(kind: Kind): void {

@@ -8,6 +8,7 @@ import { deploymentController } from './deployment.ts'
 import { endpointsController } from './endpoints.ts'
 import { endpointSliceController } from './endpointslice.ts'
 import { eventExpiryController, tokenExpiryController } from './expiry.ts'
+import { flowSchemaController } from './flowschema.ts'
 import { garbageController } from './garbage.ts'
 import { jobController } from './job.ts'
 import { membershipController } from './membership.ts'
@@ -35,6 +36,7 @@ export const controllers: readonly Controller[] = [
   serviceAccountController,
   rootCaController,
   clusterRoleController,
+  flowSchemaController,
   garbageController,
   podGarbageController,
   eventExpiryController,

@@ -1,0 +1,88 @@
+// Lets requests in by their priority level and flow, as FlowSchemas and PriorityLevelConfigurations say (flowcontrol/).
+// Each peer has seats of its own. Until the cluster has such objects, the defaults count.
+import { ApiError } from '../api/error.ts'
+import { flowSchema } from '../api/kinds/flowschema.ts'
+import { type PriorityLevelConfiguration, priorityLevelConfiguration } from '../api/kinds/prioritylevelconfiguration.ts'
+import type { Store } from '../kv/store.ts'
+import { onAbort } from '../lib/abort.ts'
+import type { Identity } from '../world/http.ts'
+import type { World } from '../world/world.ts'
+import { classify, inOrder } from './flowcontrol/classify.ts'
+import { defaultLevels, defaultSchemas } from './flowcontrol/defaults.ts'
+import { Seats } from './flowcontrol/seats.ts'
+import type { Attributes } from './rbac.ts'
+import { followTable } from './run-table.ts'
+
+export interface Fairness {
+  /** A seat, to be given back. Waits for its turn; throws TooManyRequests (429) when it does not come. */
+  enter(who: Identity, asked: Attributes, signal: AbortSignal): Promise<Disposable>
+  readonly done: Promise<void>
+}
+
+/** As upstream: a quarter of a request's time. */
+const waitMsMax = 15_000
+
+type Schema = Parameters<typeof classify>[0][number]
+type Level = { readonly metadata: { readonly name: string }; readonly spec: PriorityLevelConfiguration['spec'] }
+
+/** The two that are always there, whatever people have made of them. */
+const mandatory = ['exempt', 'catch-all']
+
+export function openFairness(world: Pick<World, 'clock' | 'log'>, store: Store, signal: AbortSignal): Fairness {
+  const seats = new Seats()
+  let schemas: readonly Schema[] | undefined
+  const changed = () => {
+    schemas = undefined
+  }
+  const schemaTable = followTable(world, store, flowSchema, changed, signal)
+  const levelTable = followTable(world, store, priorityLevelConfiguration, changed, signal)
+
+  function configured(): readonly Schema[] {
+    if (schemas !== undefined) return schemas
+    const levels = withDefaults<Level>(levelTable.objects.values(), defaultLevels as unknown as readonly Level[])
+    seats.configure(levels.map(({ metadata, spec }) => ({ name: metadata.name, spec })))
+    const names = new Set(levels.map(({ metadata }) => metadata.name))
+    const all = withDefaults<Schema>(schemaTable.objects.values(), defaultSchemas as unknown as readonly Schema[])
+    // One that names a level that is not there counts for nothing.
+    schemas = inOrder(all.filter(({ spec }) => names.has(spec.priorityLevelConfiguration.name)))
+    return schemas
+  }
+
+  return {
+    async enter(who, asked, until) {
+      const { level, key } = classify(configured(), who, asked)
+      const { promise, resolve } = Promise.withResolvers<void>()
+      const answer = seats.ask(level, key, resolve)
+      if (answer === 'refused') throw tooMany()
+      if (answer === 'waiting') {
+        using deadline = world.clock.deadline(waitMsMax, until)
+        using _ = onAbort(deadline.signal, resolve)
+        await promise
+        if (seats.cancel(level, key, resolve)) throw tooMany()
+      }
+      let left = false
+      return {
+        [Symbol.dispose]() {
+          if (left) return
+          left = true
+          seats.leave(level)
+        },
+      }
+    },
+    done: Promise.all([schemaTable.done, levelTable.done]).then(() => undefined),
+  }
+}
+
+function withDefaults<T extends { readonly metadata: { readonly name: string } }>(
+  found: Iterable<T>,
+  defaults: readonly T[],
+): readonly T[] {
+  const all = [...found]
+  if (all.length === 0) return defaults
+  const names = new Set(all.map(({ metadata }) => metadata.name))
+  return [...all, ...defaults.filter(({ metadata: { name } }) => mandatory.includes(name) && !names.has(name))]
+}
+
+function tooMany(): ApiError {
+  return new ApiError('TooManyRequests', 'too many requests, please try again later', { retryAfterSeconds: 1 })
+}

@@ -1,10 +1,10 @@
 // HorizontalPodAutoscaler (autoscaling/v2).
+import { validateAutoscaler } from '../autoscalers.ts'
 import { ageColumn } from '../cells.ts'
-import { invalidValue } from '../field.ts'
-import type { FieldError } from '../kind.ts'
 import { defineKind } from '../kind.ts'
 import { s, type TypeOf } from '../schema.ts'
 import { labelSelector, objectMeta } from '../types/meta.ts'
+import { validateCounts } from '../workload.ts'
 
 export const hPAScalingPolicy = s.object('io.k8s.api.autoscaling.v2.HPAScalingPolicy', {
   type: s.string(1, { required: true }),
@@ -217,18 +217,6 @@ function autoscalerDefaults(spec: HorizontalPodAutoscalerSpec): HorizontalPodAut
   }
 }
 
-function validateAutoscaler({ minReplicas, maxReplicas }: HorizontalPodAutoscalerSpec): readonly FieldError[] {
-  const errors: FieldError[] = []
-  if (minReplicas < 1) {
-    errors.push(invalidValue('spec.minReplicas', minReplicas, 'must be greater than or equal to 1'))
-  }
-  if (maxReplicas < 1) errors.push(invalidValue('spec.maxReplicas', maxReplicas, 'must be greater than 0'))
-  else if (maxReplicas < minReplicas) {
-    errors.push(invalidValue('spec.maxReplicas', maxReplicas, 'must be greater than or equal to `minReplicas`'))
-  }
-  return errors
-}
-
 export const horizontalPodAutoscaler = defineKind({
   group: 'autoscaling',
   version: 'v2',
@@ -241,6 +229,7 @@ export const horizontalPodAutoscaler = defineKind({
   stored: true,
   subresources: ['status'],
   schema: horizontalPodAutoscalerSchema,
+  generation: false,
   columns: () => [
     {
       name: 'Reference',
@@ -254,5 +243,10 @@ export const horizontalPodAutoscaler = defineKind({
     ageColumn,
   ],
   defaults: object => ({ ...object, spec: autoscalerDefaults(object.spec) }),
-  validate: ({ spec }) => validateAutoscaler(spec),
+  validate: ({ spec }, old) => validateAutoscaler(spec, old?.spec),
+  validateStatus: ({ status }) =>
+    validateCounts({
+      'status.currentReplicas': status.currentReplicas,
+      'status.desiredReplicas': status.desiredReplicas,
+    }),
 })

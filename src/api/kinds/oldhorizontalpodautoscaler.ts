@@ -1,8 +1,6 @@
 // HorizontalPodAutoscaler (autoscaling/v1): the autoscalers of autoscaling/v2, as clients of the older version see them.
 // https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/horizontal-pod-autoscaler-v1/
 import { toNew, toOld, withDefaultTarget } from '../autoscaling.ts'
-import { invalidValue } from '../field.ts'
-import type { FieldError } from '../kind.ts'
 import { defineKind } from '../kind.ts'
 import { s, type TypeOf } from '../schema.ts'
 import { objectMeta } from '../types/meta.ts'
@@ -45,16 +43,6 @@ export const horizontalPodAutoscalerSchema = s.object('io.k8s.api.autoscaling.v1
 })
 export type HorizontalPodAutoscaler = TypeOf<typeof horizontalPodAutoscalerSchema>
 
-/** The rules of v2 hold for what the object becomes there; a target below one percent has a name of its own here. */
-function validateAutoscaler(object: HorizontalPodAutoscaler, old: HorizontalPodAutoscaler | undefined) {
-  const percent = object.spec.targetCPUUtilizationPercentage
-  const errors: FieldError[] = []
-  if (percent !== undefined && percent < 1) {
-    errors.push(invalidValue('spec.targetCPUUtilizationPercentage', percent, 'must be greater than 0'))
-  }
-  return [...errors, ...newKind.validate(toNew(object), old && toNew(old), undefined)]
-}
-
 export const oldHorizontalPodAutoscaler = defineKind({
   group: 'autoscaling',
   version: 'v1',
@@ -72,11 +60,14 @@ export const oldHorizontalPodAutoscaler = defineKind({
   ...(newKind.caution !== undefined && { caution: newKind.caution }),
   subresources: ['status'],
   schema: horizontalPodAutoscalerSchema,
+  generation: false,
   columns: () =>
     newKind.columns().map(({ cell, ...column }) => ({
       ...column,
       cell: (object: HorizontalPodAutoscaler, nowMs: number) => cell(toNew(object), nowMs),
     })),
   defaults: withDefaultTarget,
-  validate: validateAutoscaler,
+  // The rules are those of v2, for what the object is there.
+  validate: (object, old) => newKind.validate(toNew(object), old && toNew(old), undefined),
+  validateStatus: (object, old) => newKind.validateStatus(toNew(object), toNew(old)),
 })

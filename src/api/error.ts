@@ -115,19 +115,24 @@ export function invalid(kind: Kind, name: string, errors: readonly FieldError[])
   return invalidOf(kind, name, errors)
 }
 
+/** Who has made more mistakes in one object reads no further, and the answer to a large body must not be larger. */
+const shownCountMax = 256
+
 /** The same of what is no kind that is served: the options of a request. */
 export function invalidOf(
   what: { readonly group: string; readonly kind: string },
   name: string,
   errors: readonly FieldError[],
 ): ApiError {
-  const lines = errors.map(error => `${error.field}: ${error.message}`)
+  const shown = errors.slice(0, shownCountMax)
+  const lines = shown.map(error => `${error.field}: ${error.message}`)
+  if (shown.length < errors.length) lines.push(`and ${errors.length - shown.length} more`)
   const list = lines.length === 1 ? lines[0] : `[${lines.join(', ')}]`
   const title = what.group === '' ? what.kind : `${what.kind}.${what.group}`
   return new ApiError('Invalid', `${title} "${name}" is invalid: ${list}`, {
     ...(name !== '' && { name }),
     ...(what.group !== '' && { group: what.group }),
     kind: what.kind,
-    causes: errors.map(({ reason, message, field }) => ({ reason, message, field })),
+    causes: shown.map(({ reason, message, field }) => ({ reason, message, field })),
   })
 }

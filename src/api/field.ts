@@ -1,6 +1,11 @@
 // Makes FieldErrors in the words of Kubernetes (apimachinery/pkg/util/validation/field): kubectl shows them as they are.
 import type { FieldError } from './kind.ts'
 
+/** One by one: a call with as many arguments as a body can hold mistakes would run out of stack. */
+export function addAll(errors: FieldError[], more: readonly FieldError[]): void {
+  for (const error of more) errors.push(error)
+}
+
 function shown(value: unknown): string {
   return JSON.stringify(value) ?? 'null'
 }

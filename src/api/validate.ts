@@ -1,7 +1,7 @@
 // What is wrong with an object: what its schema says (required, one of, at least), metadata's rules, then the kind's own.
 // Everything is collected, so that one answer tells a user all.
 // https://kubernetes.io/docs/concepts/overview/working-with-objects/
-import { forbidden, immutable, invalidValue, notSupported, requiredValue, tooLong } from './field.ts'
+import { addAll, forbidden, immutable, invalidValue, notSupported, requiredValue, tooLong } from './field.ts'
 import type { FieldError, Kind, KubeObject } from './kind.ts'
 import { dnsLabel, labelValue, qualifiedName } from './names.ts'
 import { isList, isObject } from './parse.ts'
@@ -116,7 +116,8 @@ function validateMeta(kind: Kind, meta: ObjectMeta, old: ObjectMeta | undefined)
     if (wrong !== undefined && !old) errors.push(invalidValue('metadata.name', meta.name, wrong))
   }
   errors.push(...validateNamespace(kind, meta, old))
-  errors.push(...validateLabels(meta.labels, 'metadata.labels'), ...validateAnnotations(meta.annotations))
+  addAll(errors, validateLabels(meta.labels, 'metadata.labels'))
+  addAll(errors, validateAnnotations(meta.annotations))
   for (const [i, owner] of (meta.ownerReferences ?? []).entries()) {
     const path = `metadata.ownerReferences[${i}]`
     for (const key of ['apiVersion', 'kind', 'name', 'uid'] as const) {

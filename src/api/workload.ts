@@ -1,6 +1,6 @@
 // Rules that Deployments, ReplicaSets, DaemonSets, StatefulSets and Jobs share (upstream: pkg/apis/apps/validation).
 import { equalJson } from './equal.ts'
-import { forbidden, immutable, invalidValue, notSupported } from './field.ts'
+import { addAll, forbidden, immutable, invalidValue, notSupported } from './field.ts'
 import type { FieldError } from './kind.ts'
 import { validateOwnSelector } from './pod/selector.ts'
 import { validateTemplate } from './pod/validate.ts'
@@ -17,7 +17,7 @@ export function validateKeeper(spec: Workload, old: Workload | undefined, what: 
   const { selector, template } = spec
   const errors = [...validateOwnSelector(selector, template, what)]
   if (template) {
-    errors.push(...validateTemplate(template, 'spec.template'))
+    addAll(errors, validateTemplate(template, 'spec.template'))
     const policy = template.spec?.restartPolicy
     if (policy !== undefined && policy !== 'Always') {
       errors.push(notSupported('spec.template.spec.restartPolicy', policy, ['Always']))

@@ -1,7 +1,7 @@
 // Service (v1).
 
 import { labelsText } from '../cells.ts'
-import { duplicateValue, forbidden, invalidValue, notSupported, requiredValue } from '../field.ts'
+import { addAll, duplicateValue, forbidden, invalidValue, notSupported, requiredValue } from '../field.ts'
 import type { FieldError } from '../kind.ts'
 import { defineKind } from '../kind.ts'
 import { dns1035Label, dnsLabel, dnsSubdomain, portName, portNumber } from '../names.ts'
@@ -139,7 +139,8 @@ function validateService(spec: ServiceSpec): readonly FieldError[] {
   if (clusterIP !== '' && spec.clusterIPs?.[0] !== undefined && spec.clusterIPs[0] !== clusterIP) {
     errors.push(invalidValue('spec.clusterIPs', spec.clusterIPs, 'first value must match `clusterIP`'))
   }
-  errors.push(...validateServicePorts(spec), ...validateLabels(spec.selector, 'spec.selector'))
+  addAll(errors, validateServicePorts(spec))
+  addAll(errors, validateLabels(spec.selector, 'spec.selector'))
   const seconds = spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? 1
   if (seconds <= 0 || seconds > affinitySecondsMax) {
     const why = `must be greater than 0 and less than ${affinitySecondsMax}`

@@ -71,6 +71,8 @@ export interface CustomKind {
   openApi(dialect: 'v2' | 'v3', meta: JsonObject): JsonObject
   /** Where the numbers of /scale lie; `replicas` is undefined where the object says none. */
   readonly scale?: {
+    /** As the definition spells it. */
+    readonly path: string
     read(object: KubeObject): {
       readonly replicas: number | undefined
       readonly statusReplicas: number

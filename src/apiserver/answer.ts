@@ -169,7 +169,11 @@ function partsOf(kind: Kind, listMeta: ListMetaOut, view: View): Parts {
   switch (answers.as) {
     case 'Object':
       return {
-        head: { kind: `${kind.kind}List`, apiVersion: apiVersionOf(kind), metadata: { ...listMeta } },
+        head: {
+          kind: kind.custom?.listKind ?? `${kind.kind}List`,
+          apiVersion: apiVersionOf(kind),
+          metadata: { ...listMeta },
+        },
         member: 'items',
         item: object => object as unknown as JsonObject,
       }

@@ -1,21 +1,21 @@
 // The kinds that this server serves, found by where they are served.
-import { ApiError } from '../api/error.ts'
 import type { Kind } from '../api/kind.ts'
 import { nodeMetrics } from '../api/kinds/nodemetrics.ts'
 import { podMetrics } from '../api/kinds/podmetrics.ts'
 import { selfSubjectReview } from '../api/kinds/selfsubjectreview.ts'
 import { kinds } from '../api/kinds.ts'
 import { quorum } from './quorum.ts'
-import { pathNotFound } from './route.ts'
 
 export interface Catalog {
   /** The same list until something is served that was not, or no longer: what is made of it can be kept by it. */
   kinds(): readonly Kind[]
-  /** NotFound where nothing is served. */
-  at(place: Place): Kind
+  /** NotFound where nothing is served, by the newest that this peer can know. */
+  find(place: Place, signal: AbortSignal): Promise<Kind>
+  /** Aborts when the kind is served no longer, or differently; undefined: never. */
+  ended(kind: Kind): AbortSignal | undefined
 }
 
-type Place = { readonly group: string; readonly version: string; readonly resource: string }
+export type Place = { readonly group: string; readonly version: string; readonly resource: string }
 
 /** kubectl 1.27 asks who it is in the versions that came before v1. */
 const older: readonly Kind[] = ['v1beta1', 'v1alpha1'].map(version => ({ ...selfSubjectReview, version }))
@@ -23,14 +23,8 @@ const older: readonly Kind[] = ['v1beta1', 'v1alpha1'].map(version => ({ ...self
 /** The kinds that every cluster serves. */
 export const builtIn: readonly Kind[] = [...kinds, ...older, nodeMetrics, podMetrics, quorum]
 
-export function catalogOf(served: readonly Kind[]): Catalog {
-  const byPath = new Map(served.map(kind => [`${kind.group}/${kind.version}/${kind.plural}`, kind]))
-  return {
-    kinds: () => served,
-    at(place) {
-      const kind = byPath.get(`${place.group}/${place.version}/${place.resource}`)
-      if (kind === undefined) throw new ApiError('NotFound', pathNotFound)
-      return kind
-    },
-  }
+const byPlace = new Map(builtIn.map(kind => [`${kind.group}/${kind.version}/${kind.plural}`, kind]))
+
+export function builtInAt({ group, version, resource }: Place): Kind | undefined {
+  return byPlace.get(`${group}/${version}/${resource}`)
 }

@@ -2,6 +2,11 @@
 // https://kubernetes.io/docs/concepts/architecture/garbage-collection/ and .../workloads/pods/pod-lifecycle/#pod-termination
 import { ApiError, conflict } from '../api/error.ts'
 import { type Kind, type KubeObject, resourceOf } from '../api/kind.ts'
+import {
+  type CustomResourceDefinition,
+  customResourceDefinition,
+  doomed,
+} from '../api/kinds/customresourcedefinition.ts'
 import type { Namespace } from '../api/kinds/namespace.ts'
 import type { Pod } from '../api/kinds/pod.ts'
 import type { JsonObject } from '../api/schema.ts'
@@ -41,8 +46,10 @@ export function checkPreconditions(kind: Kind, object: KubeObject, options: Dele
 }
 
 /** What becomes of the object. Deleting what is being deleted already may only make it quicker. */
-export function planDeletion(kind: Kind, object: KubeObject, options: DeleteOptions, nowMs: number): Deletion {
+export function planDeletion(kind: Kind, given: KubeObject, options: DeleteOptions, nowMs: number): Deletion {
   const resource = resourceOf(kind)
+  const isDefinition = resource === resourceOf(customResourceDefinition)
+  const object = isDefinition ? doomed(given as CustomResourceDefinition, nowMs) : given
   const finalizers = finalizersAfter(object, options)
   const graceSeconds = resource === 'pods' ? podGrace(object as Pod, options) : 0
   const held = finalizers.length > 0 || (resource === 'namespaces' && namespaceHeld(object as Namespace))

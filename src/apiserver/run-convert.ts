@@ -11,7 +11,11 @@ export async function readAs(kind: Kind, items: readonly KeyValue[]): Promise<re
   if (kind.storedAs === undefined || items.length === 0) return items
   const objects = await kind.storedAs.read(items.map(item => objectOf(item)))
   assert(objects.length === items.length, `${items.length} objects became ${objects.length} ${kind.plural}`)
-  return items.map((item, i) => ({ ...item, value: encodeStored(objects[i] as KubeObject) }))
+  return items.map((item, i) => {
+    const object = objects[i] as KubeObject
+    // Stored in this form already: nothing is encoded anew.
+    return object === objectOf(item) ? item : { ...item, value: encodeStored(object) }
+  })
 }
 
 export async function readOneAs(kind: Kind, item: KeyValue | undefined): Promise<KeyValue | undefined> {

@@ -14,9 +14,11 @@ import type { World } from '../world/world.ts'
 import type { Verdict } from './admission/admission.ts'
 import type { Admission } from './admission/run.ts'
 import type { Catalog } from './catalog.ts'
+import { checkCustom } from './custom.ts'
 import { deletedAnswer } from './delete.ts'
 import type { Answer, Operation } from './operation.ts'
 import { readAs, readOneAs, writeAs } from './run-convert.ts'
+import { openTurns, type Turns } from './run-turns.ts'
 import { ipPrefix, portPrefix, type ServiceConfig, type Taken } from './services.ts'
 import { keyOf, objectOf, prefixOf } from './stored.ts'
 import { planSubresource } from './subresource.ts'
@@ -35,7 +37,8 @@ const attemptCountMax = 32
 const deleteBatchCount = 32
 
 export async function execute(context: WriteContext, op: Operation, signal: AbortSignal): Promise<Answer> {
-  const kind = context.catalog.at(op)
+  const kind = await context.catalog.find(op, signal)
+  checkCustom(kind, op)
   if (!kind.stored) throw new ApiError('MethodNotAllowed', `${resourceOf(kind)} are not kept`)
   if (op.verb === 'deletecollection') return deleteCollection(context, kind, op, signal)
   return one(context, kind, op, signal)
@@ -58,8 +61,24 @@ async function one(context: WriteContext, kind: Kind, op: Operation, signal: Abo
   }
 }
 
+const turns = new WeakMap<Store, Turns>()
+
+/** What a plan changes besides its own object, and others may be changing too. */
+function alongside({ key: own, compare, operations }: Extract<Plan, { kind: 'write' }>): readonly string[] {
+  const written = new Set(operations.map(({ key }) => key))
+  return compare.map(({ key }) => key).filter(key => key !== own && written.has(key))
+}
+
 async function attempt(context: WriteContext, kind: Kind, op: Operation, signal: AbortSignal): Promise<Answer> {
   const { store } = context
+  const queue = turns.get(store) ?? openTurns()
+  turns.set(store, queue)
+  using turn = new DisposableStack()
+  let waited = false
+  const wait = async (keys: readonly string[]) => {
+    waited = true
+    turn.use(await queue.take(keys, signal))
+  }
   const stamp = stampOf(context)
   const id = op.id ?? stamp.uid
   let sure = false
@@ -85,6 +104,11 @@ async function attempt(context: WriteContext, kind: Kind, op: Operation, signal:
       return { code: plan.code, object: plan.object, revision: store.revision(), warnings: plan.warnings }
     }
     if (op.dryRun) return dryRun(context, kind, op, plan)
+    const shared = alongside(plan)
+    if (!waited && queue.isAwaited(shared)) {
+      await wait(shared)
+      continue
+    }
     const result = await store.write(
       {
         compare: plan.compare,
@@ -107,6 +131,7 @@ async function attempt(context: WriteContext, kind: Kind, op: Operation, signal:
         if (op.verb === 'create' && op.subresource === undefined && exists && !isGenerated(op)) {
           throw alreadyExists(kind, nameIn(plan.key))
         }
+        if (!waited && result.current.some(({ key }) => shared.includes(key))) await wait(shared)
       }
     }
   }
@@ -299,7 +324,7 @@ async function deleteCollection(
   const metadata = { resourceVersion: String(revision) }
   return {
     code: 200,
-    object: { kind: `${kind.kind}List`, apiVersion, metadata, items: deleted },
+    object: { kind: kind.custom?.listKind ?? `${kind.kind}List`, apiVersion, metadata, items: deleted },
     revision,
     warnings: [],
   }

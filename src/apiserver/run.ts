@@ -1,6 +1,7 @@
 // The Kubernetes API: one function from request to response, the same on every control peer, and the client that our own
 // components use in the same process. Who asks is found here, once; reads come from this peer's replica, writes go to
 // the leader (run-forward.ts).
+import { renamed } from '../api/custom/kind.ts'
 import { ApiError } from '../api/error.ts'
 import type { Kind } from '../api/kind.ts'
 import { apiVersionOf } from '../api/kind.ts'
@@ -33,7 +34,7 @@ import {
   viewOf,
 } from './answer.ts'
 import { type Attributes, forbidden } from './authorize.ts'
-import { builtIn, catalogOf } from './catalog.ts'
+import { checkCustom, warned } from './custom.ts'
 import { type Body, bodyBytesMax, decode, nameOfBody, unsupportedPatch } from './decode.ts'
 import { impersonation } from './impersonate.ts'
 import { Limiter } from './limits.ts'
@@ -48,6 +49,7 @@ import { type AuditConfig, openAuditor, type Trail } from './run-audit.ts'
 import { authenticate, openTokens, type ServiceAccountKeys, unauthorized, withReaders } from './run-auth.ts'
 import { openAuthorizer } from './run-authorize.ts'
 import { makeDefaults } from './run-bootstrap.ts'
+import { openCatalog } from './run-catalog.ts'
 import { bootstrapTokens } from './run-bootstraptoken.ts'
 import { type ClientOptions, openClient } from './run-client.ts'
 import { openFairness } from './run-fairness.ts'
@@ -118,7 +120,7 @@ const openPaths = new Set([
 export function openApiserver(world: World, store: Store, config: ApiserverConfig, signal: AbortSignal): Apiserver {
   serviceRange(config.serviceCidr)
   const services = { serviceCidr: config.serviceCidr, nodePortRange: config.nodePortRange }
-  const catalog = catalogOf(builtIn)
+  const catalog = openCatalog(world, store, () => renamed, signal)
   const roles = followRbac(world, store, signal)
   const authorizer = openAuthorizer(store, roles)
   const maySign: MaySign = async (identity, verb, name) =>
@@ -271,7 +273,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
   }
 
   async function resource(request: HttpRequest, asked: ResourceRoute, query: URLSearchParams, identity: Identity) {
-    const kind = catalog.at(asked)
+    const kind = await catalog.find(asked, request.signal)
     const deeper = asked.rest !== undefined && asked.subresource !== 'proxy'
     if (deeper || (kind.scope === 'Cluster' && asked.namespace !== undefined)) {
       throw new ApiError('NotFound', pathNotFound)
@@ -295,14 +297,14 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
         viewOf(request.headers, query, world.clock.nowMs(), offersOf(kind, true)),
         request,
         place,
-        signal,
+        catalog.ended(kind) ?? signal,
       )
     }
     const reads = asked.verb === 'get' || asked.verb === 'list'
     using deadline = world.clock.deadline(requestTimeoutMs, request.signal)
     try {
-      if (reads) return await readResource(kind, asked, query, request, deadline.signal)
-      return await writeResource(kind, asked, query, request, identity, deadline.signal)
+      if (reads) return warned(kind, await readResource(kind, asked, query, request, deadline.signal))
+      return warned(kind, await writeResource(kind, asked, query, request, identity, deadline.signal))
     } catch (error) {
       if (error instanceof ApiError || !deadline.signal.aborted) throw error
       throw new ApiError('Timeout', 'the request did not complete within its time', undefined, { cause: error })
@@ -341,7 +343,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     const stored = await get(context, kind, asked.namespace, asked.name ?? '', resourceVersion, until)
     const { subresource } = asked
     if (subresource === 'scale' && kind.subresources.includes('scale')) {
-      return respondObject(scaleKind, 200, scaleOf(objectOf(stored)) as unknown as Json, view)
+      return respondObject(scaleKind, 200, scaleOf(objectOf(stored), kind.custom?.scale) as unknown as Json, view)
     }
     const readable = ['status', 'ephemeralcontainers', 'resize']
     const known =
@@ -374,6 +376,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
         ? { value: null, duplicates: new Map() }
         : decode(bytes, type, options.fieldValidation)
     if ((asked.verb === 'patch') !== (body.patch !== undefined)) throw unsupportedPatch()
+    checkCustom(kind, { verb: asked.verb as Operation['verb'], ...(body.patch !== undefined && { patch: body.patch }) })
 
     if (asked.verb === 'create' && !kind.stored && kind.kind !== 'Binding') {
       return respondObject(kind, 201, await review(kind, body, asked.namespace, identity, authorizer, tokens), view)

@@ -2,7 +2,7 @@
 // write.ts makes them.
 import { admit } from '../api/admit.ts'
 import { ApiError, conflict, notFound } from '../api/error.ts'
-import { type Kind, type KubeObject, resourceOf } from '../api/kind.ts'
+import { type CustomKind, type Kind, type KubeObject, resourceOf } from '../api/kind.ts'
 import { binding as bindingKind } from '../api/kinds/binding.ts'
 import { eviction as evictionKind } from '../api/kinds/eviction.ts'
 import { type Pod, pod as podKind } from '../api/kinds/pod.ts'
@@ -76,9 +76,8 @@ function selectorOf(object: KubeObject): LabelSelector | undefined {
 }
 
 /** The autoscaling/v1 Scale of a workload. */
-export function scaleOf(object: KubeObject): Scale {
-  const { metadata, spec, status } = object as Scaled
-  const requirements = requirementsOf(selectorOf(object))
+export function scaleOf(object: KubeObject, custom?: CustomKind['scale']): Scale {
+  const { metadata } = object
   return {
     apiVersion: 'autoscaling/v1',
     kind: 'Scale',
@@ -89,6 +88,14 @@ export function scaleOf(object: KubeObject): Scale {
       resourceVersion: metadata.resourceVersion,
       creationTimestamp: metadata.creationTimestamp,
     },
+    ...(custom === undefined ? numbersOf(object) : customNumbersOf(object, custom)),
+  }
+}
+
+function numbersOf(object: KubeObject): Pick<Scale, 'spec' | 'status'> {
+  const { spec, status } = object as Scaled
+  const requirements = requirementsOf(selectorOf(object))
+  return {
     spec: { replicas: spec.replicas ?? 0 },
     status: {
       replicas: status.replicas ?? 0,
@@ -97,9 +104,18 @@ export function scaleOf(object: KubeObject): Scale {
   }
 }
 
+function customNumbersOf(object: KubeObject, custom: NonNullable<CustomKind['scale']>): Pick<Scale, 'spec' | 'status'> {
+  const { replicas, statusReplicas, selector } = custom.read(object)
+  if (replicas === undefined) {
+    throw new ApiError('InternalError', `the spec replicas field ${JSON.stringify(custom.path)} does not exist`)
+  }
+  return { spec: { replicas }, status: { replicas: statusReplicas, ...(selector !== undefined && { selector }) } }
+}
+
 function* planScale(kind: Kind, op: Operation, seen: Seen, rules: Rules): Planning {
   const { old, stored } = existing(kind, op, seen)
-  const before = scaleOf(old)
+  const custom = kind.custom?.scale
+  const before = scaleOf(old, custom)
   const { object: asked, warnings } = scaleAfter(op, old, before, rules)
   const about = { objectKind: scaleKind, verb: 'UPDATE', old: before } as const
   const shown = yield { stage: 'mutate', change: changeOf(kind, op, rules, { ...about, object: asked }) }
@@ -119,7 +135,8 @@ function* planScale(kind: Kind, op: Operation, seen: Seen, rules: Rules): Planni
   yield { stage: 'validate', change: changeOf(kind, op, rules, { ...about, object: after }) }
   const applies = op.patch === 'apply'
   const metadata = applies ? { ...old.metadata, managedFields: parentManagedFields(old, after) } : old.metadata
-  const incoming = { ...old, metadata, spec: { ...(old as Scaled).spec, replicas } } as KubeObject
+  const scaled = custom?.write(old, replicas) ?? { ...old, spec: { ...(old as Scaled).spec, replicas } }
+  const incoming = { ...scaled, metadata } as KubeObject
   const next = admit(kind, 'update', {
     old,
     incoming,
@@ -131,7 +148,7 @@ function* planScale(kind: Kind, op: Operation, seen: Seen, rules: Rules): Planni
   })
   const plan = updated(kind, stored, old, next, seen, rules, warnings)
   if (plan.kind === 'answer') return { ...plan, object: asJson(before) }
-  return { ...plan, answer: revision => asJson(scaleOf(plan.answer(revision) as unknown as KubeObject)) }
+  return { ...plan, answer: revision => asJson(scaleOf(plan.answer(revision) as unknown as KubeObject, custom)) }
 }
 
 function scaleAfter(

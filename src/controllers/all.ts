@@ -4,6 +4,7 @@ import { certificateCleanerController } from './certificatecleaner.ts'
 import { clusterRoleController } from './clusterrole.ts'
 import type { Controller } from './controller.ts'
 import { daemonSetController } from './daemonset.ts'
+import { definitionCleanupController, definitionNamesController } from './definition.ts'
 import { deploymentController } from './deployment.ts'
 import { endpointsController } from './endpoints.ts'
 import { endpointSliceController } from './endpointslice.ts'
@@ -33,6 +34,8 @@ export const controllers: readonly Controller[] = [
   podCidrController,
   membershipController,
   namespaceController,
+  definitionNamesController,
+  definitionCleanupController,
   serviceAccountController,
   rootCaController,
   clusterRoleController,

@@ -8,6 +8,7 @@ import type { DeleteOptions, ObjectKey, PatchType } from '../client/client.ts'
 import type { MembershipChange } from '../kv/store.ts'
 import type { PeerId } from '../world/network.ts'
 import type { Inputs } from './inputs.ts'
+import type { CustomStored } from './storedkinds.ts'
 
 /** Looked up anew right before the write, because one view may lag behind another; unless it holds, the plan is made again. */
 export type Guard =
@@ -85,6 +86,8 @@ export interface Controller {
   readonly parallel: number
   /** Keys to plan once at the start, whatever the views hold. */
   readonly first: readonly string[]
+  /** The same for custom kinds too, of a controller that looks at objects of all kinds. */
+  readonly withKinds?: (custom: readonly CustomStored[]) => Controller
   /** The keys to plan when this object of `reads[name]` changed. */
   wakes(name: string, object: KubeObject, views: Readonly<Record<string, View<KubeObject>>>): readonly string[]
   plan(key: string, views: Readonly<Record<string, View<KubeObject>>>, context: Context): Plan

@@ -6,44 +6,53 @@ import type { OwnerReference } from '../api/types/meta.ts'
 import type { View } from '../client/cache.ts'
 import { isDeleting } from '../client/objects.ts'
 import { type Change, type Controller, type Guard, guarded, keyOfNames, nothing, patch, remove } from './controller.ts'
-import { kindOf, storedKinds, storedReads } from './storedkinds.ts'
+import { type KnownKinds, knownKinds } from './storedkinds.ts'
 
 export const foregroundFinalizer = 'foregroundDeletion'
 export const orphanFinalizer = 'orphan'
 
 type Views = Readonly<Record<string, View<KubeObject>>>
+type Seen = { readonly views: Views; readonly known: KnownKinds }
 type Found = { readonly kind: Kind; readonly object: KubeObject }
 
-export const garbageController: Controller = {
-  name: 'garbage',
-  component: 'garbage-controller',
-  reads: storedReads,
-  listens: false,
-  delayMs: 0,
-  parallel: 16,
-  first: [],
-  wakes(name, object, views) {
-    const { uid, ownerReferences = [] } = object.metadata
-    // Itself, what it owns, and its owners, which may be waiting for it.
-    return [
-      ...(ownerReferences.length > 0 || isHeld(object) ? [keyFor(name, object)] : []),
-      ...dependents(uid, views).map(({ kind, object: one }) => keyFor(resourceOf(kind), one)),
-      ...ownerReferences.flatMap(reference => {
-        const owner = ownerOf(object, reference, views)
-        return owner?.object !== undefined && isHeld(owner.object) ? [keyFor(resourceOf(owner.kind), owner.object)] : []
-      }),
-    ]
-  },
-  plan(key, views) {
-    const at = key.indexOf('|')
-    const resource = key.slice(0, at)
-    const path = key.slice(at + 1)
-    const slash = path.indexOf('/')
-    const [namespace, name] = slash < 0 ? [undefined, path] : [path.slice(0, slash), path.slice(slash + 1)]
-    const kind = storedReads[resource]
-    const object = views[resource]?.get(namespace, name)
-    return kind === undefined || object === undefined ? nothing : { changes: collect(kind, object, views) }
-  },
+export const garbageController: Controller = garbageOf(knownKinds([]))
+
+function garbageOf(known: KnownKinds): Controller {
+  return {
+    name: 'garbage',
+    component: 'garbage-controller',
+    reads: known.reads,
+    listens: false,
+    delayMs: 0,
+    parallel: 16,
+    first: [],
+    withKinds: custom => garbageOf(knownKinds(custom)),
+    wakes(name, object, views) {
+      const seen = { views, known }
+      const { uid, ownerReferences = [] } = object.metadata
+      // Itself, what it owns, and its owners, which may be waiting for it.
+      return [
+        ...(ownerReferences.length > 0 || isHeld(object) ? [keyFor(name, object)] : []),
+        ...dependents(uid, seen).map(({ kind, object: one }) => keyFor(resourceOf(kind), one)),
+        ...ownerReferences.flatMap(reference => {
+          const owner = ownerOf(object, reference, seen)
+          return owner?.object !== undefined && isHeld(owner.object)
+            ? [keyFor(resourceOf(owner.kind), owner.object)]
+            : []
+        }),
+      ]
+    },
+    plan(key, views) {
+      const at = key.indexOf('|')
+      const resource = key.slice(0, at)
+      const path = key.slice(at + 1)
+      const slash = path.indexOf('/')
+      const [namespace, name] = slash < 0 ? [undefined, path] : [path.slice(0, slash), path.slice(slash + 1)]
+      const kind = known.reads[resource]
+      const object = views[resource]?.get(namespace, name)
+      return kind === undefined || object === undefined ? nothing : { changes: collect(kind, object, { views, known }) }
+    },
+  }
 }
 
 function keyFor(resource: string, { metadata }: KubeObject): string {
@@ -55,9 +64,9 @@ function isHeld(object: KubeObject): boolean {
   return isDeleting(object) && (held.includes(foregroundFinalizer) || held.includes(orphanFinalizer))
 }
 
-function dependents(uid: string, views: Views): readonly Found[] {
-  return storedKinds.flatMap(kind =>
-    (views[resourceOf(kind)]?.by('owned', uid) ?? []).map(object => ({ kind, object })),
+function dependents(uid: string, seen: Seen): readonly Found[] {
+  return seen.known.stored.flatMap(kind =>
+    (seen.views[resourceOf(kind)]?.by('owned', uid) ?? []).map(object => ({ kind, object })),
   )
 }
 
@@ -65,27 +74,27 @@ function dependents(uid: string, views: Views): readonly Found[] {
 function ownerOf(
   { metadata }: KubeObject,
   { apiVersion, kind: name, name: ownerName, uid }: OwnerReference,
-  views: Views,
+  seen: Seen,
 ):
   | { readonly kind: Kind; readonly namespace: string | undefined; readonly object: KubeObject | undefined }
   | undefined {
-  const kind = kindOf(apiVersion, name)
+  const kind = seen.known.of(apiVersion, name)
   if (kind === undefined) return undefined
   const namespace = kind.scope === 'Namespaced' ? metadata.namespace : undefined
   // A cluster-wide object cannot be owned by one in a namespace: nobody knows which namespace is meant.
   if (kind.scope === 'Namespaced' && namespace === undefined) return undefined
-  const found = views[resourceOf(kind)]?.get(namespace, ownerName)
+  const found = seen.views[resourceOf(kind)]?.get(namespace, ownerName)
   return { kind, namespace, object: found?.metadata.uid === uid ? found : undefined }
 }
 
-function collect(kind: Kind, object: KubeObject, views: Views): readonly Change[] {
+function collect(kind: Kind, object: KubeObject, seen: Seen): readonly Change[] {
   const held = object.metadata.finalizers ?? []
   if (isDeleting(object)) {
-    if (held.includes(orphanFinalizer)) return orphan(kind, object, views)
-    if (held.includes(foregroundFinalizer)) return foreground(kind, object, views)
+    if (held.includes(orphanFinalizer)) return orphan(kind, object, seen)
+    if (held.includes(foregroundFinalizer)) return foreground(kind, object, seen)
     return []
   }
-  return withOwners(kind, object, views)
+  return withOwners(kind, object, seen)
 }
 
 function withoutFinalizer(kind: Kind, object: KubeObject, finalizer: string): Change {
@@ -105,15 +114,15 @@ function withoutOwners(kind: Kind, object: KubeObject, uids: ReadonlySet<string>
   })
 }
 
-function orphan(kind: Kind, owner: KubeObject, views: Views): readonly Change[] {
-  const left = dependents(owner.metadata.uid, views)
+function orphan(kind: Kind, owner: KubeObject, seen: Seen): readonly Change[] {
+  const left = dependents(owner.metadata.uid, seen)
   if (left.length === 0) return [withoutFinalizer(kind, owner, orphanFinalizer)]
   const uids = new Set([owner.metadata.uid])
   return left.map(({ kind: of, object }) => withoutOwners(of, object, uids))
 }
 
-function foreground(kind: Kind, owner: KubeObject, views: Views): readonly Change[] {
-  const left = dependents(owner.metadata.uid, views)
+function foreground(kind: Kind, owner: KubeObject, seen: Seen): readonly Change[] {
+  const left = dependents(owner.metadata.uid, seen)
   const blocking = left.filter(({ object }) =>
     object.metadata.ownerReferences?.some(
       ({ uid, blockOwnerDeletion }) => uid === owner.metadata.uid && blockOwnerDeletion,
@@ -123,7 +132,7 @@ function foreground(kind: Kind, owner: KubeObject, views: Views): readonly Chang
   return blocking.length === 0 ? [withoutFinalizer(kind, owner, foregroundFinalizer)] : []
 }
 
-function withOwners(kind: Kind, object: KubeObject, views: Views): readonly Change[] {
+function withOwners(kind: Kind, object: KubeObject, seen: Seen): readonly Change[] {
   const references = object.metadata.ownerReferences ?? []
   if (references.length === 0) return []
   const gone = new Set<string>()
@@ -131,7 +140,7 @@ function withOwners(kind: Kind, object: KubeObject, views: Views): readonly Chan
   const guards: Guard[] = []
   let solid = 0
   for (const reference of references) {
-    const owner = ownerOf(object, reference, views)
+    const owner = ownerOf(object, reference, seen)
     if (owner === undefined) solid += 1
     else if (owner.object === undefined) {
       gone.add(reference.uid)
@@ -147,7 +156,7 @@ function withOwners(kind: Kind, object: KubeObject, views: Views): readonly Chan
   const change = isAlone
     ? remove(kind, object, {
         resourceVersion: object.metadata.resourceVersion,
-        propagationPolicy: policyOf(object, waiting.size > 0 && dependents(object.metadata.uid, views).length > 0),
+        propagationPolicy: policyOf(object, waiting.size > 0 && dependents(object.metadata.uid, seen).length > 0),
       })
     : withoutOwners(kind, object, new Set([...gone, ...waiting]))
   return [guarded(change, guards)]

@@ -17,45 +17,54 @@ import {
   remove,
   updateStatus,
 } from './controller.ts'
-import { storedKinds } from './storedkinds.ts'
+import { type CustomStored, knownKinds } from './storedkinds.ts'
 
-const contents = storedKinds.filter(kind => kind.scope === 'Namespaced')
 const finalizer = 'kubernetes'
 
 type Rest = { readonly kind: Kind; readonly objects: readonly KubeObject[] }
 
-export const namespaceController: Controller = defineController({
-  name: 'namespace',
-  of: namespaceKind,
-  reads: Object.fromEntries(contents.map(kind => [resourceOf(kind), kind])) as Readonly<Record<string, Kind>>,
-  wakes: Object.fromEntries(
-    contents.map(kind => [
-      resourceOf(kind),
-      (object: KubeObject, { itself }: { readonly itself: View<KubeObject> }) => {
-        const name = object.metadata.namespace ?? ''
-        const owner = itself.get(undefined, name)
-        return owner !== undefined && isDeleting(owner) ? [name] : []
-      },
-    ]),
-  ),
-  reconcile(space, views, { nowMs }): Plan {
-    if (!isDeleting(space)) return nothing
-    const { name } = space.metadata
-    const rest: readonly Rest[] = contents
-      .map(kind => ({ kind, objects: views[resourceOf(kind)]?.list(name) ?? [] }))
-      .filter(({ objects }) => objects.length > 0)
-    const conditions = conditionsOf(space, rest, nowMs)
-    const status = { ...space.status, phase: 'Terminating' as const, conditions }
-    const told = sameJson(status, space.status) ? [] : [updateStatus(namespaceKind, { ...space, status })]
-    if (rest.length > 0) return { changes: [...told, ...removals(rest)] }
-    const held = space.spec.finalizers ?? []
-    if (told.length > 0 || !held.includes(finalizer)) return { changes: told }
-    const finalizers = held.filter(one => one !== finalizer)
-    // The views of the kinds do not move together: ask once more before the door is closed.
-    const guards = [{ kind: 'empty' as const, of: contents, namespace: name }]
-    return { changes: [guarded(patch(namespaceKind, space, { spec: { finalizers } }, 'finalize'), guards)] }
-  },
-})
+export const namespaceController: Controller = namespaceOf([])
+
+/** A namespace holds what everybody's kinds are, and what somebody defined. */
+function namespaceOf(custom: readonly CustomStored[]): Controller {
+  const contents = knownKinds(custom).stored.filter(kind => kind.scope === 'Namespaced')
+  return { ...emptying(contents), withKinds: namespaceOf }
+}
+
+function emptying(contents: readonly Kind[]): Controller {
+  return defineController({
+    name: 'namespace',
+    of: namespaceKind,
+    reads: Object.fromEntries(contents.map(kind => [resourceOf(kind), kind])) as Readonly<Record<string, Kind>>,
+    wakes: Object.fromEntries(
+      contents.map(kind => [
+        resourceOf(kind),
+        (object: KubeObject, { itself }: { readonly itself: View<KubeObject> }) => {
+          const name = object.metadata.namespace ?? ''
+          const owner = itself.get(undefined, name)
+          return owner !== undefined && isDeleting(owner) ? [name] : []
+        },
+      ]),
+    ),
+    reconcile(space, views, { nowMs }): Plan {
+      if (!isDeleting(space)) return nothing
+      const { name } = space.metadata
+      const rest: readonly Rest[] = contents
+        .map(kind => ({ kind, objects: views[resourceOf(kind)]?.list(name) ?? [] }))
+        .filter(({ objects }) => objects.length > 0)
+      const conditions = conditionsOf(space, rest, nowMs)
+      const status = { ...space.status, phase: 'Terminating' as const, conditions }
+      const told = sameJson(status, space.status) ? [] : [updateStatus(namespaceKind, { ...space, status })]
+      if (rest.length > 0) return { changes: [...told, ...removals(rest)] }
+      const held = space.spec.finalizers ?? []
+      if (told.length > 0 || !held.includes(finalizer)) return { changes: told }
+      const finalizers = held.filter(one => one !== finalizer)
+      // The views of the kinds do not move together: ask once more before the door is closed.
+      const guards = [{ kind: 'empty' as const, of: contents, namespace: name }]
+      return { changes: [guarded(patch(namespaceKind, space, { spec: { finalizers } }, 'finalize'), guards)] }
+    },
+  })
+}
 
 /** Pods go before anything that they may still use. */
 function removals(rest: readonly Rest[]): readonly Change[] {

@@ -2,6 +2,7 @@
 // plans a key again only when the view shows what its last plan wrote. It decides nothing but when to try again.
 import { ApiError } from '../api/error.ts'
 import { type Kind, type KubeObject, resourceOf } from '../api/kind.ts'
+import { type CustomResourceDefinition, customResourceDefinition } from '../api/kinds/customresourcedefinition.ts'
 import { node as nodeKind } from '../api/kinds/node.ts'
 import { pod } from '../api/kinds/pod.ts'
 import type { Indexes, View } from '../client/cache.ts'
@@ -15,12 +16,14 @@ import { keyedQueue } from '../lib/queue.ts'
 import type { World } from '../world/world.ts'
 import type { Change, Controller, Failure, Guard } from './controller.ts'
 import type { Inputs } from './inputs.ts'
+import { type CustomStored, customStored, sameStored } from './storedkinds.ts'
 
 const retry = { firstMs: 50, mostMs: 60_000 }
 /** An own write that the view does not show for so long is no longer waited for. */
 export const settleTimeoutMs = 60_000
 /** While a key fails, a change hastens its next try no more than this: what it wrote itself must not runControllers it in circles. */
 const wakeWhileFailingMs = 5_000
+const roundDelayMs = 100
 const parallelDeletes = 16
 const parallelCreatesMax = 32
 
@@ -44,7 +47,9 @@ export async function runControllers(
   signal: AbortSignal,
 ): Promise<void> {
   const followed = new Map<string, Followed<KubeObject>>()
-  for (const kind of controllers.flatMap(({ reads }) => Object.values(reads))) {
+  const open = controllers.filter(({ withKinds }) => withKinds !== undefined)
+  const kinds = controllers.flatMap(({ reads }) => Object.values(reads))
+  for (const kind of open.length > 0 ? [...kinds, customResourceDefinition] : kinds) {
     const name = resourceOf(kind)
     if (followed.has(name)) continue
     followed.set(name, follow(world, client, kind, {}, indexesOf(kind), signal))
@@ -55,8 +60,50 @@ export async function runControllers(
     () => true,
     () => false,
   )
-  if (ready) await Promise.all(controllers.map(controller => runOne(shared, controller, signal)))
+  if (ready) {
+    const fixed = controllers.filter(controller => !open.includes(controller))
+    await Promise.all([...fixed.map(one => runOne(shared, one, signal)), runOpen(shared, open, signal)])
+  }
   await Promise.all([...followed.values()].map(({ done }) => done))
+}
+
+/** Those that look at all kinds begin again when somebody defines another: a plan is made of what there is. */
+async function runOpen(shared: Shared, controllers: readonly Controller[], signal: AbortSignal): Promise<void> {
+  const definitions = shared.followed.get(resourceOf(customResourceDefinition)) as
+    | Followed<CustomResourceDefinition>
+    | undefined
+  if (controllers.length === 0 || definitions === undefined) return
+  while (!signal.aborted) {
+    const custom = customStored(definitions.view.list())
+    const round = new AbortController()
+    using _signal = onAbort(signal, () => round.abort())
+    using _change = definitions.onChange(() => {
+      if (sameStored(custom, customStored(definitions.view.list()))) return
+      // Definitions come several at a time.
+      void shared.world.clock.sleep(roundDelayMs, signal).then(() => round.abort())
+    })
+    await runRound(shared, controllers, custom, round.signal)
+  }
+}
+
+async function runRound(
+  shared: Shared,
+  controllers: readonly Controller[],
+  custom: readonly CustomStored[],
+  signal: AbortSignal,
+): Promise<void> {
+  const { world, client } = shared
+  const own = custom.map(({ kind }): [string, Followed<KubeObject>] => [
+    resourceOf(kind),
+    follow(world, client, kind, {}, indexesOf(kind), signal),
+  ])
+  const all = { ...shared, followed: new Map([...shared.followed, ...own]) }
+  const ready = await Promise.all(own.map(([, { synced }]) => synced)).then(
+    () => true,
+    () => false,
+  )
+  if (ready) await Promise.all(controllers.map(one => runOne(all, one.withKinds?.(custom) ?? one, signal)))
+  await Promise.all(own.map(([, { done }]) => done))
 }
 
 function indexesOf(kind: Kind): Indexes<KubeObject> {

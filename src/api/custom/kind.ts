@@ -53,9 +53,13 @@ export function storedKind(definition: CustomResourceDefinition): Kind {
 /** One kind for each version that is served. */
 export function customKinds(definition: CustomResourceDefinition, convert: Convert): readonly Kind[] {
   const stored = storedKind(definition)
-  return definition.spec.versions
-    .filter(({ served }) => served)
-    .map(version => customKind(definition, version, stored, convert))
+  const { versions } = definition.spec
+  const served = versions.filter(version => version.served)
+  // Where nothing is served, what there is must still be removable before the definition goes.
+  const isLast = served.length === 0 && definition.metadata.deletionTimestamp !== undefined
+  return (isLast ? versions.filter(({ storage }) => storage) : served).map(version =>
+    customKind(definition, version, stored, convert),
+  )
 }
 
 /** com.example.v1.CronTab for CronTab of example.com/v1. */
@@ -175,6 +179,7 @@ function scaleOf(paths: ScalePaths): NonNullable<CustomKind['scale']> {
     return typeof found === 'number' ? found : undefined
   }
   return {
+    path: specReplicasPath,
     read: object => {
       const found = selector && at(object as unknown as Json, selector)
       return {

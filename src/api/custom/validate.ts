@@ -84,7 +84,7 @@ function checkText(schema: JsonSchemaProps, value: string, path: string, errors:
   if (pattern) {
     const regex = regexFor(pattern)
     if (regex instanceof Failure) say(`should match '${pattern}', which is no pattern: ${regex.message}`)
-    else if (!regex.matches(value)) say(`should match '${pattern}'`)
+    else if (regex.matches(value) !== true) say(`should match '${pattern}'`)
   }
   const holds = format ? formats[format] : undefined
   if (format && holds && Object.hasOwn(formats, format) && !holds(value)) errors.push(wrongType(path, format, value))

@@ -1,6 +1,7 @@
 // CustomResourceDefinition (apiextensions.k8s.io/v1): a kind that somebody else defines. What it says of its objects is
 // checked by custom/definition.ts and custom/structural.ts; custom/kind.ts makes the kinds that it defines, one a version.
 // https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/
+import { rfc3339 } from '../../lib/duration.ts'
 import { nameColumn } from '../cells.ts'
 import { validateDefinition } from '../custom/definition.ts'
 import { defineKind } from '../kind.ts'
@@ -123,6 +124,29 @@ export const cleanupFinalizer = 'customresourcecleanup.apiextensions.k8s.io'
 
 export function hasCondition(definition: CustomResourceDefinition, type: string): boolean {
   return definition.status?.conditions?.some(one => one.type === type && one.status === 'True') ?? false
+}
+
+/** As deletion begins: its objects go first, which a controller sees to. */
+export function doomed(definition: CustomResourceDefinition, nowMs: number): CustomResourceDefinition {
+  const { metadata, status } = definition
+  if (metadata.deletionTimestamp !== undefined) return definition
+  const finalizers = metadata.finalizers ?? []
+  const condition = {
+    type: 'Terminating',
+    status: 'True' as const,
+    lastTransitionTime: rfc3339(nowMs),
+    reason: 'InstanceDeletionPending',
+    message: 'CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon',
+  }
+  const others = (status?.conditions ?? []).filter(({ type }) => type !== condition.type)
+  return {
+    ...definition,
+    metadata: {
+      ...metadata,
+      finalizers: finalizers.includes(cleanupFinalizer) ? finalizers : [...finalizers, cleanupFinalizer],
+    },
+    status: { ...status, conditions: [...others, condition] },
+  }
 }
 
 /** The versions that objects may be stored in grow by each one that becomes the storage version; people take them away. */

@@ -101,6 +101,8 @@ export interface Kind<out T extends KubeObject = KubeObject> {
   readonly readOnly?: true
   /** Shown to whoever creates one: what this version does not do with it. */
   readonly caution?: string
+  /** Shown to whoever uses the kind at all, in upstream's words: since when it is not to be used, and what is instead. */
+  readonly deprecation?: string
   readonly subresources: readonly string[]
   readonly schema: Schema<T>
   /** True where a creator also says how things are: nodes register with their status. */

@@ -19,9 +19,9 @@ export function checkCustom(kind: Kind, op: Pick<Operation, 'verb' | 'patch'>): 
   }
 }
 
-/** The answer, with a word on a version that is deprecated. */
+/** The answer, with a word on a kind or version that is deprecated. */
 export function warned(kind: Kind, response: HttpResponse): HttpResponse {
-  const text = kind.custom?.warning
+  const text = kind.custom?.warning ?? kind.deprecation
   if (text === undefined || (response.kind !== 'whole' && response.kind !== 'stream')) return response
   const { warning } = warningHeaders([text])
   const before = response.headers['warning']

@@ -39,6 +39,7 @@ export const componentStatus = defineKind({
   shortNames: ['cs'],
   categories: [],
   scope: 'Cluster',
+  deprecation: 'v1 ComponentStatus is deprecated in v1.19+',
   stored: false,
   readOnly: true,
   subresources: [],

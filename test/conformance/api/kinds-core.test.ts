@@ -144,7 +144,8 @@ describe('runtimeclass', () => {
 
 describe('componentstatuses', () => {
   test('can be read, and there are none', async () => {
-    const { code, body } = await ask('/api/v1/componentstatuses')
+    const { code, body, warnings } = await ask('/api/v1/componentstatuses')
+    expect(warnings).toEqual(['v1 ComponentStatus is deprecated in v1.19+'])
     expect([code, body.kind, body.items]).toEqual([200, 'ComponentStatusList', []])
     expect((await ask('/api/v1/componentstatuses/etcd-0')).code).toBe(404)
     expect((await ask('/api/v1/componentstatuses', { body: { metadata: { name: 'x' } } })).code).toBe(405)

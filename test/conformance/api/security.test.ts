@@ -134,9 +134,7 @@ describe('security', () => {
   test('authenticate (A15, A13): who has not said who they are gets health, the version and the keys of the issuer alone', async () => {
     const open = ['/healthz', '/livez', '/readyz', '/version', '/openid/v1/jwks', '/.well-known/openid-configuration']
     const nobody = async (path: string, more: Ask = {}) => {
-      const answer = await api.apiserver.handle(
-        (await import('../../apiserver/setup.ts')).request(path, { ...more, identity: null }),
-      )
+      const answer = await api.apiserver.handle(request(path, { ...more, identity: null }))
       return answer.kind === 'whole' || answer.kind === 'stream' ? answer.code : 0
     }
     for (const path of open) expect([path, await nobody(path)]).toEqual([path, 200])

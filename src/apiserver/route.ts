@@ -97,6 +97,7 @@ function resource(
   }
 }
 
+export const methodNotAllowed = 'the server does not allow this method on the requested resource'
 export const pathNotFound = 'the server could not find the requested resource'
 
 function verbOf(method: string, named: boolean, watching: boolean): Verb {
@@ -107,9 +108,9 @@ function verbOf(method: string, named: boolean, watching: boolean): Verb {
     case 'POST':
       return 'create'
     case 'PUT':
-      return 'update'
     case 'PATCH':
-      return 'patch'
+      if (!named) throw new ApiError('MethodNotAllowed', methodNotAllowed)
+      return method === 'PUT' ? 'update' : 'patch'
     case 'DELETE':
       return named ? 'delete' : 'deletecollection'
     default:

@@ -1,0 +1,229 @@
+// The kinds of the core that need no pod: their life as the official suite walks through it, and what is special about each.
+import { describe, expect, test } from 'vitest'
+import { walkThrough } from './operations.ts'
+import { ask, oneApi, openWatch, patch, post, put, remove } from './wire.ts'
+
+const inDefault = '/api/v1/namespaces/default'
+const core = { root: '/api/v1', namespace: 'default' }
+
+describe('configmap', () => {
+  walkThrough({
+    ...core,
+    resource: 'configmaps',
+    kind: 'ConfigMap',
+    shortNames: ['cm'],
+    make: i => ({ metadata: { name: `cm-${i}` }, data: { key: 'value' } }),
+    columns: ['Name', 'Data', 'Age'],
+    cells: ['cm-0', 1],
+  })
+  const one = oneApi()
+  const maps = `${inDefault}/configmaps`
+
+  test('an immutable one stays as it is, and so does its immutability; it can be deleted', async () => {
+    const { body } = await post(one.api, maps, { metadata: { name: 'fixed' }, data: { a: '1' }, immutable: true })
+    for (const change of [
+      { data: { a: '2' } },
+      { binaryData: { b: 'AA==' } },
+      { immutable: false },
+      { immutable: null },
+    ]) {
+      const { code, body: status } = await patch(one.api, `${maps}/fixed`, 'merge', change)
+      expect([code, status.reason]).toEqual([422, 'Invalid'])
+      expect(status.message).toContain('field is immutable when `immutable` is set')
+    }
+    const labelled = await patch(one.api, `${maps}/fixed`, 'merge', { metadata: { labels: { a: 'b' } } })
+    expect(labelled.code).toBe(200)
+    expect((await put(one.api, `${maps}/fixed`, { ...body, metadata: { name: 'fixed' } })).code).toBe(200)
+    expect((await remove(one.api, `${maps}/fixed`)).code).toBe(200)
+  })
+
+  test('a key is the name of a file, and stands in data or in binaryData', async () => {
+    for (const data of [{ '': 'x' }, { '..': 'x' }, { 'a/b': 'x' }, { ['k'.repeat(254)]: 'x' }]) {
+      const { code, body } = await post(one.api, maps, { metadata: { name: 'keys' }, data })
+      expect([code, body.reason]).toEqual([422, 'Invalid'])
+    }
+    const twice = await post(one.api, maps, { metadata: { name: 'keys' }, data: { a: 'x' }, binaryData: { a: 'AA==' } })
+    expect(twice.code).toBe(422)
+  })
+
+  test('found in all namespaces, changed and deleted by its label', async () => {
+    for (const namespace of ['default', 'kube-public']) {
+      await post(one.api, `/api/v1/namespaces/${namespace}/configmaps`, {
+        metadata: { name: 'all', labels: { test: 'all' } },
+      })
+    }
+    const { body } = await ask(one.api, '/api/v1/configmaps?labelSelector=test%3Dall')
+    expect(body.items.map(({ metadata }) => metadata.namespace)).toEqual(['default', 'kube-public'])
+    await remove(one.api, `${maps}?labelSelector=test%3Dall`)
+    const left = await ask(one.api, '/api/v1/configmaps?labelSelector=test%3Dall')
+    expect(left.body.items.map(({ metadata }) => metadata.namespace)).toEqual(['kube-public'])
+  })
+})
+
+describe('secret', () => {
+  walkThrough({
+    ...core,
+    resource: 'secrets',
+    kind: 'Secret',
+    make: i => ({ metadata: { name: `secret-${i}` }, data: { key: 'dmFsdWU=' }, type: 'Opaque' }),
+    columns: ['Name', 'Type', 'Data', 'Age'],
+    cells: ['secret-0', 'Opaque', 1],
+  })
+  const one = oneApi()
+  const secrets = `${inDefault}/secrets`
+
+  test('stringData is written to data and never shown', async () => {
+    const { body } = await post(one.api, secrets, {
+      metadata: { name: 'text' },
+      data: { a: 'AA==' },
+      stringData: { b: 'value' },
+    })
+    expect(body).toMatchObject({ data: { a: 'AA==', b: 'dmFsdWU=' }, type: 'Opaque' })
+    expect(body).not.toHaveProperty('stringData')
+  })
+
+  test('an immutable one stays as it is', async () => {
+    await post(one.api, secrets, { metadata: { name: 'fixed' }, data: { a: 'AA==' }, immutable: true })
+    const { code, body } = await patch(one.api, `${secrets}/fixed`, 'merge', { data: { a: 'AAA=' } })
+    expect([code, body.message]).toEqual([422, expect.stringContaining('field is immutable when `immutable` is set')])
+  })
+
+  test('its type never changes, and a key is the name of a file', async () => {
+    await post(one.api, secrets, { metadata: { name: 'typed' } })
+    const { code } = await patch(one.api, `${secrets}/typed`, 'merge', { type: 'example.com/other' })
+    expect(code).toBe(422)
+    expect((await post(one.api, secrets, { metadata: { name: 'empty' }, data: { '': 'AA==' } })).code).toBe(422)
+    const { body } = await ask(one.api, `${secrets}?fieldSelector=type%3DOpaque`)
+    expect(body.items.map(({ metadata }) => metadata.name)).toContain('typed')
+  })
+})
+
+describe('lease', () => {
+  const spec = {
+    holderIdentity: 'holder',
+    leaseDurationSeconds: 30,
+    acquireTime: '2026-01-02T03:04:05.000006Z',
+    renewTime: '2026-01-02T03:04:06.000007Z',
+    leaseTransitions: 0,
+  }
+  walkThrough({
+    root: '/apis/coordination.k8s.io/v1',
+    namespace: 'default',
+    resource: 'leases',
+    kind: 'Lease',
+    make: i => ({ metadata: { name: `lease-${i}` }, spec }),
+    change: { spec: { holderIdentity: 'other', leaseTransitions: 1 } },
+    columns: ['Name', 'Holder', 'Age'],
+    cells: ['lease-0', 'holder'],
+  })
+  const one = oneApi()
+
+  test('keeps its microseconds', async () => {
+    const { body } = await post(one.api, '/apis/coordination.k8s.io/v1/namespaces/default/leases', {
+      metadata: { name: 'exact' },
+      spec,
+    })
+    expect(body['spec']).toEqual(spec)
+  })
+})
+
+describe('node-api', () => {
+  const one = oneApi()
+  const nodes = '/api/v1/nodes'
+
+  test('a node is made, read, labelled, says how it is, and goes', async () => {
+    const made = await post(one.api, nodes, { metadata: { name: 'fake', labels: { e2e: 'fake' } } })
+    expect(made.code).toBe(201)
+    expect((await ask(one.api, `${nodes}?labelSelector=e2e%3Dfake`)).body.items).toHaveLength(1)
+    const labelled = await patch(one.api, `${nodes}/fake`, 'strategic', {
+      metadata: { labels: { 'fake.test/x': 'y' } },
+    })
+    expect(labelled.body.metadata.labels).toMatchObject({ e2e: 'fake', 'fake.test/x': 'y' })
+    const status = await patch(one.api, `${nodes}/fake/status`, 'merge', {
+      status: { capacity: { 'example.com/x': '5' } },
+    })
+    expect(status.body['status']).toMatchObject({ capacity: { 'example.com/x': '5' } })
+    expect((await remove(one.api, `${nodes}?labelSelector=e2e%3Dfake`)).code).toBe(200)
+    expect((await ask(one.api, `${nodes}/fake`)).code).toBe(404)
+  })
+})
+
+describe('namespaces', () => {
+  const one = oneApi()
+  const spaces = '/api/v1/namespaces'
+
+  test('a namespace is made Active, with its name as a label and the finalizer of its content', async () => {
+    const { code, body } = await post(one.api, spaces, { metadata: { name: 'made' } })
+    expect([code, body['status'], body['spec']]).toEqual([201, { phase: 'Active' }, { finalizers: ['kubernetes'] }])
+    expect(body.metadata.labels).toEqual({ 'kubernetes.io/metadata.name': 'made' })
+  })
+
+  test('is patched and updated, and its status apart', async () => {
+    await post(one.api, spaces, { metadata: { name: 'changed' } })
+    const patched = await patch(one.api, `${spaces}/changed`, 'strategic', { metadata: { labels: { testLabel: 'v' } } })
+    expect(patched.body.metadata.labels).toMatchObject({ testLabel: 'v' })
+    const condition = { type: 'StatusPatch', status: 'True', reason: 'E2E', message: 'Patched' }
+    const status = await patch(one.api, `${spaces}/changed/status`, 'merge', { status: { conditions: [condition] } })
+    expect(status.body['status']).toMatchObject({ phase: 'Active', conditions: [condition] })
+    const { body } = await ask(one.api, `${spaces}/changed/status`)
+    const conditions = [{ ...condition, type: 'StatusUpdate', message: 'Updated' }]
+    const updated = await put(one.api, `${spaces}/changed/status`, { ...body, status: { phase: 'Active', conditions } })
+    expect(updated.body['status']).toMatchObject({ conditions })
+  })
+
+  test('a deletion makes it Terminating; nothing is made in it; finalize lets it go', async () => {
+    await post(one.api, spaces, { metadata: { name: 'going' } })
+    const watch = await openWatch(one.api, `${spaces}?watch=1&fieldSelector=metadata.name%3Dgoing`)
+    expect(await watch.names(1)).toEqual(['ADDED going'])
+    const deleted = await remove(one.api, `${spaces}/going`)
+    expect([deleted.code, deleted.body['status']]).toEqual([200, { phase: 'Terminating' }])
+    const refused = await post(one.api, `${spaces}/going/configmaps`, { metadata: { name: 'late' } })
+    expect([refused.code, refused.body.reason, refused.body.details?.causes?.[0]]).toEqual([
+      403,
+      'Forbidden',
+      { reason: 'NamespaceTerminating', message: 'namespace going is being terminated', field: 'metadata.namespace' },
+    ])
+    const { body } = await ask(one.api, `${spaces}/going`)
+    await put(one.api, `${spaces}/going/finalize`, { ...body, spec: { finalizers: [] } })
+    expect((await ask(one.api, `${spaces}/going`)).code).toBe(404)
+    expect((await watch.names(2)).at(-1)).toBe('DELETED going')
+    watch.close()
+  })
+
+  test('in one that is not there nothing is made, and the four of every cluster stay', async () => {
+    const { code, body } = await post(one.api, `${spaces}/nowhere/configmaps`, { metadata: { name: 'x' } })
+    expect([code, body.message]).toEqual([404, 'namespaces "nowhere" not found'])
+    for (const name of ['default', 'kube-system', 'kube-public']) {
+      expect((await remove(one.api, `${spaces}/${name}`)).code).toBe(403)
+    }
+  })
+})
+
+describe('serviceaccounts', () => {
+  const one = oneApi()
+  const accounts = `${inDefault}/serviceaccounts`
+
+  test('an account is made, found, patched, and goes', async () => {
+    await post(one.api, accounts, { metadata: { name: 'robot', labels: { test: 'sa' } } })
+    const found = await ask(one.api, '/api/v1/serviceaccounts?labelSelector=test%3Dsa')
+    expect(found.body.items.map(({ metadata }) => metadata.name)).toEqual(['robot'])
+    const patched = await patch(one.api, `${accounts}/robot`, 'strategic', { automountServiceAccountToken: false })
+    expect(patched.body['automountServiceAccountToken']).toBe(false)
+    const deleted = await remove(one.api, `${accounts}?labelSelector=test%3Dsa`)
+    expect([deleted.code, deleted.body.kind]).toEqual([200, 'ServiceAccountList'])
+    expect((await ask(one.api, `${accounts}/robot`)).code).toBe(404)
+  })
+
+  test('a token is given for it, and says for how long', async () => {
+    await post(one.api, accounts, { metadata: { name: 'bearer' } })
+    const body = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: { expirationSeconds: 3_600 } }
+    const token = await post(one.api, `${accounts}/bearer/token`, body)
+    expect(token.code).toBe(201)
+    expect(token.body).toMatchObject({
+      kind: 'TokenRequest',
+      spec: { expirationSeconds: 3_600 },
+      status: { token: expect.stringMatching(/^[\w-]+\.[\w-]+\.[\w-]+$/), expirationTimestamp: expect.any(String) },
+    })
+    expect((await post(one.api, `${accounts}/nobody/token`, body)).code).toBe(404)
+  })
+})

@@ -19,6 +19,7 @@ import { nodeHealthController } from './nodehealth.ts'
 import { podCidrController } from './podcidr.ts'
 import { podGarbageController } from './podgarbage.ts'
 import { replicaSetController } from './replicaset.ts'
+import { resourceQuotaController } from './resourcequota.ts'
 import { rootCaController, serviceAccountController } from './serviceaccount.ts'
 
 export const controllers: readonly Controller[] = [
@@ -45,4 +46,5 @@ export const controllers: readonly Controller[] = [
   eventExpiryController,
   tokenExpiryController,
   certificateCleanerController,
+  resourceQuotaController,
 ]

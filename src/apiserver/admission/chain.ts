@@ -2,13 +2,16 @@
 import type { Step } from './admission.ts'
 import { certificateRequester } from './certificates.ts'
 import { defaultIngressClass } from './defaultingressclass.ts'
+import { limitRanger } from './limitranger.ts'
 import { nodeRestriction } from './noderestriction.ts'
 import { podSecurity } from './podsecurity.ts'
 import { priority } from './priority.ts'
+import { resourceQuota } from './resourcequota.ts'
 import { serviceAccount } from './serviceaccount.ts'
 import { defaultTolerationSeconds } from './tolerations.ts'
 
 export const chain: readonly Step[] = [
+  { plugin: limitRanger },
   { plugin: serviceAccount },
   { plugin: nodeRestriction },
   { plugin: podSecurity },
@@ -19,4 +22,4 @@ export const chain: readonly Step[] = [
 ]
 
 /** Asked behind everybody else: what is refused by another is not counted. */
-export const lastly: readonly Step[] = []
+export const lastly: readonly Step[] = [{ plugin: resourceQuota }]

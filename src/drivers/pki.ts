@@ -164,10 +164,10 @@ export type RequestFacts = {
   readonly uris: readonly string[]
 }
 
-/** Undefined when `pem` is no request, or was not signed with the key that it names. */
-export async function readRequest(pem: string): Promise<RequestFacts | undefined> {
+/** Undefined when `der` is no request, or was not signed with the key that it names. */
+export async function readRequest(der: Bytes): Promise<RequestFacts | undefined> {
   try {
-    const request = new x509.Pkcs10CertificateRequest(pem)
+    const request = new x509.Pkcs10CertificateRequest(Uint8Array.from(der))
     if (!(await request.verify(provider))) return undefined
     const users = request.subjectName.getField('CN')
     const names = alternativeNames(request)
@@ -191,12 +191,12 @@ export type CertifiedUse = 'digital signature' | 'key encipherment' | 'client au
 /** A certificate for the key of a request, with its subject and alternative names: whoever calls has judged them. */
 export async function signRequest(
   authority: Authority,
-  pem: string,
+  der: Bytes,
   uses: readonly CertifiedUse[],
   lifeMs: number,
   nowMs: number,
 ): Promise<string> {
-  const request = new x509.Pkcs10CertificateRequest(pem)
+  const request = new x509.Pkcs10CertificateRequest(Uint8Array.from(der))
   const names = alternativeNames(request)
   const flags =
     (uses.includes('digital signature') ? digitalSignature : 0) |

@@ -19,6 +19,7 @@ import {
   withCondition,
 } from '../controllers/signers.ts'
 import { type Authority, type CertifiedUse, readRequest, signRequest } from '../drivers/pki.ts'
+import { derOf, pemBlocks } from '../lib/pem.ts'
 import type { Identity } from '../world/http.ts'
 import type { World } from '../world/world.ts'
 
@@ -61,14 +62,20 @@ async function serve(parts: SignerParts, request: CertificateSigningRequest, sig
   else await sign(parts, request, signal)
 }
 
-const pemOf = ({ spec }: CertificateSigningRequest): string => Buffer.from(spec.request, 'base64').toString('latin1')
+/** The request is in the first block; anything may stand around it. */
+async function read({ spec }: CertificateSigningRequest) {
+  const [first] = pemBlocks(Buffer.from(spec.request, 'base64').toString('latin1'))
+  const der = first && derOf(first)
+  const asked = der && (await readRequest(der))
+  return der && asked && { der, asked }
+}
 
 async function approve(parts: SignerParts, request: CertificateSigningRequest, signal: AbortSignal): Promise<void> {
-  const asked = await readRequest(pemOf(request))
-  if (asked === undefined) return
+  const found = await read(request)
+  if (found === undefined) return
   const { username = '', groups = [], uid, extra } = request.spec
   const identity = { user: username, groups, ...(uid !== undefined && { uid }), ...(extra && { extra }) }
-  for (const right of rightsFor(request, asked)) {
+  for (const right of rightsFor(request, found.asked)) {
     if (!(await parts.may(identity, right))) continue
     const { name, resourceVersion } = request.metadata
     const { conditions = [] } = withCondition(request, approvedBy(right)).status
@@ -81,18 +88,18 @@ async function approve(parts: SignerParts, request: CertificateSigningRequest, s
 
 async function sign(parts: SignerParts, request: CertificateSigningRequest, signal: AbortSignal): Promise<void> {
   const { world, client, authority } = parts
-  const pem = pemOf(request)
-  const asked = await readRequest(pem)
-  const why = asked === undefined ? 'the request cannot be read' : refusal(request, asked)
   const { name } = request.metadata
-  if (why !== undefined) {
-    world.log.info('a certificate request is not signed', { name, why })
+  const refuse = async (why: string) => {
     await client.updateStatus(requestKind, withCondition(request, failed(why)), signal)
-    return
+    world.log.info('a certificate request is not signed', { name, why })
   }
+  const found = await read(request)
+  if (found === undefined) return refuse('the request cannot be read')
+  const why = refusal(request, found.asked)
+  if (why !== undefined) return refuse(why)
   const uses = (request.spec.usages ?? []) as readonly CertifiedUse[]
-  const certificate = await signRequest(authority, pem, uses, lifeMsOf(request), world.clock.nowMs())
+  const certificate = await signRequest(authority, found.der, uses, lifeMsOf(request), world.clock.nowMs())
   const status = { ...request.status, certificate: Buffer.from(certificate).toString('base64') }
   await client.updateStatus(requestKind, { ...request, status }, signal)
-  world.log.info('a certificate request is signed', { name, signer: request.spec.signerName, for: asked?.user ?? '' })
+  world.log.info('a certificate request is signed', { name, signer: request.spec.signerName, for: found.asked.user })
 }

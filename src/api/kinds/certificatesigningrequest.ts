@@ -4,6 +4,7 @@
 // https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/
 import { text } from '../../lib/bytes.ts'
 import { humanDuration } from '../../lib/duration.ts'
+import { type PemBlock, pemBlocks } from '../../lib/pem.ts'
 import { bytesOfBase64 } from '../base64.ts'
 import { ageColumn } from '../cells.ts'
 import { equalJson } from '../equal.ts'
@@ -81,14 +82,17 @@ const usagesKnown = [
   'netscape sgc',
 ]
 const expirationSecondsMin = 600
+/** Upstream knows no such limit. A request has a few hundred bytes, and to take one apart takes time. */
+const requestBytesMax = 65_536
 const legacySigner = 'kubernetes.io/legacy-unknown'
 const lengthMax = 253
 
 function validateSpec(spec: CertificateSigningRequestSpec): readonly FieldError[] {
   const { usages = [], expirationSeconds, request, signerName } = spec
   const errors: FieldError[] = []
-  const wrong = request === undefined ? undefined : wrongPem(request, 'CERTIFICATE REQUEST')
+  const wrong = request === undefined ? undefined : wrongRequest(request)
   if (wrong !== undefined) errors.push(invalidValue('spec.request', request, wrong))
+  if ((request ?? '').length > (requestBytesMax / 3) * 4) errors.push(tooLong('spec.request', requestBytesMax))
   if (usages.length === 0) errors.push(requiredValue('spec.usages'))
   for (const [i, usage] of usages.entries()) {
     const at = `spec.usages[${i}]`
@@ -123,21 +127,20 @@ function validateSigner(name: string, path: string): readonly FieldError[] {
   ]
 }
 
-/** What is wrong with text that should hold PEM blocks of one type. What is in them whoever can read it looks at. */
-export function wrongPem(base64: string, type: string): string | undefined {
-  const blocks = [
-    ...text(bytesOfBase64(base64)).matchAll(/^-----BEGIN ([^\n-]+)-----\r?\n([\s\S]*?)\r?\n?-----END \1-----/gm),
-  ]
-  if (blocks.length === 0) {
-    return type === 'CERTIFICATE' ? 'must contain at least one CERTIFICATE PEM block' : `PEM block type must be ${type}`
-  }
-  const [, other] = blocks.find(([, found]) => found !== type) ?? []
-  if (other !== undefined) {
-    return type === 'CERTIFICATE'
-      ? `only CERTIFICATE PEM blocks are allowed, found ${JSON.stringify(other)}`
-      : `PEM block type must be ${type}`
-  }
-  return blocks.some(([, , body = '']) => body.includes(':')) ? 'no PEM block headers are permitted' : undefined
+const blocksOf = (base64: string): readonly PemBlock[] => pemBlocks(text(bytesOfBase64(base64)))
+
+/** What is in the block whoever can read it looks at: apiserver/admission/run-certificates.ts. */
+function wrongRequest(base64: string): string | undefined {
+  const [first] = blocksOf(base64)
+  return first?.type === 'CERTIFICATE REQUEST' ? undefined : 'PEM block type must be CERTIFICATE REQUEST'
+}
+
+function wrongCertificates(base64: string): string | undefined {
+  const blocks = blocksOf(base64)
+  if (blocks.length === 0) return 'must contain at least one CERTIFICATE PEM block'
+  const other = blocks.find(({ type }) => type !== 'CERTIFICATE')
+  if (other) return `only CERTIFICATE PEM blocks are allowed, found ${JSON.stringify(other.type)}`
+  return blocks.some(({ body }) => body.includes(':')) ? 'no PEM block headers are permitted' : undefined
 }
 
 type Conditions = readonly CertificateSigningRequestCondition[]
@@ -194,7 +197,7 @@ function validateChange(
 }
 
 function validateCertificate({ status }: CertificateSigningRequest): readonly FieldError[] {
-  const wrong = status.certificate ? wrongPem(status.certificate, 'CERTIFICATE') : undefined
+  const wrong = status.certificate ? wrongCertificates(status.certificate) : undefined
   return wrong === undefined ? [] : [invalidValue('status.certificate', '<certificate data>', wrong)]
 }
 

@@ -198,7 +198,6 @@ export const flowSchema = defineKind({
   kind: 'FlowSchema',
   plural: 'flowschemas',
   scope: 'Cluster',
-  caution: 'FlowSchemas are stored, and steer nothing in this version: requests are limited by who makes them',
   subresources: ['status'],
   schema: flowSchemaSchema,
   columns: () => [

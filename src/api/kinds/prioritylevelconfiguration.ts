@@ -166,8 +166,6 @@ export const priorityLevelConfiguration = defineKind({
   kind: 'PriorityLevelConfiguration',
   plural: 'prioritylevelconfigurations',
   scope: 'Cluster',
-  caution:
-    'PriorityLevelConfigurations are stored, and steer nothing in this version: requests are limited by who makes them',
   subresources: ['status'],
   schema: priorityLevelConfigurationSchema,
   columns: () => [

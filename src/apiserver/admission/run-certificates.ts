@@ -12,6 +12,8 @@ import {
   type CertificateSigningRequest,
   certificateSigningRequest as requestKind,
 } from '../../api/kinds/certificatesigningrequest.ts'
+import type { Bytes } from '../../lib/bytes.ts'
+import { derOf, pemBlocks } from '../../lib/pem.ts'
 import type { Identity } from '../../world/http.ts'
 import { type Attributes, masters } from '../authorize.ts'
 import type { Change, Hook, Step } from './admission.ts'
@@ -79,10 +81,16 @@ const subjectRestriction: Hook = {
   },
 }
 
+function dersOf(base64: string): readonly (Bytes | undefined)[] {
+  return pemBlocks(Buffer.from(base64, 'base64').toString('latin1')).map(derOf)
+}
+
 /** The PKCS #10 request, or what is wrong with it. */
 async function parseRequest(base64: string): Promise<x509.Pkcs10CertificateRequest | string> {
   try {
-    const parsed = new x509.Pkcs10CertificateRequest(Buffer.from(base64, 'base64').toString('latin1'))
+    const [der] = dersOf(base64)
+    if (der === undefined) return 'the request is no PKCS #10 in base64'
+    const parsed = new x509.Pkcs10CertificateRequest(Uint8Array.from(der))
     return (await parsed.verify(webcrypto)) ? parsed : 'the signature does not fit the request and its public key'
   } catch (error) {
     // The library throws on anything that is no request, and on keys that nobody knows.
@@ -91,10 +99,10 @@ async function parseRequest(base64: string): Promise<x509.Pkcs10CertificateReque
 }
 
 function checkCertificates(change: Change): void {
-  const pem = Buffer.from(about(change).status.certificate ?? '', 'base64').toString('latin1')
   try {
-    for (const [block] of pem.matchAll(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g)) {
-      new x509.X509Certificate(block)
+    for (const der of dersOf(about(change).status.certificate ?? '')) {
+      if (der === undefined) throw new Error('malformed certificate')
+      new x509.X509Certificate(Uint8Array.from(der))
     }
   } catch (error) {
     const why = `x509: ${error instanceof Error ? error.message : String(error)}`

@@ -169,6 +169,15 @@ describe('csr', () => {
       expect([forged.code, forged.message]).toEqual([422, expect.stringContaining('spec.request: Invalid value')])
       const none = await ask(at, { body: requestNamed('none', Buffer.from('hello').toString('base64')) })
       expect(none.message).toContain('PEM block type must be CERTIFICATE REQUEST')
+      // Lines that a pattern could read as headers in two ways each.
+      const lines = ' a: b\n'.repeat(200)
+      const odd = `-----BEGIN CERTIFICATE REQUEST-----\n${lines}*\n-----END CERTIFICATE REQUEST-----\n`
+      for (const text of [odd, odd.replace(lines, `${btoa(odd)}\n`).replace('*\n', '')]) {
+        const patient = await ask(at, { body: requestNamed('odd', Buffer.from(text).toString('base64')) })
+        expect(patient.message).toContain('spec.request: Invalid value')
+      }
+      const huge = await ask(at, { body: requestNamed('huge', btoa(atob(request) + '\n'.repeat(65_536))) })
+      expect(huge.message).toContain('spec.request: Too long: may not be more than 65536 bytes')
       const masters = await certificateRequest({ user: 'jane', groups: ['system:masters'] })
       const greedy = await ask(at, { body: requestNamed('greedy', masters) })
       expect([greedy.code, greedy.message]).toEqual([

@@ -77,7 +77,9 @@ export class LazyFields extends Fields {
     const name = String(key)
     const find = this.has(key) ? this.#find[name] : undefined
     if (find === undefined) return undefined
-    const value = this.#found.get(name) ?? find()
+    const known = this.#found.get(name)
+    if (known !== undefined) return known
+    const value = find()
     this.#found.set(name, value)
     return value
   }

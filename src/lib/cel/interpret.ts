@@ -131,8 +131,9 @@ class Compiler {
     return frame => {
       const target = operand(frame)
       charge(frame, costs.identOrSelect)
-      if (target instanceof Fields) return target.get(field) ?? missing
-      return selectOther(target, field)
+      if (!(target instanceof Fields)) return selectOther(target, field)
+      const value = target.get(field)
+      return value === undefined ? missing : value
     }
   }
 

@@ -168,10 +168,13 @@ function entryAt(fields: Fields, name: Value): Result | undefined {
   return key === undefined ? undefined : fields.get(key)
 }
 
+/** Null is a value, and undefined none. */
+const orFailure = (found: Result | undefined, message: string): Result =>
+  found === undefined ? new Failure(message) : found
+
 const listIndex = (items: List, index: Value): Result =>
-  elementAt(items, index) ?? new Failure(`index out of bounds: ${showKey(index)}`)
-const mapIndex = (fields: Fields, key: Value): Result =>
-  entryAt(fields, key) ?? new Failure(`no such key: ${showKey(key)}`)
+  orFailure(elementAt(items, index), `index out of bounds: ${showKey(index)}`)
+const mapIndex = (fields: Fields, key: Value): Result => orFailure(entryAt(fields, key), `no such key: ${showKey(key)}`)
 
 function showKey(key: Value): string {
   if (key instanceof Uint || key instanceof Double) return String(key.value)
@@ -213,7 +216,8 @@ function insertAll(into: EntryMap, entries: Fields): Result {
   for (const name of entries.keys()) {
     const key = keyOf(name)
     const value = key === undefined ? undefined : entries.get(key)
-    if (value === undefined || value instanceof Failure) return value ?? into
+    if (value === undefined) continue
+    if (value instanceof Failure) return value
     const result = insertEntry(into, name, value)
     if (result instanceof Failure) return result
   }

@@ -2,7 +2,7 @@
 // (https://kubernetes.io/docs/reference/using-api/cel/#kubernetes-quantity-library).
 import { type Library, method, type Overload, overload } from '../../../lib/cel/env.ts'
 import { traversal } from '../../../lib/cel/estimates.ts'
-import { int64 } from '../../../lib/cel/ints.ts'
+import { int64, int64Max } from '../../../lib/cel/ints.ts'
 import { bool, double, int, opaque, string, type Type } from '../../../lib/cel/types.ts'
 import { Double, Failure, Opaque, type Result, type Value } from '../../../lib/cel/values.ts'
 import { parseQuantity, quantityMalformed } from '../../../lib/quantity.ts'
@@ -29,8 +29,9 @@ function quantity(text: string): Result {
 
 const sign = (nano: bigint): number => (nano > 0n ? 1 : nano < 0n ? -1 : 0)
 
-/** The whole number that a quantity is; undefined when it is none, or none of 64 bits. */
+/** The whole number that a quantity is; undefined when it is none, or too large: what is cut to the largest is none. */
 function integerOf({ nano }: QuantityValue): Value | undefined {
+  if (nano / nanoPerUnit === int64Max || nano / nanoPerUnit === -int64Max) return undefined
   return nano % nanoPerUnit === 0n ? int64(nano / nanoPerUnit) : undefined
 }
 

@@ -8,25 +8,17 @@ import { ArrayList, Failure, type Result, type Value } from '../../../lib/cel/va
 function find(text: string, pattern: string): Result {
   const regex = regexFor(pattern)
   if (regex instanceof Failure) return regex
-  const found = regex.find(text, 0)
+  const found = regex.find(text)
+  if (found instanceof Failure) return found
   return found === undefined ? '' : text.slice(found.start, found.end)
 }
 
-/** Matches from left to right; an empty one right behind another does not count. A negative limit is none. */
+/** A negative limit is none. */
 function findAll(text: string, pattern: string, limit: number | bigint): Result {
   const regex = regexFor(pattern)
   if (regex instanceof Failure) return regex
-  const matches: string[] = []
-  let behind = -1
-  for (let at = 0; at <= text.length && (limit < 0 || matches.length < limit); ) {
-    const found = regex.find(text, at)
-    if (found === undefined) break
-    const { start, end } = found
-    if (end > start || start !== behind) matches.push(text.slice(start, end))
-    behind = end
-    at = end > start ? end : end + ((text.codePointAt(end) ?? 0) > 0xffff ? 2 : 1)
-  }
-  return new ArrayList(matches)
+  const found = regex.findAll(text, limit < 0 ? Number.POSITIVE_INFINITY : Number(limit))
+  return found instanceof Failure ? found : new ArrayList(found.map(({ start, end }) => text.slice(start, end)))
 }
 
 const refuseLiteral = (value: Value): string | undefined =>

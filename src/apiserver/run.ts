@@ -17,8 +17,8 @@ import type { MeshStream, PeerId } from '../world/network.ts'
 import type { World } from '../world/world.ts'
 import { chain } from './admission/chain.ts'
 import { openAdmission } from './admission/run.ts'
-import { admitConnect } from './admission/run-connect.ts'
 import { certificateSteps, type MaySign, signerAsked } from './admission/run-certificates.ts'
+import { admitConnect } from './admission/run-connect.ts'
 import { escalationHook } from './admission/run-escalation.ts'
 import { lastSteps } from './admission/run-hooks.ts'
 import { equivalentsIn } from './admission/run-webhooks.ts'
@@ -49,8 +49,8 @@ import { type AuditConfig, openAuditor, type Trail } from './run-audit.ts'
 import { authenticate, openTokens, type ServiceAccountKeys, unauthorized, withReaders } from './run-auth.ts'
 import { openAuthorizer } from './run-authorize.ts'
 import { makeDefaults } from './run-bootstrap.ts'
-import { openCatalog } from './run-catalog.ts'
 import { bootstrapTokens } from './run-bootstraptoken.ts'
+import { openCatalog } from './run-catalog.ts'
 import { type ClientOptions, openClient } from './run-client.ts'
 import { openFairness } from './run-fairness.ts'
 import { acceptForwarded, type ForwardContext, fromStore, write } from './run-forward.ts'
@@ -64,6 +64,7 @@ import { makeServiceCidr } from './run-servicecidr.ts'
 import { type Kubelets, openForward, session } from './run-session.ts'
 import { openNodeStats } from './run-stats.ts'
 import { issueToken } from './run-token.ts'
+import { openTelemetry } from './run-telemetry.ts'
 import { watchResponse } from './run-watch-http.ts'
 import { openWebhooks, type WebhookContext } from './run-webhook.ts'
 import { serviceRange } from './services.ts'
@@ -145,6 +146,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
   ])
   const auditor = config.audit && openAuditor(world, config.audit)
   const fairness = openFairness(world, store, signal)
+  const telemetry = openTelemetry(world, store, () => catalog.kinds(), config.version)
   const limiter = new Limiter()
   const log = world.log.with({ component: 'apiserver' })
   const metrics: MetricsContext = { world, store, stats: openNodeStats(world, kubelets, signal) }
@@ -222,6 +224,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
   }
 
   function pathAnswer(path: string, request: HttpRequest): HttpResponse {
+    if (path === '/metrics') return telemetry.answer()
     if (path === '/') return json(200, rootPaths(catalog.kinds()))
     const { accept } = request.headers
     const { gitVersion } = config.version
@@ -449,7 +452,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
   )
 
   return {
-    handle,
+    handle: telemetry.measured(handle),
     may: async (identity, asked) => (await authorizer.decide(identity, asked)).allowed,
     client: (identity, options = {}) => openClient(context, identity, options, posts),
     async bootstrap(term, until) {

@@ -35,6 +35,6 @@ export const scale = defineKind({
   schema: scaleSchema,
   columns: () => [
     { name: 'Desired', type: 'integer', cell: ({ spec }) => spec.replicas ?? 0 },
-    { name: 'Available', type: 'integer', cell: ({ status }) => status.replicas },
+    { name: 'Available', type: 'integer', cell: ({ status }) => status?.replicas ?? 0 },
   ],
 })

@@ -152,7 +152,7 @@ export const createdColumn: Column<KubeObject> = {
 
 /** The role of a binding, and who has it. */
 export const bindingColumns: readonly Column<Binding>[] = [
-  { name: 'Role', type: 'string', cell: binding => `${binding.roleRef.kind}/${binding.roleRef.name}` },
+  { name: 'Role', type: 'string', cell: ({ roleRef }) => `${roleRef?.kind}/${roleRef?.name}` },
   { name: 'Users', type: 'string', priority: 1, cell: binding => names(binding, 'User') },
   { name: 'Groups', type: 'string', priority: 1, cell: binding => names(binding, 'Group') },
   { name: 'ServiceAccounts', type: 'string', priority: 1, cell: binding => names(binding, 'ServiceAccount') },

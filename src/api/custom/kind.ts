@@ -19,6 +19,7 @@ import { type Json, type JsonObject, s } from '../schema.ts'
 import type { JsonSchemaProps } from '../types/jsonschema.ts'
 import { objectMeta } from '../types/meta.ts'
 import { definitionOf } from './openapi.ts'
+import { blocked, checkRules, type Rules, rulesOf } from './rules.ts'
 import { shapeOfRoot } from './shape.ts'
 import { validateValue } from './validate.ts'
 import { prune, withDefaults, withoutNulls } from './values.ts'
@@ -82,6 +83,12 @@ function customKind(
     const path = parseJsonPath(jsonPath)
     return path ? [{ label: jsonPath.replace(/^\./, ''), path }] : []
   })
+  // Compiled when they are first asked: a definition is read at every peer, and written to at few.
+  let made: { readonly rules: Rules | undefined } | undefined
+  const rules = () => {
+    made ??= { rules: rulesOf(schema) }
+    return made.rules
+  }
   const completed = (object: KubeObject): KubeObject =>
     withDefaults(schema, withoutNulls(schema, object as unknown as JsonObject)) as unknown as KubeObject
   const shown = (object: KubeObject): KubeObject =>
@@ -117,10 +124,14 @@ function customKind(
       Object.fromEntries(selectable.map(({ label, path }) => [label, textOf(findJsonPath(path, object)[0])])),
     prepare: (object, old, subresource) => (subresource === 'status' && old ? withMetaOf(object, old) : object),
     defaults: completed,
-    validate: (object, old) => [
-      ...validateValue(schema, object as unknown as Json, '', old as unknown as Json | undefined),
-      ...(scale ? validateReplicas(object, scale) : []),
-    ],
+    validate: (object, old) => {
+      const [value, before] = [object as unknown as Json, old as unknown as Json | undefined]
+      const errors = [...validateValue(schema, value, '', before), ...(scale ? validateReplicas(object, scale) : [])]
+      const asked = rules()
+      if (asked === undefined) return errors
+      const why = blocked(errors)
+      return [...errors, ...(why ? [why] : checkRules(asked, value, before))]
+    },
   })
 }
 

@@ -3,7 +3,7 @@
 import { connect as http2Connect } from 'node:http2'
 import { request as httpsRequest } from 'node:https'
 import { type TLSSocket, connect as tlsConnect } from 'node:tls'
-import { constants, createDeflate, createInflate } from 'node:zlib'
+import { constants, createDeflate, createInflate, gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import WebSocket from 'ws'
 import { type Served, serveHttps } from '../../src/drivers/http/serve.ts'
@@ -63,6 +63,16 @@ async function* endless(signal: AbortSignal, left: () => void): AsyncGenerator<s
 
 let leftEndless = 0
 
+const row = `${'a row of a long list '.repeat(50)}\n`
+
+async function* rows(count: number): AsyncGenerator<string> {
+  for (let i = 0; i < count; i++) {
+    // Others run meanwhile.
+    if (i % 10 === 0) yield ''
+    yield row
+  }
+}
+
 async function handle(request: HttpRequest): Promise<HttpResponse> {
   seen.push(request)
   const whole = (code: number, body: unknown): HttpResponse => ({
@@ -73,6 +83,14 @@ async function handle(request: HttpRequest): Promise<HttpResponse> {
   })
   const streams = { stdin: true, stdout: true, stderr: true, tty: false }
   switch (request.path) {
+    case '/rows':
+      return {
+        kind: 'stream',
+        code: 200,
+        headers: { 'content-type': 'text/plain' },
+        body: rows(Number(request.query)),
+        compressible: true,
+      }
     case '/who':
       return whole(200, request.certificate ?? null)
     case '/body': {
@@ -175,6 +193,94 @@ test('a body over the limit is told so and not kept; the right length is read wh
 test('a large answer is compressed for those who take that', async () => {
   expect((await get('/large', { headers: { 'accept-encoding': 'gzip' } })).headers['content-encoding']).toBe('gzip')
   expect((await get('/large')).headers['content-encoding']).toBeUndefined()
+})
+
+test('a long list is compressed on its way, a short one is not, and both come whole', async () => {
+  for (const [count, zipped] of [
+    [2_000, true],
+    [20, false],
+    [0, false],
+  ] as const) {
+    const plain = await get(`/rows?${count}`)
+    expect([plain.headers['content-encoding'], plain.body === row.repeat(count)]).toEqual([undefined, true])
+    const answer = await bytesOf(`/rows?${count}`)
+    expect([count, answer.encoding]).toEqual([count, zipped ? 'gzip' : undefined])
+    const body = zipped ? gunzipSync(answer.bytes) : answer.bytes
+    expect(body.toString() === row.repeat(count)).toBe(true)
+  }
+})
+
+test('who goes in the middle of a compressed list leaves nothing behind', async () => {
+  const asked = httpsRequest({
+    host: '127.0.0.1',
+    port: served.port,
+    path: '/rows?1000000',
+    ca: certs.ca,
+    agent: false,
+    headers: { 'accept-encoding': 'gzip' },
+  })
+  await new Promise<void>(resolve => {
+    asked.on('response', answer => answer.once('data', () => resolve()))
+    asked.on('error', () => {})
+    asked.end()
+  })
+  asked.destroy()
+  expect((await get('/count')).code).toBe(200)
+})
+
+function bytesOf(path: string): Promise<{ readonly encoding: string | undefined; readonly bytes: Buffer }> {
+  return new Promise((resolve, reject) => {
+    const headers = { 'accept-encoding': 'deflate, gzip' }
+    const options = { host: '127.0.0.1', port: served.port, path, ca: certs.ca, agent: false, headers }
+    httpsRequest(options, answer => {
+      const parts: Buffer[] = []
+      answer.on('data', (part: Buffer) => parts.push(part))
+      answer.on('end', () => resolve({ encoding: answer.headers['content-encoding'], bytes: Buffer.concat(parts) }))
+    })
+      .on('error', reject)
+      .end()
+  })
+}
+
+/** What comes back for these bytes, until the server ends the connection. */
+function raw(sent: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const options = { host: '127.0.0.1', port: served.port, ca: certs.ca, ALPNProtocols: ['http/1.1'] }
+    const open = tlsConnect(options, () => open.write(sent))
+    let got = ''
+    open.setEncoding('utf8').on('data', chunk => (got += chunk))
+    open.on('error', error => (got === '' ? reject(error) : resolve(got)))
+    open.on('close', () => resolve(got))
+  })
+}
+
+test.each([
+  ['headers beyond all measure', `GET /who HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(80_000)}\r\n\r\n`],
+  ['two lengths of one body', 'POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc'],
+  [
+    'a length and chunks',
+    'POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+  ],
+  ['a header without a name', 'GET /who HTTP/1.1\r\nHost: a\r\n: x\r\n\r\n'],
+  ['no HTTP', 'hello\r\n\r\n'],
+])('%s is refused, the connection closed, and others are served on', async (_, sent) => {
+  expect(await raw(sent)).toMatch(/^HTTP\/1\.1 4\d\d /)
+  expect((await get('/who', client)).code).toBe(200)
+})
+
+test('a flood of headers over HTTP/2 is refused, and the next request answered', async () => {
+  const session = http2Connect(`https://127.0.0.1:${served.port}`, { ca: certs.ca })
+  session.on('error', () => {})
+  const headers = Object.fromEntries(Array.from({ length: 200 }, (_, i) => [`x-flood-${i}`, 'y'.repeat(1_000)]))
+  const outcome = await new Promise<string>(resolve => {
+    const stream = session.request({ ':path': '/who', ...headers })
+    stream.on('response', answer => resolve(String(answer[':status'])))
+    stream.on('error', () => resolve('reset'))
+    stream.on('close', () => resolve('closed'))
+  })
+  expect(outcome).not.toBe('200')
+  session.destroy()
+  expect((await get('/who', client)).code).toBe(200)
 })
 
 test('a stream ends when its client goes', async () => {

@@ -128,11 +128,20 @@ async function feed(chunks: AsyncIterable<Chunk>, zip: Gzip, signal: AbortSignal
   for await (const chunk of chunks) {
     if (signal.aborted || zip.destroyed) return
     if (chunk.length === 0) await immediate()
-    // The client takes what comes out, or is cut off: then `close` comes in place of `drain`.
-    else if (!zip.write(chunk))
-      await new Promise<void>(resolve => void zip.once('drain', resolve).once('close', resolve))
+    else if (!zip.write(chunk)) await room(zip)
   }
   zip.end()
+}
+
+/** There is room again once the client has taken what came out; or never, because it has been cut off. */
+function room(zip: Gzip): Promise<void> {
+  return new Promise(resolve => {
+    const end = () => {
+      zip.off('drain', end).off('close', end)
+      resolve()
+    }
+    zip.on('drain', end).on('close', end)
+  })
 }
 
 /** False when the client takes nothing: it has been cut off. */

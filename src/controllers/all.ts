@@ -11,6 +11,7 @@ import { endpointSliceController } from './endpointslice.ts'
 import { eventExpiryController, tokenExpiryController } from './expiry.ts'
 import { flowSchemaController } from './flowschema.ts'
 import { garbageController } from './garbage.ts'
+import { ipAddressController } from './ipaddress.ts'
 import { jobController } from './job.ts'
 import { membershipController } from './membership.ts'
 import { mirrorController } from './mirror.ts'
@@ -46,5 +47,6 @@ export const controllers: readonly Controller[] = [
   eventExpiryController,
   tokenExpiryController,
   certificateCleanerController,
+  ipAddressController,
   resourceQuotaController,
 ]

@@ -19,7 +19,7 @@ export interface RbacView {
    * ServiceUnavailable when that does not come in time: then nothing is decided.
    */
   current(): Promise<Rbac>
-  /** This replica has applied a write of this resource at this revision: everybody is judged by it from now on. */
+  /** There was a write of this resource at this revision: everybody is judged by it from now on. */
   wrote(group: string, resource: string, revision: Revision): void
   readonly done: Promise<void>
 }
@@ -44,20 +44,26 @@ export function followRbac(world: Pick<World, 'clock' | 'log'>, store: Store, si
   const all: readonly Table<KubeObject>[] = [roles, roleBindings, clusterRoles, clusterRoleBindings]
   const lacking = () => all.filter(({ kind, revision }) => revision < (wanted.get(kind.plural) ?? 0))
 
+  const unknown = () =>
+    new ApiError('ServiceUnavailable', 'the roles of the cluster are not known here yet', { retryAfterSeconds: 1 })
+
   async function settle(): Promise<void> {
     using deadline = world.clock.deadline(waitMsMax, signal)
     while (all.some(({ revision }) => revision < 0)) {
-      if (deadline.signal.aborted) {
-        const message = 'the roles of the cluster are not known here yet'
-        throw new ApiError('ServiceUnavailable', message, { retryAfterSeconds: 1 })
-      }
+      if (deadline.signal.aborted) throw unknown()
       const { promise, resolve } = Promise.withResolvers<void>()
       waiting.add(resolve)
       using _ = onAbort(deadline.signal, resolve)
       await promise
       waiting.delete(resolve)
     }
-    for (const table of lacking()) await table.refresh()
+    for (const table of lacking()) {
+      // The leader has it; this replica may still be behind.
+      await store.applied(wanted.get(table.kind.plural) ?? 0, deadline.signal).catch(() => {
+        throw unknown()
+      })
+      await table.refresh()
+    }
   }
 
   return {

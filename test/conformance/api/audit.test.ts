@@ -148,6 +148,9 @@ describe('audit', () => {
     await ask(secrets, { body: { metadata: { name: 's' }, stringData: { key: canary } } })
     await ask(secrets, { body: { metadata: { name: 's2' }, data: { key: `${canary}!` }, type: canary } })
     await ask(`${secrets}/s`, { method: 'PATCH', body: { stringData: { other: canary } } })
+    // The refusal repeats what was refused.
+    const refused = await ask(`${secrets}/s`, { method: 'PATCH', body: { type: canary } })
+    expect(refused.message).toContain(canary)
     await ask(`${secrets}/s`)
     await ask(secrets)
     await ask(`${inDefault}/configmaps`, { body: { metadata: { name: 'c' }, data: { key: canary } } })

@@ -5,7 +5,7 @@ import { compareQuantity } from '../lib/quantity.ts'
 import { forbidden, invalidValue, notSupported, requiredValue, tooLong } from './field.ts'
 import type { FieldError } from './kind.ts'
 import { dnsLabel, dnsSubdomain, type NameRule } from './names.ts'
-import { validateNodeTerms } from './pod/validate.ts'
+import { validateNodeTerms } from './pod/nodeterms.ts'
 import type { CSIPersistentVolumeSource, PersistentVolumeSpec } from './types/persistentvolume.ts'
 import type { SecretReference } from './types/reference.ts'
 

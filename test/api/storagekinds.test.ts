@@ -6,6 +6,7 @@ import { csiNode } from '../../src/api/kinds/csinode.ts'
 import { csiStorageCapacity } from '../../src/api/kinds/csistoragecapacity.ts'
 import { persistentVolume } from '../../src/api/kinds/persistentvolume.ts'
 import { persistentVolumeClaim } from '../../src/api/kinds/persistentvolumeclaim.ts'
+import { type Pod, pod } from '../../src/api/kinds/pod.ts'
 import { storageClass } from '../../src/api/kinds/storageclass.ts'
 import { volumeAttachment } from '../../src/api/kinds/volumeattachment.ts'
 import { causesOf, created, updated } from './make.ts'
@@ -191,6 +192,31 @@ describe('claim', () => {
     )
     expect(made.spec).not.toHaveProperty('volumeAttributesClassName')
   })
+})
+
+describe('ephemeral volume of a pod', () => {
+  const podOf = (ephemeral: object) => ({
+    spec: { containers: [{ name: 'c', image: 'i:1' }], volumes: [{ name: 'scratch', ephemeral }] },
+  })
+  const at = 'spec.volumes[0].ephemeral.volumeClaimTemplate'
+  test('has the defaults of a claim', () => {
+    const template = { spec: { accessModes: modes, ...size('1Gi') } }
+    const made = created(pod, named(pod, podOf({ volumeClaimTemplate: template })))
+    const [volume] = (made as Pod).spec.volumes ?? []
+    expect(volume?.ephemeral?.volumeClaimTemplate?.spec).toMatchObject({ volumeMode: 'Filesystem', ...size('1Gi') })
+  })
+  test.each<Case>([
+    ['claims nothing', {}, [`${at}: Required value`]],
+    [
+      'claims what a claim may not',
+      { volumeClaimTemplate: { metadata: { labels: { 'a b': 'c' } }, spec: { accessModes: [] } } },
+      [
+        `${at}.metadata.labels: Invalid value: "a b"`,
+        `${at}.spec.accessModes: Required value: at least 1 access mode is required`,
+        `${at}.spec.resources[storage]: Required value`,
+      ],
+    ],
+  ])('%s', (_, ephemeral, expected) => refuses(pod, podOf(ephemeral), expected))
 })
 
 describe('storage class', () => {

@@ -3,22 +3,18 @@
 
 import { compareQuantity } from '../../lib/quantity.ts'
 import { ageColumn } from '../cells.ts'
+import { claimDefaults, validateClaimSpec } from '../claims.ts'
 import { equalJson } from '../equal.ts'
-import { forbidden, invalidValue, notSupported, requiredValue } from '../field.ts'
+import { forbidden, invalidValue, notSupported } from '../field.ts'
 import type { FieldError } from '../kind.ts'
 import { defineKind } from '../kind.ts'
-import { dnsLabel, dnsSubdomain, qualifiedName } from '../names.ts'
-import { validateSelector } from '../pod/selector.ts'
+import { qualifiedName } from '../names.ts'
 import { s, type TypeOf } from '../schema.ts'
 import {
   accessModesText,
   classAnnotation,
-  named,
   storageClassOf,
-  validateAccessModes,
   validateNotNegative,
-  validatePositive,
-  volumeModes,
   withoutAttributesClass,
 } from '../storage.ts'
 import { objectMeta } from '../types/meta.ts'
@@ -35,8 +31,6 @@ export const persistentVolumeClaimSchema = s.object('io.k8s.api.core.v1.Persiste
 })
 export type PersistentVolumeClaim = TypeOf<typeof persistentVolumeClaimSchema>
 
-type DataSource = NonNullable<PersistentVolumeClaimSpec['dataSourceRef']>
-
 /** dataSource and dataSourceRef say the same, whichever was given; only the second may name another namespace. */
 function withBothSources(spec: PersistentVolumeClaimSpec): PersistentVolumeClaimSpec {
   const { dataSource, dataSourceRef } = spec
@@ -44,51 +38,6 @@ function withBothSources(spec: PersistentVolumeClaimSpec): PersistentVolumeClaim
   if (!dataSourceRef || dataSource || (dataSourceRef.namespace ?? '') !== '') return spec
   const { namespace: _, ...local } = dataSourceRef
   return { ...spec, dataSource: local }
-}
-
-function validateDataSource(source: DataSource | undefined, path: string): readonly FieldError[] {
-  if (!source) return []
-  const { kind, apiGroup, namespace } = source
-  const why = "must be 'PersistentVolumeClaim' when referencing the default apiGroup"
-  return [
-    ...(!apiGroup && kind !== 'PersistentVolumeClaim' ? [invalidValue(path, kind ?? '', why)] : []),
-    ...named(`${path}.apiGroup`, apiGroup, dnsSubdomain),
-    ...named(`${path}.namespace`, namespace, dnsLabel),
-  ]
-}
-
-function validateSources({ dataSource, dataSourceRef }: PersistentVolumeClaimSpec, path: string) {
-  const errors = [
-    ...validateDataSource(dataSource, `${path}.dataSource`),
-    ...validateDataSource(dataSourceRef, `${path}.dataSourceRef`),
-  ]
-  if (!dataSource || !dataSourceRef) return errors
-  const { namespace, ...local } = dataSourceRef
-  if ((namespace ?? '') !== '') {
-    const why = 'may not be specified when dataSourceRef.namespace is specified'
-    return [...errors, invalidValue(path, `${path}.dataSource`, why)]
-  }
-  return equalJson(dataSource, local)
-    ? errors
-    : [...errors, invalidValue(path, `${path}.dataSource`, 'must match dataSourceRef')]
-}
-
-/** Also of the templates in pods and StatefulSets. */
-export function validateClaimSpec(spec: PersistentVolumeClaimSpec, path: string): readonly FieldError[] {
-  const storage = spec.resources?.requests?.['storage']
-  const { volumeMode } = spec
-  return [
-    ...validateAccessModes(spec.accessModes, `${path}.accessModes`, 'at least 1 access mode is required'),
-    ...validateSelector(spec.selector, `${path}.selector`),
-    ...(storage === undefined
-      ? [requiredValue(`${path}.resources[storage]`)]
-      : validatePositive(storage, `${path}.resources[storage]`)),
-    ...named(`${path}.storageClassName`, spec.storageClassName, dnsSubdomain),
-    ...(volumeMode !== undefined && !volumeModes.some(mode => mode === volumeMode)
-      ? [notSupported(`${path}.volumeMode`, volumeMode, volumeModes)]
-      : []),
-    ...validateSources(spec, path),
-  ]
 }
 
 type Claim = Pick<PersistentVolumeClaim, 'metadata' | 'spec'>
@@ -210,11 +159,7 @@ export const persistentVolumeClaim = defineKind({
   }),
   defaults: object => ({
     ...object,
-    spec: {
-      ...object.spec,
-      volumeMode: object.spec.volumeMode ?? 'Filesystem',
-      resources: object.spec.resources ?? {},
-    },
+    spec: claimDefaults(object.spec),
     status: { ...object.status, phase: object.status.phase || 'Pending' },
   }),
   validateStatus: ({ status }) => validateStatus(status),

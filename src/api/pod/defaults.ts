@@ -1,5 +1,6 @@
 // The defaults of pods and pod templates that depend on other fields (upstream: pkg/apis/core/v1/defaults.go). What holds
 // for pods alone, and not for the templates of controllers, stands at the end. Called by api/kinds/*.ts.
+import { claimDefaults } from '../claims.ts'
 import type { Pod } from '../kinds/pod.ts'
 import type { Container, EphemeralContainer, Probe } from '../types/container.ts'
 import type { PodSpec, PodTemplateSpec } from '../types/podspec.ts'
@@ -55,7 +56,7 @@ function probeDefaults(probe: Probe): Probe {
 function volumeDefaults(volume: Volume): Volume {
   const { name: _, ...source } = volume
   if (Object.keys(source).length === 0) return { ...volume, emptyDir: {} }
-  const { iscsi, rbd, azureDisk, image } = volume
+  const { iscsi, rbd, azureDisk, ephemeral, image } = volume
   if (iscsi) return { ...volume, iscsi: { ...iscsi, iscsiInterface: iscsi.iscsiInterface || 'default' } }
   if (rbd) {
     const { pool, user, keyring } = rbd
@@ -67,6 +68,10 @@ function volumeDefaults(volume: Volume): Volume {
   if (azureDisk) {
     const { cachingMode = 'ReadWrite', kind = 'Shared', fsType = 'ext4', readOnly = false } = azureDisk
     return { ...volume, azureDisk: { ...azureDisk, cachingMode, kind, fsType, readOnly } }
+  }
+  const template = ephemeral?.volumeClaimTemplate
+  if (template?.spec) {
+    return { ...volume, ephemeral: { volumeClaimTemplate: { ...template, spec: claimDefaults(template.spec) } } }
   }
   if (image) {
     return { ...volume, image: { ...image, pullPolicy: image.pullPolicy ?? pullPolicyOf(image.reference ?? '') } }

@@ -5,11 +5,12 @@ import { duplicateValue, forbidden, invalidValue, requiredValue } from '../field
 import type { FieldError } from '../kind.ts'
 import type { Pod } from '../kinds/pod.ts'
 import { dnsLabel, dnsSubdomain, type NameRule, qualifiedName } from '../names.ts'
-import type { NodeSelector, Toleration } from '../types/affinity.ts'
+import type { Toleration } from '../types/affinity.ts'
 import type { Container } from '../types/container.ts'
 import type { PodSpec, PodTemplateSpec } from '../types/podspec.ts'
 import { validateAnnotations, validateLabels } from '../validate.ts'
 import { isAddress, validateContainers } from './containers.ts'
+import { validateNodeTerms } from './nodeterms.ts'
 import { validateResources } from './resources.ts'
 import { validateSelector } from './selector.ts'
 import { validateVolumes } from './volumes.ts'
@@ -150,28 +151,6 @@ function validateAffinity(spec: PodSpec, path: string): readonly FieldError[] {
       const at = `${path}.${name}.${preferred}[${i}]`
       weighed(weight, at)
       errors.push(...validateSelector(podAffinityTerm?.labelSelector, `${at}.podAffinityTerm.labelSelector`))
-    }
-  }
-  return errors
-}
-
-/** The terms by which a pod or a volume chooses nodes. */
-export function validateNodeTerms({ nodeSelectorTerms }: NodeSelector, path: string): readonly FieldError[] {
-  const errors: FieldError[] = []
-  for (const [i, term] of (nodeSelectorTerms ?? []).entries()) {
-    for (const [j, expression] of (term.matchExpressions ?? []).entries()) {
-      const at = `${path}.nodeSelectorTerms[${i}].matchExpressions[${j}]`
-      const { operator, key, values = [] } = expression
-      errors.push(...named(`${at}.key`, key, qualifiedName))
-      if ((operator === 'In' || operator === 'NotIn') && values.length === 0) {
-        errors.push(requiredValue(`${at}.values`, "must be specified when `operator` is 'In' or 'NotIn'"))
-      }
-      if ((operator === 'Exists' || operator === 'DoesNotExist') && values.length > 0) {
-        errors.push(forbidden(`${at}.values`, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"))
-      }
-      if ((operator === 'Gt' || operator === 'Lt') && values.length !== 1) {
-        errors.push(requiredValue(`${at}.values`, "must be specified single value when `operator` is 'Lt' or 'Gt'"))
-      }
     }
   }
   return errors

@@ -1,8 +1,10 @@
 // What is wrong with a pod's volumes (upstream: ValidateVolumes).
+import { validateClaimSpec } from '../claims.ts'
 import { duplicateValue, forbidden, invalidValue, requiredValue } from '../field.ts'
 import type { FieldError } from '../kind.ts'
 import { configKey, dnsLabel, dnsSubdomain } from '../names.ts'
-import type { KeyToPath, Volume } from '../types/volume.ts'
+import type { EphemeralVolumeSource, KeyToPath, Volume } from '../types/volume.ts'
+import { validateAnnotations, validateLabels } from '../validate.ts'
 import { validateSubPath } from './containers.ts'
 
 export function validateVolumes(volumes: readonly Volume[], path: string): readonly FieldError[] {
@@ -53,7 +55,19 @@ function validateSource(volume: Volume, path: string): readonly FieldError[] {
     errors.push(invalidValue(`${path}.persistentVolumeClaim.claimName`, claim, dnsSubdomain(claim) ?? ''))
   }
   if (projected) errors.push(...validateProjected(projected, `${path}.projected`))
+  if (volume.ephemeral) errors.push(...validateEphemeral(volume.ephemeral, `${path}.ephemeral`))
   return errors
+}
+
+function validateEphemeral({ volumeClaimTemplate }: EphemeralVolumeSource, source: string): readonly FieldError[] {
+  const path = `${source}.volumeClaimTemplate`
+  if (!volumeClaimTemplate) return [requiredValue(path)]
+  const { metadata, spec } = volumeClaimTemplate
+  return [
+    ...validateAnnotations(metadata?.annotations, `${path}.metadata.annotations`),
+    ...validateLabels(metadata?.labels, `${path}.metadata.labels`),
+    ...(spec ? validateClaimSpec(spec, `${path}.spec`) : []),
+  ]
 }
 
 function validateMode(mode: number | undefined, path: string): readonly FieldError[] {

@@ -1,7 +1,6 @@
 // The Kubernetes API: one function from request to response, the same on every control peer, and the client that our own
 // components use in the same process. Who asks is found here, once; reads come from this peer's replica, writes go to
 // the leader (run-forward.ts).
-import { renamed } from '../api/custom/kind.ts'
 import { ApiError } from '../api/error.ts'
 import type { Kind } from '../api/kind.ts'
 import { apiVersionOf } from '../api/kind.ts'
@@ -51,6 +50,7 @@ import { openAuthorizer } from './run-authorize.ts'
 import { makeDefaults } from './run-bootstrap.ts'
 import { bootstrapTokens } from './run-bootstraptoken.ts'
 import { openCatalog } from './run-catalog.ts'
+import { convertersOf } from './run-conversion.ts'
 import { type ClientOptions, openClient } from './run-client.ts'
 import { openFairness } from './run-fairness.ts'
 import { acceptForwarded, type ForwardContext, fromStore, write } from './run-forward.ts'
@@ -121,7 +121,6 @@ const openPaths = new Set([
 export function openApiserver(world: World, store: Store, config: ApiserverConfig, signal: AbortSignal): Apiserver {
   serviceRange(config.serviceCidr)
   const services = { serviceCidr: config.serviceCidr, nodePortRange: config.nodePortRange }
-  const catalog = openCatalog(world, store, () => renamed, signal)
   const roles = followRbac(world, store, signal)
   const authorizer = openAuthorizer(store, roles)
   const maySign: MaySign = async (identity, verb, name) =>
@@ -132,6 +131,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
       ? undefined
       : socketOver(await openForward(context, kubelets, pod, port, until))
   const webhooks = openWebhooks({ world, store, caller: config.caller, dialPod })
+  const catalog = openCatalog(world, store, convertersOf({ world, webhooks }, signal), signal)
   const steps = [
     ...chain,
     ...certificateSteps(maySign),

@@ -136,7 +136,14 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     ...chain,
     ...certificateSteps(maySign),
     { hook: escalationHook(authorizer, roles) },
-    ...lastSteps({ world, store, webhooks, authorizer, equivalents: kind => equivalentsIn(catalog.kinds(), kind) }),
+    ...lastSteps({
+      world,
+      store,
+      webhooks,
+      authorizer,
+      kinds: () => catalog.kinds(),
+      equivalents: kind => equivalentsIn(catalog.kinds(), kind),
+    }),
   ]
   const context: ForwardContext = { world, store, services, catalog, admission: openAdmission(store, steps) }
   const { serviceAccountKeys: accountKeys, oidc } = config

@@ -1,5 +1,7 @@
 // ValidatingAdmissionPolicy (admissionregistration.k8s.io/v1): what must hold of a request, in CEL; a binding says where.
 // https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/
+import { bool, dyn, nullType, string, type Type } from '../../lib/cel/types.ts'
+import { compileAdmission } from '../cel/admission.ts'
 import { duplicateValue, invalidValue, notSupported, requiredValue, tooLong } from '../field.ts'
 import type { FieldError } from '../kind.ts'
 import { defineKind } from '../kind.ts'
@@ -83,6 +85,7 @@ function validateSpec(spec: ValidatingAdmissionPolicySpec, name: string): readon
     ...variables.flatMap((one, i) => validateVariable(one, variables, i)),
     ...validations.flatMap((one, i) => validateValidation(one, `spec.validations[${i}]`)),
     ...validateAnnotations(auditAnnotations, name),
+    ...validateExpressions(spec),
   ]
   if (matchConstraints === undefined) errors.push(requiredValue('spec.matchConstraints'))
   else {
@@ -95,6 +98,31 @@ function validateSpec(spec: ValidatingAdmissionPolicySpec, name: string): readon
   if (validations.length === 0 && auditAnnotations.length === 0) {
     const why = 'validations or auditAnnotations must be specified'
     errors.push(requiredValue('spec.validations', `${why}; exactly one or both`))
+  }
+  return errors
+}
+
+/** All that compiles, against the variables before it. */
+function validateExpressions(spec: ValidatingAdmissionPolicySpec): readonly FieldError[] {
+  const base = { params: spec.paramKind !== undefined, authorizer: true }
+  const variables: Record<string, Type> = {}
+  const errors: FieldError[] = []
+  const compile = (expression: string | undefined, path: string, returns?: readonly Type[]): Type => {
+    if (!expression?.trim()) return dyn
+    const compiled = compileAdmission(expression, { ...base, variables: { ...variables }, ...(returns && { returns }) })
+    if (compiled.kind === 'ok') return compiled.program.type
+    errors.push(invalidValue(path, expression, compiled.detail))
+    return dyn
+  }
+  for (const [i, { name, expression }] of (spec.variables ?? []).entries()) {
+    variables[name] = compile(expression, `spec.variables[${i}].expression`)
+  }
+  for (const [i, { expression, messageExpression }] of (spec.validations ?? []).entries()) {
+    compile(expression, `spec.validations[${i}].expression`, [bool])
+    compile(messageExpression, `spec.validations[${i}].messageExpression`, [string])
+  }
+  for (const [i, { valueExpression }] of (spec.auditAnnotations ?? []).entries()) {
+    compile(valueExpression, `spec.auditAnnotations[${i}].valueExpression`, [string, nullType])
   }
   return errors
 }

@@ -2,6 +2,7 @@
 import {
   type AdmissionInput,
   type AdmissionOptions,
+  admissionVariables,
   type CompiledAdmission,
   compileAdmission,
 } from '../../api/cel/admission.ts'
@@ -10,6 +11,7 @@ import { type Kind, resourceOf } from '../../api/kind.ts'
 import { type Namespace, namespace as namespaceKind } from '../../api/kinds/namespace.ts'
 import { isObject } from '../../api/parse.ts'
 import type { Json } from '../../api/schema.ts'
+import type { MatchCondition } from '../../api/types/admission.ts'
 import { bool } from '../../lib/cel/types.ts'
 import type { Identity } from '../../world/http.ts'
 import type { Attributes } from '../authorize.ts'
@@ -89,4 +91,30 @@ export function accessOf(question: AccessQuestion, requester: Identity): readonl
 function accountOf(namespace: string, name: string): Identity {
   const groups = ['system:serviceaccounts', `system:serviceaccounts:${namespace}`, 'system:authenticated']
   return { user: `system:serviceaccount:${namespace}:${name}`, groups }
+}
+
+/**
+ * Whether all conditions hold. One that is false decides, whatever became of the others; else throws an Error when one cannot
+ * be judged.
+ */
+export function judge(conditions: readonly MatchCondition[], input: AdmissionInput): boolean {
+  const variables = admissionVariables(input)
+  const errors: string[] = []
+  let left = conditionsCostMax
+  for (const { expression } of conditions) {
+    const compiled = compiledOnce(expression, conditionOptions(input.params !== undefined))
+    if (compiled.kind === 'refused') {
+      errors.push(`compilation error: ${compiled.detail}`)
+      continue
+    }
+    const done = compiled.program.evaluate(variables, { costLimit: Math.min(left, expressionCostMax) })
+    left -= done.cost
+    if (done.kind === 'value' && done.value === false) return false
+    if (done.kind === 'failed') errors.push(`expression '${expression}' resulted in error: ${done.error}`)
+    if (left <= 0)
+      errors.push('validation failed due to running out of cost budget, no further validation rules will be run')
+    if (left <= 0) break
+  }
+  if (errors.length > 0) throw new Error(errors.length === 1 ? errors[0] : `[${errors.join(', ')}]`)
+  return true
 }

@@ -1,6 +1,6 @@
 // Judges expressions about a request. CEL does not wait, and the authorizer does: what an evaluation wants to know of it is
 // found out afterwards, and the evaluation done again, until nothing is missing.
-import { type AdmissionInput, admissionVariables } from '../../api/cel/admission.ts'
+import type { AdmissionInput } from '../../api/cel/admission.ts'
 import type { AccessAnswer, AccessQuestion, Authorize } from '../../api/cel/library/authorizer.ts'
 import type { Kind } from '../../api/kind.ts'
 import { type Namespace, namespace as namespaceKind } from '../../api/kinds/namespace.ts'
@@ -9,15 +9,7 @@ import type { Store } from '../../kv/store.ts'
 import type { Authorizer } from '../run-authorize.ts'
 import { keyOf, objectOf } from '../stored.ts'
 import type { Change } from './admission.ts'
-import {
-  accessOf,
-  compiledOnce,
-  conditionOptions,
-  conditionsCostMax,
-  expressionCostMax,
-  inputOf,
-  resourceIn,
-} from './expressions.ts'
+import { accessOf, inputOf, judge, resourceIn } from './expressions.ts'
 
 export type Judging = { readonly store: Store; readonly authorizer: Authorizer }
 
@@ -55,10 +47,7 @@ export async function namespaceFor(store: Store, { kind, namespace = '' }: Chang
   return stored && objectOf<Namespace>(stored)
 }
 
-/**
- * Whether all conditions hold. One that is false decides, whatever became of the others; else throws an Error when one cannot
- * be judged. `shown`: the change in the form of `form`.
- */
+/** As judge. `shown`: the change in the form of `form`. */
 export async function conditionsHold(
   { store, authorizer }: Judging,
   conditions: readonly MatchCondition[],
@@ -69,27 +58,4 @@ export async function conditionsHold(
   if (conditions.length === 0) return true
   const input = inputOf(shown, form, asked, await namespaceFor(store, shown))
   return await withAuthorizer(authorizer, shown, rights => judge(conditions, { ...input, authorizer: rights }))
-}
-
-/** As conditionsHold, of what is already known. */
-export function judge(conditions: readonly MatchCondition[], input: AdmissionInput): boolean {
-  const variables = admissionVariables(input)
-  const errors: string[] = []
-  let left = conditionsCostMax
-  for (const { expression } of conditions) {
-    const compiled = compiledOnce(expression, conditionOptions(input.params !== undefined))
-    if (compiled.kind === 'refused') {
-      errors.push(`compilation error: ${compiled.detail}`)
-      continue
-    }
-    const done = compiled.program.evaluate(variables, { costLimit: Math.min(left, expressionCostMax) })
-    left -= done.cost
-    if (done.kind === 'value' && done.value === false) return false
-    if (done.kind === 'failed') errors.push(`expression '${expression}' resulted in error: ${done.error}`)
-    if (left <= 0)
-      errors.push('validation failed due to running out of cost budget, no further validation rules will be run')
-    if (left <= 0) break
-  }
-  if (errors.length > 0) throw new Error(errors.length === 1 ? errors[0] : `[${errors.join(', ')}]`)
-  return true
 }

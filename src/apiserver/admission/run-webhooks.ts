@@ -72,7 +72,8 @@ async function converted<T extends KubeObject | undefined>(object: T, from: Kind
   return shown as T
 }
 
-async function inForm(change: Change, form: Kind): Promise<Change> {
+/** The same change with its objects in the form of another kind that serves them. */
+export async function inForm(change: Change, form: Kind): Promise<Change> {
   const { kind, objectKind } = change
   if (form === kind) return change
   return {

@@ -1,0 +1,94 @@
+// ValidatingAdmissionPolicy: what its expressions say of one request. Pure. After
+// k8s.io/apiserver/pkg/admission/plugin/policy/validating; the messages are upstream's.
+// https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/
+import {
+  type AdmissionInput,
+  type AdmissionOptions,
+  admissionVariables,
+  variableFailed,
+} from '../../api/cel/admission.ts'
+import type { ValidatingAdmissionPolicy, Validation } from '../../api/kinds/validatingadmissionpolicy.ts'
+import type { Program } from '../../lib/cel/cel.ts'
+import type { Variables } from '../../lib/cel/interpret.ts'
+import { bool, dyn, formatType, string, type Type } from '../../lib/cel/types.ts'
+import type { Result } from '../../lib/cel/values.ts'
+import { compiledOnce, expressionCostMax, judge, requestCostMax } from './expressions.ts'
+
+export type Violation = { readonly message: string; readonly reason: string }
+
+const messageBytesMax = 5_120
+
+type Compiled = { readonly program: Program } | { readonly fault: string }
+
+function compile(expression: string, options: AdmissionOptions): Compiled {
+  const types = Object.entries(options.variables ?? {}).map(([name, type]) => `${name}:${formatType(type)}`)
+  const compiled = compiledOnce(expression, options, types.join(','))
+  return compiled.kind === 'ok' ? { program: compiled.program } : { fault: `compilation error: ${compiled.detail}` }
+}
+
+/** What the policy holds against the request; empty when nothing. With failurePolicy Ignore a fault is nothing. */
+export function violationsOf(
+  { spec }: ValidatingAdmissionPolicy,
+  input: Omit<AdmissionInput, 'variables'>,
+): readonly Violation[] {
+  const fails = spec.failurePolicy !== 'Ignore'
+  const fault = (message: string): readonly Violation[] => (fails ? [{ message, reason: 'Invalid' }] : [])
+  try {
+    if (!judge(spec.matchConditions ?? [], input)) return []
+  } catch (error) {
+    return fault((error as Error).message)
+  }
+  const params = spec.paramKind !== undefined
+  const budget = { left: requestCostMax }
+  const { variables, types } = variablesOf(spec.variables ?? [], input, params, budget)
+  const options = { params, authorizer: true, variables: types }
+  return (spec.validations ?? []).flatMap(validation => {
+    const compiled = compile(validation.expression, { ...options, returns: [bool] })
+    if ('fault' in compiled) return fault(compiled.fault)
+    const done = run(compiled.program, variables, budget)
+    if (done.kind === 'failed') return fault(`expression '${validation.expression}' resulted in error: ${done.error}`)
+    if (done.value === true) return []
+    return [{ message: messageOf(validation, options, variables, budget), reason: validation.reason ?? 'Invalid' }]
+  })
+}
+
+type Budget = { left: number }
+
+function run(program: Program, variables: Variables, budget: Budget) {
+  const done = program.evaluate(variables, { costLimit: Math.max(0, Math.min(budget.left, expressionCostMax)) })
+  budget.left -= done.cost
+  return done
+}
+
+/** Each is evaluated when it is first read, and may read those before it. */
+function variablesOf(
+  given: NonNullable<ValidatingAdmissionPolicy['spec']['variables']>,
+  input: Omit<AdmissionInput, 'variables'>,
+  params: boolean,
+  budget: Budget,
+): { readonly variables: Variables; readonly types: Readonly<Record<string, Type>> } {
+  const types: Record<string, Type> = {}
+  const values: Record<string, () => Result> = {}
+  const variables = admissionVariables({ ...input, variables: values })
+  for (const { name, expression } of given) {
+    const compiled = compile(expression, { params, authorizer: true, variables: { ...types } })
+    types[name] = 'fault' in compiled ? dyn : compiled.program.type
+    values[name] = () => {
+      if ('fault' in compiled) return variableFailed(name, compiled.fault)
+      const done = run(compiled.program, variables, budget)
+      return done.kind === 'value' ? done.value : variableFailed(name, done.error)
+    }
+  }
+  return { variables, types }
+}
+
+function messageOf(validation: Validation, options: AdmissionOptions, variables: Variables, budget: Budget): string {
+  const { messageExpression = '', message = '', expression } = validation
+  if (messageExpression !== '') {
+    const compiled = compile(messageExpression, { ...options, returns: [string] })
+    const done = 'fault' in compiled ? undefined : run(compiled.program, variables, budget)
+    const text = done?.kind === 'value' && typeof done.value === 'string' ? done.value.trim() : ''
+    if (text !== '' && text.length <= messageBytesMax && !text.includes('\n')) return text
+  }
+  return message.trim() === '' ? `failed expression: ${expression.trim()}` : message.trim()
+}

@@ -1,0 +1,177 @@
+// ValidatingAdmissionPolicy: finds the policies that are bound to a request, and their parameters, and carries out what the
+// bindings say of what they hold against it. Policies are read from the store for each request.
+import { ApiError, type Reason } from '../../api/error.ts'
+import { apiVersionOf, type Kind, type KubeObject, storedKindOf } from '../../api/kind.ts'
+import { type Namespace, namespace as namespaceKind } from '../../api/kinds/namespace.ts'
+import { type ValidatingAdmissionPolicy, validatingAdmissionPolicy } from '../../api/kinds/validatingadmissionpolicy.ts'
+import {
+  type ValidatingAdmissionPolicyBinding,
+  validatingAdmissionPolicyBinding,
+} from '../../api/kinds/validatingadmissionpolicybinding.ts'
+import type { Json } from '../../api/schema.ts'
+import type { MatchResources } from '../../api/types/admission.ts'
+import { prefixEnd } from '../../kv/store.ts'
+import { selects } from '../../lib/selector.ts'
+import { sortedBy } from '../../lib/sorted.ts'
+import { readAs } from '../run-convert.ts'
+import { keyOf, objectOf, prefixOf } from '../stored.ts'
+import type { Change, Hook } from './admission.ts'
+import { inputOf } from './expressions.ts'
+import { isExempt, matchedKind, namedRuleMatches, namespaceMatches, namespaceOf, objectMatches } from './match.ts'
+import { type Violation, violationsOf } from './policy.ts'
+import { namespaceFor, withAuthorizer } from './run-expressions.ts'
+import { inForm, type WebhookHooks } from './run-webhooks.ts'
+
+export type PolicyHooks = Pick<WebhookHooks, 'store' | 'authorizer' | 'equivalents'> & {
+  /** All kinds that are served: parameters are objects of any of them. */
+  kinds(): readonly Kind[]
+}
+
+export function policyHook(context: PolicyHooks): Hook {
+  return {
+    name: 'ValidatingAdmissionPolicy',
+    handles: change => !isExempt(change),
+    async validate(change) {
+      const policies = await all<ValidatingAdmissionPolicy>(context, validatingAdmissionPolicy)
+      if (policies.length === 0) return undefined
+      const bindings = await all<ValidatingAdmissionPolicyBinding>(context, validatingAdmissionPolicyBinding)
+      const warnings: string[] = []
+      for (const policy of policies) {
+        const bound = bindings.filter(({ spec }) => spec.policyName === policy.metadata.name)
+        const form = bound.length === 0 ? undefined : await formFor(context, policy.spec.matchConstraints, change)
+        if (form === undefined) continue
+        const shown = await inForm(change, form)
+        for (const binding of bound) {
+          const { matchResources, validationActions = [] } = binding.spec
+          if (matchResources !== undefined && (await formFor(context, matchResources, change)) === undefined) continue
+          const found = await judged(context, policy, binding, shown, change.kind)
+          const [first] = found
+          if (first !== undefined && validationActions.includes('Deny')) throw denied(change, policy, binding, first)
+          if (validationActions.includes('Warn')) {
+            const { name } = policy.metadata
+            const head = `Validation failed for ValidatingAdmissionPolicy '${name}' with binding '${binding.metadata.name}'`
+            warnings.push(...found.map(({ message }) => `${head}: ${message}`))
+          }
+        }
+      }
+      return { warnings }
+    },
+  }
+}
+
+async function all<T extends KubeObject>(
+  { store }: PolicyHooks,
+  kind: Kind,
+  namespace?: string,
+): Promise<readonly T[]> {
+  const prefix = prefixOf(storedKindOf(kind), namespace)
+  const { items } = await store.range({ from: prefix, to: prefixEnd(prefix) })
+  const shown = (await readAs(kind, items)).map(item => objectOf<T>(item))
+  return sortedBy(shown, ({ metadata }) => metadata.name)
+}
+
+/** undefined: the request is not among those that are matched. */
+async function formFor(
+  context: PolicyHooks,
+  match: MatchResources | undefined,
+  change: Change,
+): Promise<Kind | undefined> {
+  const { resourceRules = [], excludeResourceRules = [], matchPolicy, namespaceSelector, objectSelector } = match ?? {}
+  if (!objectMatches(objectSelector, change)) return undefined
+  const name = namespaceOf(change)
+  const stored = name === '' ? undefined : await context.store.get(keyOf(namespaceKind, undefined, name))
+  const labels = stored && objectOf<Namespace>(stored).metadata.labels
+  if (!namespaceMatches(namespaceSelector, change, labels)) return undefined
+  const among = (rules: typeof resourceRules) =>
+    matchedKind(
+      kind => rules.some(rule => namedRuleMatches(rule, change, kind)),
+      change,
+      matchPolicy,
+      kind => context.equivalents(kind),
+    )
+  if (among(excludeResourceRules) !== undefined) return undefined
+  // A binding without rules takes all that its policy does.
+  return resourceRules.length === 0 ? change.kind : among(resourceRules)
+}
+
+async function judged(
+  context: PolicyHooks,
+  policy: ValidatingAdmissionPolicy,
+  binding: ValidatingAdmissionPolicyBinding,
+  shown: Change,
+  asked: Kind,
+): Promise<readonly Violation[]> {
+  let params: readonly (Json | undefined)[]
+  try {
+    params = await paramsOf(context, policy, binding, shown)
+  } catch (error) {
+    if (!(error instanceof Misconfigured)) throw error
+    if (policy.spec.failurePolicy === 'Ignore') return []
+    return [{ message: `failed to configure binding: ${error.message}`, reason: 'Invalid' }]
+  }
+  const input = inputOf(shown, shown.kind, asked, await namespaceFor(context.store, shown))
+  const found: Violation[] = []
+  for (const one of params) {
+    found.push(
+      ...(await withAuthorizer(context.authorizer, shown, authorizer =>
+        violationsOf(policy, { ...input, authorizer, ...(one !== undefined && { params: one }) }),
+      )),
+    )
+  }
+  return found
+}
+
+class Misconfigured extends Error {}
+
+/** Each is judged by on its own; none at all where their absence is allowed. */
+async function paramsOf(
+  context: PolicyHooks,
+  { spec }: ValidatingAdmissionPolicy,
+  binding: ValidatingAdmissionPolicyBinding,
+  shown: Change,
+): Promise<readonly (Json | undefined)[]> {
+  const { paramKind } = spec
+  const { paramRef: ref } = binding.spec
+  if (paramKind === undefined) return [undefined]
+  if (ref === undefined) return [null]
+  const { apiVersion = '', kind: name = '' } = paramKind
+  const kind = context.kinds().find(one => one.stored && one.kind === name && apiVersionOf(one) === apiVersion)
+  if (kind === undefined) {
+    throw new Misconfigured(`failed to find resource referenced by paramKind: '${apiVersion}, Kind=${name}'`)
+  }
+  const namespace = namespaceOfParams(kind, ref.namespace ?? '', shown)
+  const candidates = await all(context, kind, namespace)
+  const found = candidates.filter(({ metadata }) =>
+    ref.selector === undefined ? metadata.name === ref.name : selects(ref.selector, metadata.labels),
+  )
+  if (found.length > 0) return found as unknown as readonly Json[]
+  if (ref.parameterNotFoundAction === 'Allow') return []
+  throw new Misconfigured('no params found for policy binding with `Deny` parameterNotFoundAction')
+}
+
+function namespaceOfParams(kind: Kind, named: string, shown: Change): string | undefined {
+  if (kind.scope === 'Cluster') {
+    if (named === '') return undefined
+    throw new Misconfigured('paramRef.namespace must not be provided for a cluster-scoped `paramKind`')
+  }
+  const namespace = named === '' ? (shown.namespace ?? '') : named
+  if (namespace !== '') return namespace
+  throw new Misconfigured('cannot use namespaced paramRef in policy binding that matches cluster-scoped resources')
+}
+
+function denied(
+  { kind: { group, plural }, name }: Change,
+  policy: ValidatingAdmissionPolicy,
+  binding: ValidatingAdmissionPolicyBinding,
+  { message, reason }: Violation,
+): ApiError {
+  const who = `ValidatingAdmissionPolicy '${policy.metadata.name}' with binding '${binding.metadata.name}'`
+  const why = `${who} denied request: ${message}`
+  const resource = group === '' ? plural : `${plural}.${group}`
+  return new ApiError(reason as Reason, `${resource} ${JSON.stringify(name)} is forbidden: ${why}`, {
+    name,
+    ...(group !== '' && { group }),
+    kind: plural,
+    causes: [{ reason: '', message: why }],
+  })
+}

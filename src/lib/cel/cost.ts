@@ -283,7 +283,8 @@ function sizeOfLiteral(expr: Expr): Range | undefined {
   return expr.kind === 'map' ? fixed(expr.entries.length) : undefined
 }
 
+/** What counts as one. Values of libraries do: comparing two of them is a step. */
 function isScalar(type: Type): boolean {
-  if (type.kind === 'opaque' && type.name === 'optional_type') return type.parameters.every(isScalar)
+  if (type.kind === 'opaque') return type.parameters.every(isScalar)
   return ['bool', 'int', 'uint', 'double', 'duration', 'timestamp'].includes(type.kind)
 }

@@ -15,12 +15,15 @@ type State = {
 }
 
 const stateCountMax = 200
+/** Places of all states together. */
+const placeCountMax = 100_000
 
 export class States {
   readonly #program: readonly Instruction[]
   readonly #seen: Int32Array
   #generation = 0
   #states = new Map<string, State>()
+  #placeCount = 0
   #first: State | undefined
   constructor(program: readonly Instruction[]) {
     this.#program = program
@@ -75,8 +78,9 @@ export class States {
       next: new Map(),
       nextAscii: new Array<State | undefined>(128).fill(undefined),
     }
-    if (this.#states.size >= stateCountMax) this.#forget()
+    if (this.#states.size >= stateCountMax || this.#placeCount > placeCountMax) this.#forget()
     this.#states.set(key, state)
+    this.#placeCount += places.length
     return state
   }
 
@@ -87,6 +91,7 @@ export class States {
       state.nextAscii.fill(undefined)
     }
     this.#states = new Map()
+    this.#placeCount = 0
     this.#first = undefined
   }
 

@@ -22,26 +22,35 @@ export type Regex = {
 const stepCountMax = 30_000_000
 const tooLong = new Failure('regular expression takes too many steps on this text')
 
-const cached = new Map<string, Regex | Failure>()
-const cachedCountMax = 256
+const cached = new Map<string, { readonly regex: Regex | Failure; readonly size: number }>()
+/** Instructions of all that is kept, so that a few large patterns do not fill the memory. */
+const cachedSizeMax = 200_000
+let cachedSize = 0
 
 /** The pattern made ready; a failure says why it is none. */
 export function regexFor(pattern: string): Regex | Failure {
   const known = cached.get(pattern)
-  if (known !== undefined) return known
+  if (known !== undefined) return known.regex
   const made = compileRegex(pattern)
-  const [oldest] = cached.keys()
-  if (cached.size >= cachedCountMax && oldest !== undefined) cached.delete(oldest)
   cached.set(pattern, made)
-  return made
+  cachedSize += made.size
+  for (const [oldest, { size }] of cached) {
+    if (cachedSize <= cachedSizeMax) break
+    cached.delete(oldest)
+    cachedSize -= size
+  }
+  return made.regex
 }
 
-function compileRegex(pattern: string): Regex | Failure {
+function compileRegex(pattern: string): { regex: Regex | Failure; size: number } {
+  // The states that matching makes take room, too.
+  const overhead = 500 + pattern.length
   try {
-    return regexOf(assemble(parsePattern(pattern)))
+    const program = assemble(parsePattern(pattern))
+    return { regex: regexOf(program), size: overhead + program.length }
   } catch (error) {
     if (!(error instanceof PatternError)) throw error
-    return new Failure(`error parsing regexp: ${error.message}`)
+    return { regex: new Failure(`error parsing regexp: ${error.message}`), size: overhead }
   }
 }
 

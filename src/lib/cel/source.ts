@@ -24,8 +24,13 @@ function showIssue(source: string, { offset, message }: Issue): string {
   const before = source.slice(0, offset)
   const line = before.split('\n').length
   const start = before.lastIndexOf('\n') + 1
-  const column = [...source.slice(start, offset)].length
+  const left = [...source.slice(start, offset)]
   const end = source.indexOf('\n', start)
   const text = (end === -1 ? source.slice(start) : source.slice(start, end)).replaceAll('\t', ' ')
-  return `ERROR: <input>:${line}:${column + 1}: ${message}\n | ${text}\n | ${'.'.repeat(column)}^`
+  const dots = left.map(char => (isWide(char) ? '．' : '.')).join('')
+  const mark = isWide(source.slice(offset, offset + 1)) ? '＾' : '^'
+  return `ERROR: <input>:${line}:${left.length + 1}: ${message}\n | ${text}\n | ${dots}${mark}`
 }
+
+/** Of more than one byte, which cel-go takes for a wide one. */
+const isWide = (char: string): boolean => char > '\x7f'

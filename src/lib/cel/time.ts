@@ -122,8 +122,10 @@ function offsetOf(zone: string, millis: number): number | Failure {
   if (zone === '' || zone === 'UTC') return 0
   if (!/^[A-Za-z]/.test(zone)) return new Failure(`unknown time zone ${zone}`)
   try {
-    const format = new Intl.DateTimeFormat('en-US', { timeZone: zone, timeZoneName: 'longOffset' })
-    const name = format.formatToParts(millis).find(found => found.type === 'timeZoneName')?.value ?? 'GMT'
+    const name =
+      formatOf(zone)
+        .formatToParts(millis)
+        .find(found => found.type === 'timeZoneName')?.value ?? 'GMT'
     const [, sign, hours, minutes, seconds] = /^GMT(?:([+-])(\d{2}):(\d{2})(?::(\d{2}))?)?$/.exec(name) ?? []
     const size = (Number(hours ?? 0) * 3_600 + Number(minutes ?? 0) * 60 + Number(seconds ?? 0)) * 1_000
     return sign === '-' ? -size : size
@@ -131,4 +133,17 @@ function offsetOf(zone: string, millis: number): number | Failure {
     if (!(error instanceof RangeError)) throw error
     return new Failure(`unknown time zone ${zone}`)
   }
+}
+
+/** Making one takes far longer than using it. */
+const formats = new Map<string, Intl.DateTimeFormat>()
+const formatCountMax = 64
+
+function formatOf(zone: string): Intl.DateTimeFormat {
+  const known = formats.get(zone)
+  if (known !== undefined) return known
+  const format = new Intl.DateTimeFormat('en-US', { timeZone: zone, timeZoneName: 'longOffset' })
+  if (formats.size >= formatCountMax) formats.clear()
+  formats.set(zone, format)
+  return format
 }

@@ -8,7 +8,7 @@ const start =
 const refused: readonly (readonly [string, string])[] = [
   ['self.x', "1:1: undeclared reference to 'self' (in container '')\n | self.x\n | ^"],
   ['x +\n  y', "2:3: undeclared reference to 'y' (in container '')\n |   y\n | ..^"],
-  ['"é" + y', "1:7: undeclared reference to 'y' (in container '')\n | \"é\" + y\n | ......^"],
+  ['"é" + y', "1:7: undeclared reference to 'y' (in container '')\n | \"é\" + y\n | .．....^"],
   ["x + 'a'", "1:3: found no matching overload for '_+_' applied to '(int, string)'\n | x + 'a'\n | ..^"],
   [
     's.startsWith(1)',

@@ -393,6 +393,17 @@ describe('people of an OpenID Connect provider', () => {
     expect(await who(ask, await idToken(api, 'rsa'))).toBeDefined()
   })
 
+  test('a token that does not say which key signed it is tried with each that fits', async () => {
+    shown = ['ec', 'late'].map(signer)
+    const { api, ask } = await login()
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const now = seconds(api.world.clock.nowMs())
+    const claims = { iss: url, aud: 'kubernetes', sub: 'jane', exp: now + 600 }
+    const unnamed = (key: KeyObject) => new SignJWT(claims).setProtectedHeader({ alg: 'ES256' }).sign(key)
+    for (const name of ['ec', 'late']) expect(await who(ask, await unnamed(signer(name).key))).toBeDefined()
+    expect(await who(ask, await unnamed(privateKey))).toBeUndefined()
+  })
+
   test('a key that came later is fetched, but not for each token that names one', async () => {
     const { api, ask } = await login()
     expect(await who(ask, await idToken(api, 'ec'))).toBeDefined()

@@ -42,6 +42,11 @@ const versions: Readonly<Record<string, number>> = {
 const customGroup = 1_000
 const customVersion = 100
 
+/** Whether it is a group of every cluster, and not of custom resources. */
+export function isBuiltIn(group: string): boolean {
+  return groups[group] !== undefined
+}
+
 /** Of a group and version that this server answers for itself. */
 export function priorityOf(group: string, version: string): Priority {
   const known = groups[group]

@@ -4,7 +4,7 @@
 
 import { groupVersions } from '../api/discovery.ts'
 import { ApiError } from '../api/error.ts'
-import { type Priority, priorityOf } from '../api/groups.ts'
+import { isBuiltIn, type Priority, priorityOf } from '../api/groups.ts'
 import type { Kind } from '../api/kind.ts'
 import type { ApiService } from '../api/kinds/apiservice.ts'
 import type { EndpointSlice } from '../api/kinds/endpointslice.ts'
@@ -72,7 +72,7 @@ export function localServices(kinds: readonly Kind[]): readonly (Draft<ApiServic
     .map(({ group, version }) => {
       const priority = priorityOf(group, version)
       return {
-        metadata: { name: `${version}.${group}`, labels: { [autoManaged]: 'onstart' } },
+        metadata: { name: `${version}.${group}`, labels: { [autoManaged]: isBuiltIn(group) ? 'onstart' : 'true' } },
         spec: { group, version, groupPriorityMinimum: priority.group, versionPriority: priority.version },
       }
     })

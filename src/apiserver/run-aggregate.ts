@@ -2,6 +2,7 @@
 // the client's identity in headers of a front proxy; discovery and OpenAPI show all servers as one. Each peer asks the others
 // by itself; the one that leads also writes down whether they are available.
 // https://kubernetes.io/docs/concepts/extend-kubernetes/api-extension/apiserver-aggregation/
+import type { IncomingHttpHeaders } from 'node:http'
 import { connect } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { ApiError } from '../api/error.ts'
@@ -136,7 +137,7 @@ export function openAggregator(context: AggregateContext, signal: AbortSignal): 
     throw failed ?? new NotThere('service unavailable')
   }
 
-  const frontProxy = async () => await config.frontProxy?.(signal)
+  const frontProxy = async (until: AbortSignal) => await config.frontProxy?.(until)
 
   const remotes = openRemotes(context, { dial, place, frontProxy }, signal)
   void followClaims()
@@ -163,7 +164,7 @@ export function openAggregator(context: AggregateContext, signal: AbortSignal): 
     discovery: remotes.discovery,
     openApi: remotes.openApi,
     async register(client, until) {
-      const proxyIdentity = await frontProxy()
+      const proxyIdentity = await frontProxy(until)
       await Promise.all([
         registerLocal(client, context.kinds(), until),
         publishTrust(client, config.clientCaPem, proxyIdentity, until),
@@ -191,6 +192,11 @@ export function openAggregator(context: AggregateContext, signal: AbortSignal): 
         if (request.upgrade !== undefined) return await tunnelled(upstream, sent, request, held)
         const response = await upstream.send(sent, request.signal)
         const code = response.statusCode ?? 502
+        if (isRedirect(code, response.headers)) {
+          response.destroy()
+          held[Symbol.dispose]()
+          return redirected
+        }
         return { kind: 'stream', code, headers: answerHeaders(response.headers), body: streamed(response, held) }
       } catch (error) {
         held[Symbol.dispose]()
@@ -216,6 +222,13 @@ function unavailable(error: unknown): string {
 function versionOf(path: string): readonly [string, string | undefined] {
   const [, root, group = '', version, ...rest] = path.split('/')
   return root === 'apis' && rest.length === 0 ? [group, version] : ['', undefined]
+}
+
+/** A client must not be led to where another server wants it, with what it shows to this one (CVE-2022-3172). */
+const redirected = plain(502, 'the backend attempted to redirect this request, which is not permitted')
+
+function isRedirect(code: number, headers: IncomingHttpHeaders): boolean {
+  return code >= 300 && code <= 399 && headers.location !== undefined
 }
 
 /** The upgrade is the other server's to take or to refuse. */
@@ -245,6 +258,7 @@ async function tunnelled(
   for await (const chunk of answer) chunks.push(chunk as Buffer)
   held[Symbol.dispose]()
   const code = answer.statusCode ?? 502
+  if (isRedirect(code, answer.headers)) return redirected
   return { kind: 'whole', code, headers: answerHeaders(answer.headers), body: Buffer.concat(chunks) }
 }
 

@@ -50,7 +50,7 @@ type Entry = {
 type Ways = {
   readonly dial: Dial
   place(claim: Claim): Promise<Place>
-  frontProxy(): Promise<FrontProxy | undefined>
+  frontProxy(signal: AbortSignal): Promise<FrontProxy | undefined>
 }
 
 export function openRemotes(context: AggregateContext, ways: Ways, signal: AbortSignal): Remotes {
@@ -97,6 +97,8 @@ export function openRemotes(context: AggregateContext, ways: Ways, signal: Abort
       if (where === entry.place && clock.monotonicMs() < entry.dueMs) return
       entry.place = where
       const verdict = place.kind === 'found' ? await ask(entry, place) : missing(place)
+      // Another way has been named meanwhile.
+      if (entries.get(claim.name) !== entry) return
       entry.current = verdict.status === 'True'
       entry.dueMs = clock.monotonicMs() + (entry.current ? askAgainMs : askAgainAfterFailureMs)
       await note(claim, verdict)

@@ -38,18 +38,20 @@ type Answer = { readonly response: IncomingMessage; readonly socket: Duplex | un
 
 const headersTimeoutMs = 60_000
 const connectTimeoutMs = 10_000
+const idleMs = 30_000
 const idleSocketsMax = 16
 
 export function openUpstream(
   clock: Clock,
   claim: Claim,
   dial: Dial,
-  identity: () => Promise<FrontProxy | undefined>,
+  identity: (signal: AbortSignal) => Promise<FrontProxy | undefined>,
   signal: AbortSignal,
 ): Upstream {
   async function open(until: AbortSignal): Promise<Duplex> {
     using deadline = clock.deadline(connectTimeoutMs, AbortSignal.any([signal, until]))
-    const [raw, own] = await Promise.all([dial(claim, deadline.signal), identity()])
+    const own = await identity(deadline.signal)
+    const raw = await dial(claim, deadline.signal)
     const socket = tlsConnect({
       socket: raw,
       // Both the name asked for and the one that its certificate must have.
@@ -64,7 +66,10 @@ export function openUpstream(
     socket.on('error', () => {})
     using _ = onAbort(deadline.signal, () => socket.destroy(new Error('the server did not answer in time')))
     await new Promise<void>((resolve, reject) => {
-      socket.once('secureConnect', resolve).once('error', reject)
+      socket.once('secureConnect', resolve).once('error', error => {
+        raw.destroy()
+        reject(error)
+      })
     })
     return socket
   }
@@ -79,7 +84,7 @@ export function openUpstream(
       return null
     }
   }
-  const kept = new TlsAgent({ keepAlive: true, maxFreeSockets: idleSocketsMax })
+  const kept = new TlsAgent({ keepAlive: true, maxFreeSockets: idleSocketsMax, timeout: idleMs })
   const fresh = new TlsAgent({ keepAlive: false })
 
   async function send(request: UpstreamRequest, until: AbortSignal): Promise<IncomingMessage> {

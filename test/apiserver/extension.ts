@@ -95,6 +95,10 @@ export async function extensionServer(serving: Issued, requestHeaderCa: string, 
     }
     const status = (code: number, reason: string, message: string) =>
       answer(code, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', reason, message, code })
+    if (url.pathname.endsWith('/moved')) {
+      response.writeHead(302, { location: 'https://169.254.169.254/latest' })
+      return void response.end()
+    }
     if (state.broken !== undefined) return status(state.broken, 'InternalError', 'broken')
     const who = await whoIs(request)
     seen.push({

@@ -12,6 +12,7 @@ import { service } from '../../../src/api/kinds/service.ts'
 import type { JsonObject } from '../../../src/api/schema.ts'
 import { frontProxyUser } from '../../../src/apiserver/run-register.ts'
 import { issueClient, issueServing, makeAuthority } from '../../../src/drivers/pki.ts'
+import { customApi, definition, definitionUrl } from '../../apiserver/definitions.ts'
 import { type Extension, extensionServer, group, version } from '../../apiserver/extension.ts'
 import { installed, Kubectl } from '../../apiserver/kubectl.ts'
 import { servedApiserver } from '../../apiserver/served.ts'
@@ -226,6 +227,35 @@ describe('aggregator', () => {
         .end()
     })
     expect(answer).toBe(404)
+  })
+
+  test('nobody is redirected by another server', async () => {
+    const { code, headers, text } = await ask(`${flunders}/a/moved`)
+    expect({ code, text }).toEqual({
+      code: 502,
+      text: 'the backend attempted to redirect this request, which is not permitted',
+    })
+    expect(headers['location']).toBeUndefined()
+  })
+
+  test('a custom kind is registered while it is defined', async () => {
+    const custom = await customApi()
+    const registered = '/apis/apiregistration.k8s.io/v1/apiservices/v1.stable.example.com'
+    expect(await custom.ask(registered)).toMatchObject({ code: 404 })
+    await custom.define(definition('things', 'Thing', [{}]))
+    const found = await until(async () => {
+      const { code, body } = await custom.ask(registered)
+      return code === 200 ? body : undefined
+    }, 'its APIService')
+    expect(found).toMatchObject({
+      metadata: { labels: { 'kube-aggregator.kubernetes.io/automanaged': 'true' } },
+      spec: { groupPriorityMinimum: 1_000, versionPriority: 100 },
+      status: { conditions: [{ status: 'True', reason: 'Local' }] },
+    })
+    const gone = await custom.ask(definitionUrl('things.stable.example.com'), { method: 'DELETE' })
+    expect(gone).toMatchObject({ code: 200 })
+    await until(async () => ((await custom.ask(registered)).code === 404 ? true : undefined), 'its end')
+    custom.stop()
   })
 
   test('paths deeper than ours are passed on, and are none of ours', async () => {

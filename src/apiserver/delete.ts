@@ -114,10 +114,25 @@ export function isFinished(kind: Kind, object: KubeObject): boolean {
   return (deletionGracePeriodSeconds ?? 0) === 0
 }
 
+/** Upstream: ReturnDeletedObject of pkg/registry/<group>/<kind>/storage. */
+const shownWhenGone = new Set([
+  'persistentvolumeclaims',
+  'persistentvolumes',
+  'pods',
+  'podtemplates',
+  'resourcequotas',
+  'serviceaccounts',
+  'services',
+  'csidrivers.storage.k8s.io',
+  'csinodes.storage.k8s.io',
+  'storageclasses.storage.k8s.io',
+  'volumeattachments.storage.k8s.io',
+])
+
 /** What DELETE answers when the object is gone: the object for the kinds that do so in Kubernetes, else a Status. */
 export function deletedAnswer(kind: Kind, object: KubeObject): JsonObject {
   const resource = resourceOf(kind)
-  if (['pods', 'services', 'serviceaccounts', 'podtemplates'].includes(resource)) {
+  if (shownWhenGone.has(resource)) {
     return object as unknown as JsonObject
   }
   const { name, uid } = object.metadata

@@ -2,10 +2,10 @@
 import { ApiError } from '../api/error.ts'
 import type { Kind, KubeObject } from '../api/kind.ts'
 import { compileSelector, nameOfSelector, type Selectors } from '../api/select.ts'
-import { prefixEnd, type Revision, StoreError } from '../kv/store.ts'
+import { prefixEnd, type Revision, type Store, StoreError } from '../kv/store.ts'
 import { tooOld } from './list.ts'
 import { eventsAs } from './run-convert.ts'
-import { type ReadContext, reach } from './run-read.ts'
+import type { ReadContext } from './run-read.ts'
 import { keyOf, prefixOf } from './stored.ts'
 import { type Change, changeOf, type Matches } from './watch.ts'
 
@@ -15,6 +15,18 @@ export type Batch = { readonly revision: Revision; readonly changes: readonly Ch
 export function matcher(kind: Kind, selectors: Selectors): Matches {
   const selecting = (selectors.labelSelector ?? '') !== '' || (selectors.fieldSelector ?? '') !== ''
   return selecting ? (compileSelector(kind, selectors) as (object: KubeObject) => boolean) : undefined
+}
+
+/** What was seen at another peer may not be here yet: there is nothing to tell until then. False: the signal was quicker. */
+async function hasCome(store: Store, revision: Revision, signal: AbortSignal): Promise<boolean> {
+  if (store.revision() >= revision) return true
+  try {
+    await store.applied(revision, signal)
+    return true
+  } catch (error) {
+    if (signal.aborted) return false
+    throw new ApiError('ServiceUnavailable', String(error), { retryAfterSeconds: 1 }, { cause: error })
+  }
 }
 
 /** Ends when the signal aborts; throws ApiError Expired when `after` is older than the history. */
@@ -28,7 +40,7 @@ export async function* changes(
 ): AsyncGenerator<Batch> {
   const { store } = context
   const matches = matcher(kind, selectors)
-  await reach(context, { kind: 'atLeast', revision: after }, signal)
+  if (!(await hasCome(store, after, signal))) return
   const prefix = prefixOf(kind, namespace)
   const name = nameOfSelector(selectors)
   const single = name !== undefined && (kind.scope === 'Cluster' || (namespace ?? '') !== '')

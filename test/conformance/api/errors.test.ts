@@ -182,6 +182,15 @@ describe('errors', () => {
     ])
   })
 
+  test('a deletion of a kind that is shown once more shows it', async () => {
+    const accounts = '/api/v1/namespaces/default/serviceaccounts'
+    const { body: made } = await post(one.api, accounts, { metadata: { name: 'shown' } })
+    expect((await remove(one.api, `${accounts}/shown`)).body).toEqual(made)
+    const classes = '/apis/storage.k8s.io/v1/storageclasses'
+    const { body: fast } = await post(one.api, classes, { metadata: { name: 'fast' }, provisioner: 'x.test/y' })
+    expect((await remove(one.api, `${classes}/fast`)).body).toEqual(fast)
+  })
+
   test.each([
     [{ propagationPolicy: 'Sometimes' }, 'propagationPolicy: Unsupported value: "Sometimes"'],
     [

@@ -270,6 +270,19 @@ describe('watch on several servers over one store', () => {
     for (const server of servers) server.stop()
   })
 
+  test('from a revision that has not come to this server yet, it begins when that has come', async () => {
+    const api = await testApiserver()
+    const from = Number(await revisionOf(api)) + 2
+    const watch = await openWatch(api, `${maps}?watch=1&resourceVersion=${from}`)
+    const next = watch.names(1)
+    for (const name of ['early-1', 'early-2', 'late']) await post(api, maps, labelled(name, 'x'))
+    expect(await next).toEqual(['ADDED late'])
+    watch.close()
+    const never = await openWatch(api, `${maps}?watch=1&resourceVersion=999999999&timeoutSeconds=1`)
+    expect(await never.all()).toEqual([])
+    api.stop()
+  })
+
   test('a continue token of one is good at another', async () => {
     const store = memoryStore()
     const [a, b] = [await testApiserver({}, store), await testApiserver({}, store)]

@@ -378,3 +378,14 @@ describe('prioritylevelconfiguration', () => {
     })
   })
 })
+
+test('only what upstream counts has a generation', () => {
+  const parent = { parentRef: { resource: 'services', name: 'b' } }
+  const made = [
+    created(ipAddress, body(ipAddress, '10.0.0.1', parent)),
+    created(serviceCidr, body(serviceCidr, 'x', { cidrs: ['10.0.0.0/16'] })),
+    created(networkPolicy, body(networkPolicy, 'x', {})),
+    created(ingressClass, body(ingressClass, 'x', { controller: 'a.io/b' })),
+  ]
+  expect(made.map(({ metadata }) => metadata.generation)).toEqual([undefined, undefined, 1, 1])
+})

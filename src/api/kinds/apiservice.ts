@@ -120,6 +120,7 @@ export const apiService = defineKind({
   subresources: ['status'],
   schema: apiServiceSchema,
   nameRule: pathSegment,
+  generation: false,
   columns: () => [
     { name: 'Service', type: 'string', cell: ({ spec }) => serviceText(spec) },
     { name: 'Available', type: 'string', cell: ({ status }) => availableText(status) },

@@ -56,6 +56,7 @@ export const ipAddress = defineKind({
     'Services do not take their addresses from IPAddresses in this version: one that is made here keeps none free',
   schema: ipAddressSchema,
   nameRule: strictIp,
+  generation: false,
   columns: () => [{ name: 'ParentRef', type: 'string', cell: ({ spec }) => parentText(spec.parentRef) }],
   validate: ({ spec }, old) => [
     ...(spec.parentRef ? validateParent(spec.parentRef) : []),

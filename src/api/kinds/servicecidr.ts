@@ -63,6 +63,7 @@ export const serviceCidr = defineKind({
     'Services take their addresses from the range that the cluster was made with: this one is stored, and not used',
   subresources: ['status'],
   schema: serviceCIDRSchema,
+  generation: false,
   columns: () => [{ name: 'CIDRs', type: 'string', cell: ({ spec }) => (spec.cidrs ?? []).join(',') }],
   validate: ({ spec }, old) => (old ? validateChange(spec, old.spec) : validateRanges(spec)),
 })

@@ -6,8 +6,7 @@
 // https://kubernetes.io/docs/reference/access-authn-authz/authorization/
 import { ApiError } from '../api/error.ts'
 import type { Identity } from '../world/http.ts'
-import type { Attributes } from './rbac.ts'
-import { evaluate, type Rbac, type ResourceAttributes } from './rbac.ts'
+import { type Attributes, evaluate, type Rbac, type ResourceAttributes } from './rbac.ts'
 
 export type { Attributes } from './rbac.ts'
 

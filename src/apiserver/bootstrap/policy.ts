@@ -269,6 +269,11 @@ export const defaultClusterRoles: readonly (Draft<ClusterRole> & Named)[] = [
   gathers('admin'),
   gathers('edit', into('admin')),
   gathers('view', into('edit')),
+  // As metrics-server brings it: metrics.k8s.io is served here without one.
+  {
+    metadata: meta('system:aggregated-metrics-reader', { ...into('admin'), ...into('edit'), ...into('view') }),
+    rules: [rule(read, 'metrics.k8s.io', 'pods nodes')],
+  },
   ...Object.entries(controllerRules).map(([name, rules]) => ({ metadata: meta(`system:controller:${name}`), rules })),
 ]
 

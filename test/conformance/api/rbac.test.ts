@@ -131,6 +131,8 @@ describe('rbac', () => {
       expect([await can('edit', roles, make('e')), await can('admin', roles, make('a'))]).toEqual([false, true])
       expect(await can('admin', '/api/v1/namespaces/other/configmaps')).toBe(false)
       expect(await can('admin', '/api/v1/nodes')).toBe(false)
+      expect(await can('view', '/apis/metrics.k8s.io/v1beta1/namespaces/default/pods')).toBe(true)
+      expect(await can('view', '/apis/metrics.k8s.io/v1beta1/namespaces/other/pods')).toBe(false)
     })
 
     test('everybody who is known reads discovery and asks about themselves, and nothing else', async () => {

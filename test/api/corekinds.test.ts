@@ -42,6 +42,37 @@ describe('replication controller', () => {
   ])('%s', (_, more, expected) => refuses(replicationController, { spec: { template, ...more } }, expected))
 })
 
+describe('status of a replication controller', () => {
+  const container = { name: 'c', image: 'i:1' }
+  const template = { metadata: { labels: { app: 'a' } }, spec: { containers: [container] } }
+  test.each<Case>([
+    ['is well', { replicas: 3, readyReplicas: 2, availableReplicas: 1, fullyLabeledReplicas: 3 }, []],
+    [
+      'has less than none',
+      { replicas: 1, readyReplicas: -1, availableReplicas: -1 },
+      [
+        'status.readyReplicas: Invalid value: -1: must be greater than or equal to 0',
+        'status.availableReplicas: Invalid value: -1: must be greater than or equal to 0',
+      ],
+    ],
+    [
+      'has more ready than there are',
+      { replicas: 1, readyReplicas: 2 },
+      ['status.readyReplicas: Invalid value: 2: cannot be greater than status.replicas'],
+    ],
+    [
+      'has more available than are ready',
+      { replicas: 2, availableReplicas: 1 },
+      ['status.availableReplicas: Invalid value: 1: cannot be greater than readyReplicas'],
+    ],
+  ])('%s', (_, status, expected) => {
+    const old = created(replicationController, named(replicationController, { spec: { template } }))
+    const next = named(replicationController, { spec: { template }, status })
+    const causes = causesOf(() => updated<KubeObject>(replicationController, old, next, { subresource: 'status' }))
+    expect(causes).toEqual(expected)
+  })
+})
+
 describe('quota', () => {
   test.each<Case>([
     [

@@ -85,6 +85,27 @@ function validateController(spec: ReplicationControllerSpec): readonly FieldErro
   return errors
 }
 
+function validateStatus(status: ReplicationControllerStatus): readonly FieldError[] {
+  const {
+    replicas = 0,
+    fullyLabeledReplicas = 0,
+    readyReplicas = 0,
+    availableReplicas = 0,
+    observedGeneration,
+  } = status
+  const counts = { replicas, fullyLabeledReplicas, readyReplicas, availableReplicas, observedGeneration }
+  const errors = [
+    ...validateCounts(Object.fromEntries(Object.entries(counts).map(([name, count]) => [`status.${name}`, count]))),
+  ]
+  for (const [name, count] of Object.entries({ fullyLabeledReplicas, readyReplicas, availableReplicas })) {
+    if (count > replicas) errors.push(invalidValue(`status.${name}`, count, 'cannot be greater than status.replicas'))
+  }
+  if (availableReplicas > readyReplicas) {
+    errors.push(invalidValue('status.availableReplicas', availableReplicas, 'cannot be greater than readyReplicas'))
+  }
+  return errors
+}
+
 export const replicationController = defineKind({
   group: '',
   version: 'v1',
@@ -111,4 +132,5 @@ export const replicationController = defineKind({
     return withTemplateLabels(filled)
   },
   validate: ({ spec }) => validateController(spec),
+  validateStatus: ({ status }) => validateStatus(status),
 })

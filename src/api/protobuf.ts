@@ -307,7 +307,7 @@ export function encodeBody(schema: Schema, value: JsonObject): Bytes {
 
 /** The message alone, as it lies in a list. */
 export function encodeMessage(schema: Schema, value: JsonObject): Bytes {
-  const writer = new WireWriter()
+  const writer = scratch.reset()
   writeMessage(writer, codecOf(schema.shape), value)
   return writer.finish()
 }
@@ -342,7 +342,7 @@ export function encodeListBody(
 
 /** meta/v1 WatchEvent; `object` is a body. In a stream each stands behind its length, four bytes, the highest first. */
 export function encodeWatchEvent(type: string, object: Bytes, inStream: boolean): Bytes {
-  const writer = new WireWriter()
+  const writer = scratch.reset()
   const end = writer.length
   writer.bytes(1, object)
   writer.lengthSince(2, end)
@@ -361,8 +361,11 @@ export function hasProtobuf(kind: Pick<Kind, 'schema'>): boolean {
 
 const nothing: Bytes = new Uint8Array(0)
 
+/** One for all: nothing waits while a message is written, and what is finished is a copy. */
+const scratch = new WireWriter()
+
 function envelope(apiVersion: string, kind: string, write: (writer: WireWriter) => void): Bytes {
-  const writer = new WireWriter()
+  const writer = scratch.reset()
   writer.text(4, '')
   writer.text(3, '')
   const rawEnd = writer.length

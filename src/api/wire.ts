@@ -79,6 +79,9 @@ export class WireReader {
   }
 }
 
+const keptBytesMax = 64 * 1024
+const loopLengthMax = 32
+
 /**
  * Writes a message from its end to its beginning, so that the length of what lies inside is known when its tag is due:
  * the fields come in falling order of their numbers, each value before its tag.
@@ -90,6 +93,13 @@ export class WireWriter {
 
   get length(): number {
     return this.#buffer.length - this.#at
+  }
+
+  /** For the next message, with the memory of the last unless that was a large one. */
+  reset(): this {
+    if (this.#buffer.length > keptBytesMax) this.#buffer = Buffer.allocUnsafeSlow(keptBytesMax)
+    this.#at = this.#buffer.length
+    return this
   }
 
   #reserve(count: number): void {
@@ -149,12 +159,32 @@ export class WireWriter {
   }
 
   text(number: number, value: string): void {
+    const count = this.#ascii(value) ? value.length : this.#utf8(value)
+    this.#integer(count)
+    this.#tag(number, wireType.bytes)
+  }
+
+  /** Short ASCII, which most texts are, is quicker by a loop than by a call out of JavaScript. */
+  #ascii(value: string): boolean {
+    const count = value.length
+    if (count > loopLengthMax) return false
+    this.#reserve(count)
+    const start = this.#at - count
+    for (let i = 0; i < count; i++) {
+      const code = value.charCodeAt(i)
+      if (code >= 0x80) return false
+      this.#buffer[start + i] = code
+    }
+    this.#at = start
+    return true
+  }
+
+  #utf8(value: string): number {
     const count = Buffer.byteLength(value)
     this.#reserve(count)
     this.#at -= count
     this.#buffer.write(value, this.#at)
-    this.#integer(count)
-    this.#tag(number, wireType.bytes)
+    return count
   }
 
   /** Makes field `number` of all that was written since `length` was `end`. */

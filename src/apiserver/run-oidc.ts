@@ -55,7 +55,7 @@ export function oidcTokens(
   caller: HttpsCaller,
   signal: AbortSignal,
 ): TokenReader {
-  checkConfig(config)
+  checkOidc(config)
   const log = world.log.with({ component: 'oidc' })
   const allowed = [...(config.signingAlgorithms ?? ['RS256'])]
   let kept: Keys | undefined
@@ -142,7 +142,9 @@ export function oidcTokens(
   }
 }
 
-function checkConfig({ issuerUrl, clientId, signingAlgorithms = [] }: OidcConfig): void {
+/** Throws RangeError. */
+export function checkOidc(config: Pick<OidcConfig, 'issuerUrl' | 'clientId' | 'signingAlgorithms'>): void {
+  const { issuerUrl, clientId, signingAlgorithms = [] } = config
   const url = URL.parse(issuerUrl)
   if (url?.protocol !== 'https:' || url.search !== '' || url.hash !== '') {
     throw new RangeError(`the issuer ${issuerUrl} must be an https URL without query and fragment`)

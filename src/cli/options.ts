@@ -18,6 +18,7 @@ import {
   type RuntimeChoice,
 } from '../node/config.ts'
 import { datastoreOf, defaultPrefix } from '../node/datastore.ts'
+import { type OidcFlags, oidcOf } from '../node/oidc.ts'
 
 export function defaultDataDir(): string {
   const fromEnvironment = process.env['FLOTILLA_DATA_DIR']
@@ -60,7 +61,7 @@ export type NodeFlags = {
   datastorePrefix?: string
   auditLog?: string
   auditPolicy?: string
-}
+} & OidcFlags
 
 export function addNodeOptions(command: Command): Command {
   return command
@@ -108,6 +109,15 @@ export function addNodeOptions(command: Command): Command {
     .option('--datastore-prefix <prefix>', `what the cluster's keys begin with there (default: ${defaultPrefix})`)
     .option('--audit-log <file>', 'write down here who changed what by this API server (default: nowhere)')
     .option('--audit-policy <file>', 'what is written there: an audit.k8s.io/v1 Policy')
+    .option('--oidc-issuer-url <url>', 'people log in at this OpenID Connect provider (default: nowhere)')
+    .option('--oidc-client-id <id>', 'the client that its tokens must be made out to')
+    .option('--oidc-username-claim <claim>', "the claim that names the user (default: 'sub')")
+    .option('--oidc-username-prefix <prefix>', "put before it; '-' is nothing (default: '<issuer>#', none for email)")
+    .option('--oidc-groups-claim <claim>', 'the claim that names the groups (default: nobody is in one)')
+    .option('--oidc-groups-prefix <prefix>', 'put before each of them')
+    .option('--oidc-required-claim <claim=value...>', 'what must stand in the tokens too')
+    .option('--oidc-ca-file <file>', 'the authority of the provider (PEM; default: whom this machine trusts)')
+    .option('--oidc-signing-algs <list>', 'RS256, ES256 and their kin, with commas (default: RS256)')
     .addOption(new Option('--end-with-stdin', 'end when standard input does').hideHelp())
 }
 
@@ -150,6 +160,7 @@ export function nodeConfigOf(flags: NodeFlags): NodeConfig {
     etcd: etcdOf(flags),
     datastore: datastoreOf(flags),
     ...auditOf(flags),
+    oidc: oidcOf(flags),
   }
 }
 

@@ -2,6 +2,7 @@
 // writes it.
 import type { LogLevel } from '../drivers/log.ts'
 import type { Datastore } from './datastore.ts'
+import type { OidcFiles } from './oidc.ts'
 import type { SignedSuccession, Succession } from './succession.ts'
 
 export type RuntimeChoice = 'auto' | 'docker' | 'runc' | 'process'
@@ -46,6 +47,8 @@ export type NodeConfig = {
   readonly datastore: Datastore | undefined
   /** Where this peer writes down who did what by it; absent: nowhere. */
   readonly audit?: AuditFiles
+  /** Where people log in; undefined: nowhere. */
+  readonly oidc?: OidcFiles | undefined
 }
 
 export type AuditFiles = {

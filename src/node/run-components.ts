@@ -35,6 +35,7 @@ import * as files from './run-files.ts'
 import { type Fitness, openFitness } from './run-fitness.ts'
 import type { Member, Peer } from './run-member.ts'
 import { followMembers, type Members } from './run-members.ts'
+import { readOidc } from './run-oidc.ts'
 import { pipe } from './run-pipe.ts'
 import { adminCertificate, clusterKeys, frontProxyCertificates, servingCertificate } from './run-pki.ts'
 import type { Scope } from './scope.ts'
@@ -72,6 +73,8 @@ export async function start(peer: Peer, member: Member, scope: Scope): Promise<v
   const nodes = () => members?.nodes.view.list() ?? []
   const nodeNamed = (name: string) => nodes().find(one => one.metadata.name === name)
   const audit = config.audit && (await openAudit(world, config.audit))
+  const oidc = config.oidc && (await readOidc(config.oidc))
+  const caller = openCaller(signal)
   const apiserver = openApiserver(
     world,
     store,
@@ -90,7 +93,8 @@ export async function start(peer: Peer, member: Member, scope: Scope): Promise<v
         kubelet?.serve(far, until).catch(error => world.log.debug('a kubelet stream broke', { error: String(error) }))
         return near
       },
-      caller: openCaller(signal),
+      caller,
+      ...(oidc && { oidc: { ...oidc, caller } }),
       quorum: async until => (await fitness?.quorum(until)) ?? [],
       ...(audit && { audit }),
       aggregate: { clientCaPem: caPem, frontProxy: frontProxyCertificates(world, store, cluster.clusterId) },

@@ -4,7 +4,7 @@
 import { assert } from '../lib/assert.ts'
 import { readRfc3339, rfc3339 } from '../lib/duration.ts'
 import { applyDefaults } from './default.ts'
-import { equalJson } from './equal.ts'
+import { equalJson, exactlyEqualJson } from './equal.ts'
 import { ApiError, invalid } from './error.ts'
 import { forbidden, immutable } from './field.ts'
 import type { FieldError, Kind, KubeObject } from './kind.ts'
@@ -235,9 +235,11 @@ function limited<T extends KubeObject>(kind: Kind<T>, next: T, old: T, subresour
 /** generation counts the changes of what is wanted: of all but metadata and status. */
 function counted<T extends KubeObject>(kind: Kind<T>, object: T, old: T): T {
   const wanted = kind.custom && !kind.subresources.includes('status') ? allButMeta : wantedOf
-  if (!kind.generation || equalJson(wanted(object), wanted(old))) return object
+  if (!kind.generation || equalityOf(kind)(wanted(object), wanted(old))) return object
   return { ...object, metadata: { ...object.metadata, generation: (old.metadata.generation ?? 0) + 1 } }
 }
+
+const equalityOf = (kind: Kind | undefined) => (kind?.custom ? exactlyEqualJson : equalJson)
 
 /** Where the status of a custom resource is no part of its own, it is wanted like all else. */
 function allButMeta({ metadata: _, ...wanted }: KubeObject): unknown {
@@ -270,8 +272,8 @@ export function isGone(object: KubeObject): boolean {
 }
 
 /** True when writing `b` over `a` changes nothing that counts, so that it need not be written. */
-export function sameObject(a: KubeObject, b: KubeObject): boolean {
-  return equalJson(comparable(a), comparable(b))
+export function sameObject(a: KubeObject, b: KubeObject, kind?: Kind): boolean {
+  return equalityOf(kind)(comparable(a), comparable(b))
 }
 
 function comparable(object: KubeObject): unknown {

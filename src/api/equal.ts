@@ -17,6 +17,23 @@ export function equalJson(a: unknown, b: unknown): boolean {
   )
 }
 
+/** The same where null, an empty list and absence are three things: in what somebody else defined. */
+export function exactlyEqualJson(a: unknown, b: unknown): boolean {
+  if (a === b) return true
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
+  if (Array.isArray(a) || Array.isArray(b)) {
+    const isSame = Array.isArray(a) && Array.isArray(b) && a.length === b.length
+    return isSame && a.every((item, i) => exactlyEqualJson(item, b[i]))
+  }
+  const given = (object: object) => Object.entries(object).filter(([, value]) => value !== undefined)
+  const right = new Map(given(b))
+  const left = given(a)
+  return (
+    left.length === right.size &&
+    left.every(([key, value]) => right.has(key) && exactlyEqualJson(value, right.get(key)))
+  )
+}
+
 function isNothing(value: unknown): boolean {
   return value === undefined || value === null || (Array.isArray(value) && value.length === 0)
 }

@@ -21,9 +21,30 @@ type Documents = {
 }
 const known = new WeakMap<readonly Kind[], Documents>()
 
+/** What was made last: of it, a group whose kinds are the same ones is not made again when another changes. */
+let latest: Documents | undefined
+
+function unchanged(groups: Documents['groups']): Map<string, Made> {
+  const isSame = (name: string, of: GroupVersion) => {
+    const before = latest?.groups.get(name)?.kinds
+    return before?.length === of.kinds.length && of.kinds.every((kind, i) => kind === before[i])
+  }
+  const kept = [...groups].filter(([name, of]) => isSame(name, of))
+  return new Map(
+    kept.flatMap(([name]) => {
+      const made = latest?.made.get(name)
+      return made === undefined ? [] : [[name, made] as const]
+    }),
+  )
+}
+
 function documentsOf(served: readonly Kind[]): Documents {
-  const documents = known.get(served) ?? { groups: documentsV3(served), made: new Map(), binary: undefined }
+  const before = known.get(served)
+  if (before !== undefined) return before
+  const groups = documentsV3(served)
+  const documents: Documents = { groups, made: unchanged(groups), binary: undefined }
   known.set(served, documents)
+  latest = documents
   return documents
 }
 

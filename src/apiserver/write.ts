@@ -348,7 +348,7 @@ export function updated(
 ): Plan {
   if (isFinished(kind, next)) return removed(kind, stored, next, asJson(next), warnings)
   const { object, compare, operations } = withAllocation(kind, next, old, seen, rules)
-  if (operations.length === 0 && sameObject(old, object)) {
+  if (operations.length === 0 && sameObject(old, object, kind)) {
     return { kind: 'answer', code: 200, object: asJson(old), warnings }
   }
   return {

@@ -3,7 +3,7 @@
 // Functions beyond the standard ones come as libraries (env.ts), documents as lazily adapted values (values.ts).
 import { type Checked, check } from './check.ts'
 import { estimateChecked, type Sizes } from './cost.ts'
-import { type Env, functionsOf, type Library, type Range } from './env.ts'
+import { type Env, type Functions, functionsOf, type Library, type Range } from './env.ts'
 import { interpret, type Variables } from './interpret.ts'
 import { parse } from './parser.ts'
 import { type Issue, showIssues } from './source.ts'
@@ -29,13 +29,19 @@ export type Compiled =
   | { readonly kind: 'refused'; readonly issues: readonly Issue[]; readonly message: string }
 
 /** An environment of these variables, the standard functions and those of `libraries`. */
-export function environment(variables: Readonly<Record<string, Type>>, libraries: readonly Library[] = []): Env {
+export function environment(variables: Readonly<Record<string, Type>>, libraries: readonly Library[] = none): Env {
+  const functions = known.get(libraries) ?? functionsOf(...standardLibraries, ...libraries)
+  known.set(libraries, functions)
   return {
     variables,
-    functions: functionsOf(...standardLibraries, ...libraries),
+    functions,
     macros: { optional: true, twoVariables: true },
   }
 }
+
+/** Functions by the libraries that they come from: environments with the same are many. */
+const known = new WeakMap<readonly Library[], Functions>()
+const none: readonly Library[] = []
 
 export function compile(source: string, env: Env): Compiled {
   const refuse = (issues: readonly Issue[]): Compiled => ({

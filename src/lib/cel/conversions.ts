@@ -44,11 +44,11 @@ function fromDouble(value: number, range: (value: bigint) => Integer | undefined
 }
 
 const decimal = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/
-const named: Readonly<Record<string, number>> = {
-  inf: Number.POSITIVE_INFINITY,
-  infinity: Number.POSITIVE_INFINITY,
-  nan: Number.NaN,
-}
+const named: ReadonlyMap<string, number> = new Map([
+  ['inf', Number.POSITIVE_INFINITY],
+  ['infinity', Number.POSITIVE_INFINITY],
+  ['nan', Number.NaN],
+])
 
 export function toDouble(value: Value): Result {
   if (value instanceof Double) return value
@@ -60,7 +60,7 @@ export function toDouble(value: Value): Result {
     return Number.isFinite(parsed) ? new Double(parsed) : cannot(value, 'double')
   }
   const [, sign, name = ''] = /^([+-]?)(\w+)$/.exec(value) ?? []
-  const known = named[name.toLowerCase()]
+  const known = named.get(name.toLowerCase())
   return known === undefined ? cannot(value, 'double') : new Double(sign === '-' ? -known : known)
 }
 

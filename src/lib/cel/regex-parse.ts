@@ -264,7 +264,7 @@ class PatternParser {
 
   #escapedChar(): number {
     const found = this.#match(
-      /\\(?:([aftnrv])|x\{([0-9A-Fa-f]{1,8})\}|x([0-9A-Fa-f]{2})|(0[0-7]{0,2}|[1-7][0-7]{1,2})|([^A-Za-z0-9\u0080-\uffff]))/uy,
+      /\\(?:([aftnrv])|x\{([0-9A-Fa-f]{1,8})\}|x([0-9A-Fa-f]{2})|(0[0-7]{0,2}|[1-7][0-7]{1,2})|([^A-Za-z0-9\u{80}-\u{10ffff}]))/uy,
     )
     const [, control, braced, hex, octal, char] = found ?? []
     if (control !== undefined) return controls[control] ?? 0
@@ -272,7 +272,7 @@ class PatternParser {
     if (char !== undefined) return char.codePointAt(0) ?? 0
     const code = Number.parseInt(braced ?? hex ?? '', 16)
     if (Number.isNaN(code) || code > largest) {
-      const bad = this.#pattern.slice(this.#at, this.#at + 2)
+      const bad = [...this.#pattern.slice(this.#at, this.#at + 3)].slice(0, 2).join('')
       throw new PatternError(
         bad.length < 2 ? 'trailing backslash at end of expression: ``' : `invalid escape sequence: \`${bad}\``,
       )
@@ -301,7 +301,8 @@ class PatternParser {
   #posixClass(): ClassPart | undefined {
     const found = this.#match(/\[:(\^?)(\w+):\]/y)
     if (found === undefined) return undefined
-    const ranges = posix[found[2] ?? '']
+    const name = found[2] ?? ''
+    const ranges = Object.hasOwn(posix, name) ? posix[name] : undefined
     if (ranges === undefined) throw new PatternError(`invalid character class range: \`${found[0]}\``)
     return ofRanges(found[1] === '^' ? complement(ranges) : ranges)
   }

@@ -14,11 +14,15 @@ export type Issue = {
  *  | ....^
  */
 export function showIssues(source: string, issues: readonly Issue[]): string {
-  return issues
+  const shown = issues
+    .slice(0, shownCountMax)
     .toSorted((a, b) => a.offset - b.offset)
     .map(issue => showIssue(source, issue))
-    .join('\n')
+  const more = issues.length - shownCountMax
+  return [...shown, ...(more > 0 ? [`${more} more errors were truncated`] : [])].join('\n')
 }
+
+const shownCountMax = 100
 
 function showIssue(source: string, { offset, message }: Issue): string {
   const before = source.slice(0, offset)

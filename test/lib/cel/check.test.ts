@@ -63,6 +63,12 @@ test('all mistakes are told, in the order of their places', () => {
   ])
 })
 
+test('of very many mistakes the first hundred are told', () => {
+  const message = outcome(`[${'y, '.repeat(20_000)}y]`)
+  expect(message.match(/undeclared reference/g)).toHaveLength(100)
+  expect(message).toMatch(/\n19901 more errors were truncated$/)
+})
+
 test('nesting is bounded, and long chains of && are not deep', () => {
   const limit = 'expression recursion limit exceeded: 250'
   expect(outcome(`${'('.repeat(300)}1${')'.repeat(300)}`)).toContain(limit)

@@ -86,6 +86,8 @@ const refused: readonly (readonly [string, string])[] = [
   ['(?=a)', 'invalid or unsupported Perl syntax: `(?=`'],
   ['(?!a)', 'invalid or unsupported Perl syntax: `(?!`'],
   ['\\1', 'invalid escape sequence: `\\1`'],
+  ['[[:constructor:]]', 'invalid character class range: `[:constructor:]`'],
+  ['\\🐱', 'invalid escape sequence: `\\🐱`'],
   ['\\y', 'invalid escape sequence: `\\y`'],
   ['\\', 'trailing backslash at end of expression: ``'],
   ['[z-a]', 'invalid character class range: `z-a`'],

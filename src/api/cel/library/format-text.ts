@@ -96,13 +96,15 @@ function writeHex(value: Value): string | Failure {
   return writeInteger(value, 16, 'only integers, byte buffers, and strings can be formatted as hex')
 }
 
+/** Texts that stand for doubles which expressions cannot write. */
+const infinite: ReadonlyMap<string, number> = new Map([
+  ['NaN', Number.NaN],
+  ['Infinity', Number.POSITIVE_INFINITY],
+  ['-Infinity', Number.NEGATIVE_INFINITY],
+])
+
 function writeDouble(value: Value, why: string, finite: (number: number) => string): string | Failure {
-  const named: Readonly<Record<string, number>> = {
-    NaN: Number.NaN,
-    Infinity: Number.POSITIVE_INFINITY,
-    '-Infinity': Number.NEGATIVE_INFINITY,
-  }
-  const number = value instanceof Double ? value.value : typeof value === 'string' ? named[value] : undefined
+  const number = value instanceof Double ? value.value : typeof value === 'string' ? infinite.get(value) : undefined
   if (number === undefined) return was(why, value)
   if (Number.isFinite(number)) return finite(number)
   return Number.isNaN(number) ? 'NaN' : number > 0 ? '∞' : '-∞'

@@ -13,6 +13,7 @@ import type { Route } from './route.ts'
 export type AuditConfig = { readonly log: AuditLog; readonly policy: Policy }
 
 export interface Trail {
+  readonly auditID: string
   /** The request to answer: what it carries is noted where the policy wants it. */
   readonly request: HttpRequest
   /** Who asks for what, before it is judged. */
@@ -49,6 +50,12 @@ export function openAuditor(world: Pick<World, 'clock' | 'random' | 'log'>, conf
   return { begin: request => trailOf(world, config.policy, request, append) }
 }
 
+/** Every answer says by which ID its request is known, whether it is written down or not; a client may choose it. */
+export function auditIdOf({ headers }: Pick<HttpRequest, 'headers'>, random: World['random']): string {
+  const asked = headers['audit-id'] ?? ''
+  return asked !== '' && asked.length <= idLengthMax ? asked : random.uuid()
+}
+
 function trailOf(
   world: Pick<World, 'clock' | 'random'>,
   policy: Policy,
@@ -56,8 +63,7 @@ function trailOf(
   append: (line: string) => Promise<void>,
 ): Trail {
   const receivedAtMs = world.clock.nowMs()
-  const asked = given.headers['audit-id'] ?? ''
-  const auditID = asked !== '' && asked.length <= idLengthMax ? asked : world.random.uuid()
+  const auditID = auditIdOf(given, world.random)
   let route: Route | undefined
   let user = nobody
   let other: Identity | undefined
@@ -114,6 +120,7 @@ function trailOf(
   }
 
   return {
+    auditID,
     request,
     asked: (at, who) => begin(at, who ?? nobody),
     speaksFor(identity) {
@@ -126,22 +133,17 @@ function trailOf(
     async answered(response) {
       // Refused before anybody knew what it asks for.
       if (extent === undefined) await begin(undefined, nobody)
-      const header = { 'audit-id': auditID }
       const ended = (code: number) => write('ResponseComplete', { code })
       switch (response.kind) {
         case 'whole': {
           const wanted = extent?.level === 'RequestResponse' || response.code >= 400
           const body = wanted ? answerOf(response) : undefined
           await write('ResponseComplete', { code: response.code, ...(body !== undefined && { body }) })
-          return { ...response, headers: { ...response.headers, ...header } }
+          return response
         }
         case 'stream':
           await write('ResponseStarted', { code: response.code })
-          return {
-            ...response,
-            headers: { ...response.headers, ...header },
-            body: followed(response.body, () => ended(response.code)),
-          }
+          return { ...response, body: followed(response.body, () => ended(response.code)) }
         default: {
           // The connection becomes another: its end is known where we carry it.
           await write('ResponseStarted', { code: 101 })

@@ -1,6 +1,7 @@
 // Lets requests in by their priority level and flow, as FlowSchemas and PriorityLevelConfigurations say (flowcontrol/).
 // Each peer has seats of its own. Until the cluster has such objects, the defaults count.
 import { ApiError } from '../api/error.ts'
+import type { KubeObject } from '../api/kind.ts'
 import { flowSchema } from '../api/kinds/flowschema.ts'
 import { type PriorityLevelConfiguration, priorityLevelConfiguration } from '../api/kinds/prioritylevelconfiguration.ts'
 import type { Store } from '../kv/store.ts'
@@ -12,10 +13,16 @@ import { defaultLevels, defaultSchemas } from './flowcontrol/defaults.ts'
 import { Seats } from './flowcontrol/seats.ts'
 import type { Attributes } from './rbac.ts'
 import { followTable } from './run-table.ts'
+import { keyOf } from './stored.ts'
+
+export type Seat = Disposable & {
+  /** Which schema and level it was, for the answer. */
+  readonly headers: Readonly<Record<string, string>>
+}
 
 export interface Fairness {
   /** A seat, to be given back. Waits for its turn; throws TooManyRequests (429) when it does not come. */
-  enter(who: Identity, asked: Attributes, signal: AbortSignal): Promise<Disposable>
+  enter(who: Identity, asked: Attributes, signal: AbortSignal): Promise<Seat>
   readonly done: Promise<void>
 }
 
@@ -50,7 +57,7 @@ export function openFairness(world: Pick<World, 'clock' | 'log'>, store: Store, 
 
   return {
     async enter(who, asked, until) {
-      const { level, key } = classify(configured(), who, asked)
+      const { schema, level, key } = classify(configured(), who, asked)
       const { promise, resolve } = Promise.withResolvers<void>()
       const answer = seats.ask(level, key, resolve)
       if (answer === 'refused') throw tooMany()
@@ -62,6 +69,10 @@ export function openFairness(world: Pick<World, 'clock' | 'log'>, store: Store, 
       }
       let left = false
       return {
+        headers: {
+          ...uidHeader('flowschema', schemaTable.objects.get(keyOf(flowSchema, undefined, schema))),
+          ...uidHeader('prioritylevel', levelTable.objects.get(keyOf(priorityLevelConfiguration, undefined, level))),
+        },
         [Symbol.dispose]() {
           if (left) return
           left = true
@@ -71,6 +82,10 @@ export function openFairness(world: Pick<World, 'clock' | 'log'>, store: Store, 
     },
     done: Promise.all([schemaTable.done, levelTable.done]).then(() => undefined),
   }
+}
+
+function uidHeader(what: string, object: KubeObject | undefined): Readonly<Record<string, string>> {
+  return object === undefined ? {} : { [`x-kubernetes-pf-${what}-uid`]: object.metadata.uid }
 }
 
 function withDefaults<T extends { readonly metadata: { readonly name: string } }>(

@@ -44,14 +44,14 @@ import { discovery, rootPaths, type Version, versionAnswer } from './paths.ts'
 import { type Quorum, quorum } from './quorum.ts'
 import { isTrue, pathNotFound, type ResourceRoute, type Route, route } from './route.ts'
 import { type AggregateConfig, openAggregator } from './run-aggregate.ts'
-import { type AuditConfig, openAuditor, type Trail } from './run-audit.ts'
+import { type AuditConfig, auditIdOf, openAuditor, type Trail } from './run-audit.ts'
 import { authenticate, openTokens, type ServiceAccountKeys, unauthorized, withReaders } from './run-auth.ts'
 import { openAuthorizer } from './run-authorize.ts'
 import { makeDefaults } from './run-bootstrap.ts'
 import { bootstrapTokens } from './run-bootstraptoken.ts'
 import { openCatalog } from './run-catalog.ts'
-import { convertersOf } from './run-conversion.ts'
 import { type ClientOptions, openClient } from './run-client.ts'
+import { convertersOf } from './run-conversion.ts'
 import { openFairness } from './run-fairness.ts'
 import { acceptForwarded, type ForwardContext, fromStore, write } from './run-forward.ts'
 import { type MetricsContext, nodeProxy, readMetrics } from './run-metrics.ts'
@@ -63,8 +63,8 @@ import { review } from './run-review.ts'
 import { makeServiceCidr } from './run-servicecidr.ts'
 import { type Kubelets, openForward, session } from './run-session.ts'
 import { openNodeStats } from './run-stats.ts'
-import { issueToken } from './run-token.ts'
 import { openTelemetry } from './run-telemetry.ts'
+import { issueToken } from './run-token.ts'
 import { watchResponse } from './run-watch-http.ts'
 import { openWebhooks, type WebhookContext } from './run-webhook.ts'
 import { serviceRange } from './services.ts'
@@ -160,13 +160,15 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
 
   async function handle(request: HttpRequest): Promise<HttpResponse> {
     const trail = auditor?.begin(request)
-    const response = await respond(trail?.request ?? request, trail)
+    const noted: Record<string, string> = { 'audit-id': trail?.auditID ?? auditIdOf(request, world.random) }
+    const response = withHeaders(await respond(trail?.request ?? request, trail, noted), noted)
     return trail === undefined ? response : await trail.answered(response)
   }
 
-  async function respond(request: HttpRequest, trail: Trail | undefined): Promise<HttpResponse> {
+  /** `noted`: headers of whatever the answer comes to be. */
+  async function respond(request: HttpRequest, trail: Trail | undefined, noted: Noted): Promise<HttpResponse> {
     try {
-      return await answer(request, trail)
+      return await answer(request, trail, noted)
     } catch (error) {
       if (error instanceof ApiError) return failure(error, request.headers['accept'])
       if (error instanceof StoreError) return failure(fromStore(error), request.headers['accept'])
@@ -175,7 +177,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     }
   }
 
-  async function answer(request: HttpRequest, trail: Trail | undefined): Promise<HttpResponse> {
+  async function answer(request: HttpRequest, trail: Trail | undefined, noted: Noted): Promise<HttpResponse> {
     if (signal.aborted) throw new ApiError('ServiceUnavailable', 'this peer is stopping', { retryAfterSeconds: 1 })
     const query = new URLSearchParams(request.query)
     const asked = route(request.method, request.path, query)
@@ -202,7 +204,8 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
             name: asked.name ?? '',
             fieldSelector: query.get('fieldSelector') ?? '',
           }
-    using _ = isLong(asked) ? undefined : await fairness.enter(identity, attributes, request.signal)
+    using seat = isLong(asked) ? undefined : await fairness.enter(identity, attributes, request.signal)
+    Object.assign(noted, seat?.headers)
     await demand(identity, attributes, trail)
     const claim = await aggregator.claim(asked)
     if (claim !== undefined) {
@@ -470,6 +473,13 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     },
     done,
   }
+}
+
+type Noted = Record<string, string>
+
+function withHeaders(response: HttpResponse, noted: Readonly<Noted>): HttpResponse {
+  if (response.kind !== 'whole' && response.kind !== 'stream') return response
+  return { ...response, headers: { ...response.headers, ...noted } }
 }
 
 /** What goes on for as long as somebody looks takes no seat: it is counted by limits.ts. */

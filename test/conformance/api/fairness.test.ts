@@ -1,5 +1,6 @@
 // Nobody takes the server from the others: priority levels and flows as the cluster's objects say.
 import { describe, expect, test } from 'vitest'
+import type { KubeObject } from '../../../src/api/kind.ts'
 import { flowSchema } from '../../../src/api/kinds/flowschema.ts'
 import { priorityLevelConfiguration } from '../../../src/api/kinds/prioritylevelconfiguration.ts'
 import { asking } from '../../apiserver/ask.ts'
@@ -100,6 +101,28 @@ describe('priority and fairness', () => {
     await ask('/api/v1/namespaces/default/configmaps', { identity: { user: 'calm', groups: [] } })
     const codes = (await Promise.all(answers)).map(answer => (answer.kind === 'whole' ? answer.code : 0))
     expect(codes.toSorted()).toEqual([201, 201, 201, 429, 429])
+    api.stop()
+  })
+
+  test('every answer says by which schema and level it was let in, and by which ID it is known', async () => {
+    const api = await testApiserver()
+    const schemas = await api.client.list(flowSchema, {}, api.signal)
+    const levels = await api.client.list(priorityLevelConfiguration, {}, api.signal)
+    const uidOf = (items: readonly KubeObject[], name: string) =>
+      items.find(({ metadata }) => metadata.name === name)?.metadata.uid
+    for (const [identity, schema, level, code] of [
+      [{ user: 'admin', groups: ['system:masters'] }, 'exempt', 'exempt', 200],
+      [{ user: 'ann', groups: [] }, 'global-default', 'global-default', 403],
+    ] as const) {
+      const answer = await api.apiserver.handle(request('/api/v1/pods', { identity, headers: { 'audit-id': 'mine' } }))
+      if (answer.kind !== 'whole') throw new Error('no answer')
+      expect(answer.code).toBe(code)
+      expect(answer.headers).toMatchObject({
+        'audit-id': 'mine',
+        'x-kubernetes-pf-flowschema-uid': uidOf(schemas.items, schema),
+        'x-kubernetes-pf-prioritylevel-uid': uidOf(levels.items, level),
+      })
+    }
     api.stop()
   })
 

@@ -12,6 +12,7 @@ import { metricsGroup } from '../api/kinds/nodemetrics.ts'
 import type { Service } from '../api/kinds/service.ts'
 import type { Draft } from '../api/schema.ts'
 import { rfc3339 } from '../lib/duration.ts'
+import { type Ip, isIpv4Mapped, parseIp, parsePrefix, prefixContains } from '../lib/ip.ts'
 import type { Identity } from '../world/http.ts'
 
 /** A group and version that another server answers for. */
@@ -118,6 +119,7 @@ export function placeOf(
         const [address] = addresses
         if (address === undefined) return []
         const pod = targetRef?.kind === 'Pod' ? { namespace, name: targetRef.name ?? '' } : undefined
+        if (pod === undefined && isSpecial(address)) return []
         return [{ address, port: to, ...(pod && { pod }) }]
       })
   })
@@ -126,6 +128,17 @@ export function placeOf(
     return missing('MissingEndpoints', message)
   }
   return { kind: 'found', endpoints }
+}
+
+/** This machine itself, its link, and groups: who may write endpoints of a Service must not reach these through us. */
+const special = ['0.0.0.0/8', '127.0.0.0/8', '169.254.0.0/16', '224.0.0.0/4', '::/127', 'fe80::/10', 'ff00::/8']
+const specialPrefixes = special.flatMap(text => parsePrefix(text) ?? [])
+
+function isSpecial(address: string): boolean {
+  const ip = parseIp(address)
+  if (ip === undefined) return false
+  const plain: Ip = isIpv4Mapped(ip) ? { family: 4, value: ip.value & 0xffffffffn } : ip
+  return specialPrefixes.some(prefix => prefixContains(prefix, plain))
 }
 
 export type Verdict = Pick<Condition, 'status' | 'reason' | 'message'>

@@ -197,6 +197,8 @@ export function openAggregator(context: AggregateContext, signal: AbortSignal): 
           held[Symbol.dispose]()
           return redirected
         }
+        // Also when nobody ever reads the body.
+        onAbort(request.signal, () => held[Symbol.dispose]())
         return { kind: 'stream', code, headers: answerHeaders(response.headers), body: streamed(response, held) }
       } catch (error) {
         held[Symbol.dispose]()

@@ -121,7 +121,7 @@ export function openRemotes(context: AggregateContext, ways: Ways, signal: Abort
       message: `failing or missing response from ${url}: ${why}`,
     })
     try {
-      const { code, body } = await fetch(entry, path)
+      const { code, body } = await readText(entry, path)
       if (code < 200 || code > 299) return failed(`bad status from ${url}: ${code}`)
       const { resources } = JSON.parse(body) as { resources?: readonly JsonObject[] }
       entry.resources = Array.isArray(resources) ? resources : []
@@ -137,23 +137,23 @@ export function openRemotes(context: AggregateContext, ways: Ways, signal: Abort
 
   async function readV3(entry: Entry): Promise<void> {
     const { group, version } = entry.claim
-    const index = await fetch(entry, '/openapi/v3')
+    const index = await readText(entry, '/openapi/v3')
     if (index.code !== 200) return
     const { paths = {} } = JSON.parse(index.body) as { paths?: Record<string, { serverRelativeURL?: string }> }
     const url = paths[`apis/${group}/${version}`]?.serverRelativeURL
     if (url === undefined || !url.startsWith('/') || url === entry.v3?.url) return
-    const { code, body } = await fetch(entry, url)
+    const { code, body } = await readText(entry, url)
     if (code === 200) entry.v3 = { url, text: JSON.stringify(JSON.parse(body)), etag: etagOf(body) }
   }
 
   async function readV2(entry: Entry): Promise<void> {
-    const { code, body } = await fetch(entry, '/openapi/v2')
+    const { code, body } = await readText(entry, '/openapi/v2')
     if (code !== 200) return
     const etag = etagOf(body)
     if (entry.v2?.etag !== etag) entry.v2 = { etag, document: JSON.parse(body) as JsonObject }
   }
 
-  async function fetch(entry: Entry, path: string): Promise<{ readonly code: number; readonly body: string }> {
+  async function readText(entry: Entry, path: string): Promise<{ readonly code: number; readonly body: string }> {
     using deadline = clock.deadline(askTimeoutMs, signal)
     // Of this group, everything may be read, whatever the other server makes of rights.
     const asker = { user: 'system:kube-aggregator', groups: ['system:masters'] }

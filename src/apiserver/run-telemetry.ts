@@ -47,9 +47,11 @@ export function openTelemetry(
   }
 }
 
+const noQuery = new URLSearchParams()
+
 function routeOf({ method, path, query }: HttpRequest): Route | undefined {
   try {
-    return route(method, path, new URLSearchParams(query))
+    return route(method, path, query === '' ? noQuery : new URLSearchParams(query))
   } catch {
     // The server refuses it by itself.
     return undefined

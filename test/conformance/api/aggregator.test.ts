@@ -8,12 +8,16 @@ import { apiService } from '../../../src/api/kinds/apiservice.ts'
 import { configMap } from '../../../src/api/kinds/configmap.ts'
 import { endpointSlice } from '../../../src/api/kinds/endpointslice.ts'
 import { namespace } from '../../../src/api/kinds/namespace.ts'
+import { pod as podKind } from '../../../src/api/kinds/pod.ts'
 import { service } from '../../../src/api/kinds/service.ts'
 import type { JsonObject } from '../../../src/api/schema.ts'
+import { claimOf, placeOf } from '../../../src/apiserver/aggregate.ts'
 import { frontProxyUser } from '../../../src/apiserver/run-register.ts'
 import { issueClient, issueServing, makeAuthority } from '../../../src/drivers/pki.ts'
+import { peerId } from '../../../src/world/network.ts'
 import { customApi, definition, definitionUrl } from '../../apiserver/definitions.ts'
 import { type Extension, extensionServer, group, version } from '../../apiserver/extension.ts'
+import { fakeKubelet } from '../../apiserver/fake-kubelet.ts'
 import { installed, Kubectl } from '../../apiserver/kubectl.ts'
 import { servedApiserver } from '../../apiserver/served.ts'
 import { type Ask, request } from '../../apiserver/setup.ts'
@@ -27,6 +31,7 @@ const address = '192.0.2.10'
 let api: Awaited<ReturnType<typeof servedApiserver>>
 let extension: Extension
 let caBundle: string
+const kubelet = fakeKubelet()
 
 beforeAll(async () => {
   const now = Date.now()
@@ -41,6 +46,8 @@ beforeAll(async () => {
     ...api.admin,
   }))
   api = await servedApiserver({
+    peerOfNode: peerId,
+    kubeletOf: () => kubelet.open(),
     aggregate: {
       clientCaPem: serving.certificatePem,
       frontProxy: async () => ({ caPem: front.certificatePem, certPem: shown.certificatePem, keyPem: shown.keyPem }),
@@ -423,6 +430,64 @@ describe('aggregator', () => {
       'endpointslices for service/empty in "wardle" have no addresses with port name ""',
     )
     await api.client.delete(apiService, { name: of }, {}, signal)
+  })
+
+  test('a server in a pod is reached through the agent of its node, with no route to its address', async () => {
+    const metadata = { name: 'inside', namespace: 'wardle' }
+    const spec = { nodeName: 'n1', containers: [{ name: 'a', image: 'x' }] }
+    const made = await api.client.create(podKind, { metadata, spec }, signal)
+    await api.client.create(service, { metadata, spec: { ports: [{ port: 443 }] } }, signal)
+    const targetRef = { kind: 'Pod', ...metadata, uid: made.metadata.uid }
+    await api.client.create(
+      endpointSlice,
+      {
+        metadata: { ...metadata, labels: { 'kubernetes.io/service-name': 'inside' } },
+        addressType: 'IPv4',
+        endpoints: [{ addresses: ['192.0.2.99'], targetRef }],
+        ports: [{ name: '', port: extension.port, protocol: 'TCP' }],
+      },
+      signal,
+    )
+    const to = { namespace: 'wardle', name: 'inside' }
+    await claim(`v5.${group}`, 'v5', { service: to, caBundle: '', insecureSkipTLSVerify: true })
+    const asked = () => kubelet.requests.find(({ pod, ask: what }) => pod === 'inside' && what.case === 'portForward')
+    await until(async () => {
+      const { headers } = await ask(`/apis/${group}/v5/things`)
+      return headers['x-extension'] === 'yes' ? true : undefined
+    }, 'an answer')
+    expect(asked()?.ask.value).toMatchObject({ port: extension.port })
+    await api.client.delete(apiService, { name: `v5.${group}` }, {}, signal)
+  })
+
+  test('endpoints without a pod never lead to a peer itself or its link', () => {
+    const local = {
+      metadata: { name: `v1.${group}` },
+      spec: { group, version: 'v1', groupPriorityMinimum: 1, versionPriority: 1 },
+    }
+    const claimed = claimOf({
+      ...local,
+      spec: { ...local.spec, service: { namespace: 'wardle', name: 'x', port: 443 } },
+      status: {},
+    } as never)
+    if (claimed === undefined) throw new Error('no claim')
+    const at = (...addresses: string[]) => {
+      const slice = { endpoints: addresses.map(one => ({ addresses: [one] })), ports: [{ name: '', port: 1 }] }
+      const found = placeOf(claimed, { spec: { ports: [{ port: 443 }] } } as never, [slice as never])
+      return found.kind === 'found' ? found.endpoints.map(each => each.address) : found.reason
+    }
+    const bad = [
+      '127.0.0.1',
+      '127.9.9.9',
+      '0.0.0.0',
+      '169.254.169.254',
+      '224.0.0.1',
+      '::1',
+      '::',
+      'fe80::1',
+      '::ffff:127.0.0.1',
+    ]
+    expect(at(...bad)).toBe('MissingEndpoints')
+    expect(at(...bad, '10.0.0.1', 'fd00::1')).toEqual(['10.0.0.1', 'fd00::1'])
   })
 
   test('nobody takes from this server what it answers itself', async () => {

@@ -17,11 +17,13 @@ import { contentTypeOf } from './negotiate.ts'
 import { checkListOptions, countOf } from './options.ts'
 import { isTrue, type ResourceRoute } from './route.ts'
 import { list, type ReadContext } from './run-read.ts'
-import { changes } from './run-watch.ts'
+import { changes, matcher } from './run-watch.ts'
 import { added, bookmark, type Change, frame, frameOf, objectIn } from './watch.ts'
 
 const timeoutSecondsMin = 1_800
 const bookmarkEveryMs = 30_000
+/** How many objects of what there is at the beginning are sent together. */
+const chunkCount = 100
 
 export function watchResponse(
   context: ReadContext,
@@ -36,6 +38,8 @@ export function watchResponse(
 ): HttpResponse {
   try {
     const plan = planOf(asked, query)
+    // A selector that says nothing is refused before there is a stream.
+    matcher(kind, plan.selectors)
     // Also when the client goes before it has read the first frame.
     onAbort(request.signal, () => place[Symbol.dispose]())
     const body = frames(context, kind, asked.namespace, plan, view, request, place, stopping)
@@ -113,7 +117,13 @@ async function* frames(
         resourceVersionMatch: plan.atLeast === '' ? '' : 'NotOlderThan',
       }
       const listed = await list(context, kind, namespace, plan.selectors, query, ended.signal)
-      for (const item of listed.items) yield shape.frame(added(item))
+      for (let at = 0; at < listed.items.length; at += chunkCount) {
+        // Others run in between.
+        if (at > 0) yield ''
+        const made = listed.items.slice(at, at + chunkCount).map(item => shape.frame(added(item)))
+        if (isSocket) yield* made
+        else yield joined(made)
+      }
       seen = listed.revision
       if (plan.sayInitial && plan.bookmarks) yield shape.bookmark(seen, true)
     }

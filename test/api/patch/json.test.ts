@@ -173,6 +173,35 @@ describe('JSON Merge Patch, the examples of RFC 7386 appendix A', () => {
     [{}, { a: { bb: { ccc: null } } }, { a: { bb: {} } }],
   ])('%j and %j give %j', (target, patch, result) => expect(mergePatch(target, patch)).toEqual(result))
 
+  /** The pseudocode of RFC 7386 section 2, as it stands there. */
+  function asWritten(target: unknown, patch: unknown): unknown {
+    if (typeof patch !== 'object' || patch === null || Array.isArray(patch)) return patch
+    const object: Record<string, unknown> =
+      typeof target !== 'object' || target === null || Array.isArray(target) ? {} : { ...target }
+    for (const [name, value] of Object.entries(patch)) {
+      if (value === null) delete object[name]
+      else object[name] = asWritten(object[name], value)
+    }
+    return object
+  }
+  test('it does what the RFC says', () => {
+    const key = fc.constantFrom('a', 'b', 'c')
+    const { value } = fc.letrec(tie => ({
+      value: fc.oneof(
+        { depthSize: 'small' },
+        fc.constantFrom(null, 1, 'x', true),
+        fc.array(fc.constantFrom(1, null), { maxLength: 2 }),
+        fc.dictionary(key, tie('value'), { noNullPrototype: true }),
+      ),
+    }))
+    fc.assert(
+      fc.property(value, value, (target, patch) => {
+        expect(mergePatch(target as Json, patch as Json)).toEqual(asWritten(target, patch))
+      }),
+      { numRuns: 500 },
+    )
+  })
+
   test('a patch done twice is a patch done once', () => {
     fc.assert(
       fc.property(fc.jsonValue(), fc.jsonValue(), (target, patch) => {

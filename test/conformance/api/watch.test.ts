@@ -195,6 +195,27 @@ describe('watch', () => {
     expect(body.message).toContain(why)
   })
 
+  test('what there is comes whole, also when it is much', async () => {
+    const at = '/api/v1/namespaces/kube-public/configmaps'
+    for (let i = 0; i < 330; i++) await post(one.api, at, labelled(`many-${String(i).padStart(3, '0')}`, 'many'))
+    const watch = await openWatch(one.api, `${at}?watch=1&labelSelector=l%3Dmany`)
+    expect(await watch.names(330)).toEqual(
+      Array.from({ length: 330 }, (_, i) => `ADDED many-${String(i).padStart(3, '0')}`),
+    )
+    watch.close()
+  })
+
+  test('a selector that says nothing is refused (400), not told in the stream', async () => {
+    for (const query of [
+      'fieldSelector=spec.none%3Dx',
+      'labelSelector=%3D',
+      'timeoutSeconds=soon',
+      'resourceVersion=x',
+    ]) {
+      expect([query, (await ask(one.api, `${maps}?watch=1&${query}`)).code]).toEqual([query, 400])
+    }
+  })
+
   test('from a revision that is forgotten: 410 as an event, and the stream ends', async () => {
     const api = await testApiserver()
     for (let i = 0; i < 5; i++) await post(api, maps, labelled(`old-${i}`, 'old'))

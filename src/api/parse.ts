@@ -97,6 +97,7 @@ function parseCustom<T extends KubeObject>(
   what: string,
   duplicates: Duplicates,
 ): { readonly object: T; readonly warnings: readonly string[] } {
+  if (isTooDeep(value)) throw new ApiError('BadRequest', `${what}: exceeded max depth`)
   const { object, problems } = custom.parse(value, mode === 'Ignore' ? noDuplicates : duplicates, what)
   const told = [...new Set(problems)].slice(0, strictErrorCountMax)
   if (mode === 'Strict' && told.length > 0) {
@@ -227,6 +228,7 @@ export function isAbsence(field: Field, value: Json): boolean {
 class Walk {
   readonly problems = new Set<string>()
   readonly #duplicates: Duplicates
+  #depth = 0
 
   constructor(duplicates: Duplicates) {
     this.#duplicates = duplicates
@@ -284,6 +286,9 @@ class Walk {
 
   #object(shape: Shape & { kind: 'object' }, value: Json, path: string, goPath: string, struct: string): Json {
     if (!isObject(value)) throw this.#mismatch(shape, value, goPath, struct)
+    // A schema that holds itself is as deep as whoever writes it likes.
+    if (this.#depth > depthMax) throw new Mismatch('exceeded max depth')
+    this.#depth += 1
     const name = nameOf(shape)
     const out: Record<string, Json> = {}
     for (const [key, entry] of Object.entries(value)) {
@@ -299,6 +304,7 @@ class Walk {
         this.#problem(`duplicate field ${JSON.stringify(pathOf(repeated.parent, repeated.key))}`)
       }
     }
+    this.#depth -= 1
     return out
   }
 
@@ -386,10 +392,15 @@ function canonicalBase64(text: string): string {
 
 /** Free JSON may be as deep as it likes in the text, and everything that walks it later must not run out of stack. */
 function checkDepth(value: Json, path: string): Json {
+  if (isTooDeep(value)) throw new Mismatch(`${path}: exceeded max depth`)
+  return value
+}
+
+function isTooDeep(value: Json): boolean {
   let layer: readonly Json[] = [value]
   for (let depth = 0; layer.length > 0; depth++) {
-    if (depth > depthMax) throw new Mismatch(`${path}: exceeded max depth`)
+    if (depth > depthMax) return true
     layer = layer.flatMap(entry => (typeof entry === 'object' && entry !== null ? Object.values(entry) : []))
   }
-  return value
+  return false
 }

@@ -52,7 +52,8 @@ function dotted(text: string, start: number, isFirst: boolean): Found {
   }
   if (name !== '') return { steps: [...steps, { kind: 'field', name }], end: at }
   // '.' alone is the whole, and '..[' goes on with the bracket.
-  return at === text.length && at > start ? { steps, end: at } : text[at] === '[' ? { steps, end: at } : undefined
+  if (text[at] === '[') return { steps, end: at }
+  return at === text.length && steps.length === 0 ? { steps, end: at } : undefined
 }
 
 function bracket(text: string, start: number): Found {

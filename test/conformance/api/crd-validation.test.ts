@@ -156,6 +156,21 @@ describe('crd-validation', () => {
     expect((await kind.create('x', { text: `${'a'.repeat(5_000)}!` })).code).toBe(422)
   })
 
+  test('what is nested without end is refused, as an object and as a schema', async () => {
+    const kind = await kindOf({ type: 'object', 'x-kubernetes-preserve-unknown-fields': true })
+    const deep = `${'{"a":'.repeat(50_000)}1${'}'.repeat(50_000)}`
+    const object = `{"apiVersion":"stable.example.com/v1","kind":"${kind.definition.spec.names.kind}","metadata":{"name":"x"},"a":${deep}}`
+    for (const mode of ['Ignore', 'Strict']) {
+      expect((await api.ask(`${kind.url}?fieldValidation=${mode}`, { body: object })).code).toBe(400)
+      const schema = `${'{"not":'.repeat(50_000)}{}${'}'.repeat(50_000)}`
+      const text = JSON.stringify(definition('deeps', 'Deep', [{ schema: 'SCHEMA' as unknown as object }])).replace(
+        '"SCHEMA"',
+        schema,
+      )
+      expect((await api.ask(`${all}?fieldValidation=${mode}`, { body: text })).code).toBe(400)
+    }
+  })
+
   test('what a schema refuses since it became stricter may stay, and be changed only for the better', async () => {
     const kind = await kindOf(inSpec({ a: { type: 'string' }, b: { type: 'string' } }))
     await kind.create('x', { a: 'UPPER', b: 'one' })

@@ -124,6 +124,7 @@ export const persistentVolumeClaim = defineKind({
   shortNames: ['pvc'],
   categories: [],
   scope: 'Namespaced',
+  caution: 'PersistentVolumeClaims are stored, but no controller of this version binds them to PersistentVolumes',
   stored: true,
   subresources: ['status'],
   schema: persistentVolumeClaimSchema,

@@ -114,6 +114,7 @@ export const replicationController = defineKind({
   shortNames: ['rc'],
   categories: ['all'],
   scope: 'Namespaced',
+  caution: 'ReplicationControllers are stored, but no controller of this version makes their pods',
   stored: true,
   subresources: ['status', 'scale'],
   schema: replicationControllerSchema,

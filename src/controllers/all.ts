@@ -19,6 +19,7 @@ import { namespaceController } from './namespace.ts'
 import { nodeHealthController } from './nodehealth.ts'
 import { podCidrController } from './podcidr.ts'
 import { podGarbageController } from './podgarbage.ts'
+import { claimProtectionController, volumeProtectionController } from './protection.ts'
 import { replicaSetController } from './replicaset.ts'
 import { resourceQuotaController } from './resourcequota.ts'
 import { rootCaController, serviceAccountController } from './serviceaccount.ts'
@@ -49,4 +50,6 @@ export const controllers: readonly Controller[] = [
   certificateCleanerController,
   ipAddressController,
   resourceQuotaController,
+  claimProtectionController,
+  volumeProtectionController,
 ]

@@ -7,7 +7,9 @@ import { nodeRestriction } from './noderestriction.ts'
 import { podSecurity } from './podsecurity.ts'
 import { priority } from './priority.ts'
 import { resourceQuota } from './resourcequota.ts'
+import { runtimeClass } from './runtimeclass.ts'
 import { serviceAccount } from './serviceaccount.ts'
+import { claimResize, defaultStorageClass, storageObjectInUse } from './storage.ts'
 import { defaultTolerationSeconds } from './tolerations.ts'
 
 export const chain: readonly Step[] = [
@@ -17,6 +19,10 @@ export const chain: readonly Step[] = [
   { plugin: podSecurity },
   { plugin: priority },
   { plugin: defaultTolerationSeconds },
+  { plugin: defaultStorageClass },
+  { plugin: storageObjectInUse },
+  { plugin: claimResize },
+  { plugin: runtimeClass },
   { plugin: certificateRequester },
   { plugin: defaultIngressClass },
 ]

@@ -1,8 +1,11 @@
 // What every kind of the API can do, as the official suite walks through it: discovery, create, get, list, watch, patch,
 // update, the status by its own path, tables, delete and deletecollection.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Controller } from '../../../src/controllers/controller.ts'
+import { runControllers } from '../../../src/controllers/run.ts'
 import { type Asking, asking } from '../../apiserver/ask.ts'
 import { request, testApiserver } from '../../apiserver/setup.ts'
+import { inputs } from '../../controllers/cluster.ts'
 
 export type Walk = {
   /** '/apis/networking.k8s.io/v1'. */
@@ -21,7 +24,12 @@ export type Walk = {
   /** Names of columns with priority 0, and the cells of make(0) once created. */
   readonly columns: readonly string[]
   readonly cells: readonly unknown[]
+  /** Run beside the server, where something of the kind's life is theirs. */
+  readonly controllers?: readonly Controller[]
 }
+
+/** For what a controller does in its own time. */
+const patience = { timeout: 20_000 }
 
 type Api = Awaited<ReturnType<typeof testApiserver>>
 
@@ -37,13 +45,18 @@ export function walkThrough(walk: Walk): void {
     let api: Api
     let ask: Asking
     let since: string
+    let running: Promise<void>
     const name = walk.make(0).metadata.name
     beforeAll(async () => {
       api = await testApiserver()
       ask = asking(api)
       since = (await ask(at)).body.metadata.resourceVersion
+      running = runControllers(api.world, api.client, inputs(), walk.controllers ?? [], api.signal)
     })
-    afterAll(() => api.stop())
+    afterAll(async () => {
+      api.stop()
+      await running
+    })
 
     test('stands in discovery', async () => {
       const { body } = await ask(walk.root)
@@ -114,10 +127,10 @@ export function walkThrough(walk: Walk): void {
 
     test('is deleted, alone and with others, and a watch has seen it all', async () => {
       expect((await ask(`${at}/${name}`, { method: 'DELETE' })).code).toBe(200)
-      expect((await ask(`${at}/${name}`)).code).toBe(404)
+      await expect.poll(async () => (await ask(`${at}/${name}`)).code, patience).toBe(404)
       const all = await ask(`${at}?labelSelector=walk%3Dyes`, { method: 'DELETE' })
       expect(all.code).toBe(200)
-      expect((await ask(`${at}?labelSelector=walk%3Dyes`)).body.items).toEqual([])
+      await expect.poll(async () => (await ask(`${at}?labelSelector=walk%3Dyes`)).body.items, patience).toEqual([])
       const other = walk.make(1).metadata.name
       const events = await watched(api, `${at}?watch=true&resourceVersion=${since}`, ({ type, object }) => {
         return type === 'DELETED' && object.metadata.name === other

@@ -1,5 +1,6 @@
 // PersistentVolumes, claims, storage classes and what CSI drivers keep in the API, as the official suite walks through them.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { claimProtectionController, volumeProtectionController } from '../../../src/controllers/protection.ts'
 import { type Asking, asking } from '../../apiserver/ask.ts'
 import { testApiserver } from '../../apiserver/setup.ts'
 import { walkThrough } from './operations.ts'
@@ -33,6 +34,7 @@ describe('pv-pvc-api', () => {
     kind: 'PersistentVolume',
     shortNames: ['pv'],
     subresources: ['status'],
+    controllers: [volumeProtectionController],
     make: i => volumeNamed(`pv-${i}`, { storageClassName: 'slow' }),
     change: { spec: { persistentVolumeReclaimPolicy: 'Delete' } },
     status: { patch: { phase: 'Failed', message: 'no' }, expected: { phase: 'Failed', message: 'no' } },
@@ -57,6 +59,7 @@ describe('pv-pvc-api', () => {
     kind: 'PersistentVolumeClaim',
     shortNames: ['pvc'],
     subresources: ['status'],
+    controllers: [claimProtectionController],
     make: i => claimNamed(`pvc-${i}`, { storageClassName: 'slow' }),
     status: { patch: { phase: 'Lost' }, expected: { phase: 'Lost' } },
     columns: ['Name', 'Status', 'Volume', 'Capacity', 'Access Modes', 'StorageClass', 'VolumeAttributesClass', 'Age'],
@@ -82,6 +85,9 @@ describe('pv-pvc-api', () => {
 
   test('a claim that is bound may grow, and nothing else of it changes', async () => {
     const at = `${claims}/growing`
+    await ask(`${storage}/storageclasses`, {
+      body: { metadata: { name: 'slow' }, provisioner: 'example.com/disk', allowVolumeExpansion: true },
+    })
     const { body } = await ask(claims, { body: claimNamed('growing', { storageClassName: 'slow' }) })
     expect(body.spec).toEqual({
       accessModes: ['ReadWriteOnce'],

@@ -3,6 +3,7 @@ import type { Step } from './admission.ts'
 import { certificateRequester } from './certificates.ts'
 import { defaultIngressClass } from './defaultingressclass.ts'
 import { limitRanger } from './limitranger.ts'
+import { mandatoryFlows } from './mandatoryflows.ts'
 import { nodeRestriction } from './noderestriction.ts'
 import { podSecurity } from './podsecurity.ts'
 import { priority } from './priority.ts'
@@ -25,6 +26,7 @@ export const chain: readonly Step[] = [
   { plugin: runtimeClass },
   { plugin: certificateRequester },
   { plugin: defaultIngressClass },
+  { plugin: mandatoryFlows },
 ]
 
 /** Asked behind everybody else: what is refused by another is not counted. */

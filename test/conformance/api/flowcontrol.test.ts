@@ -1,4 +1,6 @@
-import { describe } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { asking } from '../../apiserver/ask.ts'
+import { testApiserver } from '../../apiserver/setup.ts'
 import { walkThrough } from './operations.ts'
 
 const root = '/apis/flowcontrol.apiserver.k8s.io/v1'
@@ -46,5 +48,24 @@ describe('flowcontrol-api', () => {
     status: { patch: { conditions: [condition] }, expected: { conditions: [condition] } },
     columns: ['Name', 'Type', 'NominalConcurrencyShares', 'Queues', 'HandSize', 'QueueLengthLimit', 'Age'],
     cells: ['level-0', 'Limited', 2, 16, 8, 50],
+  })
+
+  test('what saves a cluster cannot be changed, but how much the exempt level counts', async () => {
+    const api = await testApiserver()
+    const ask = asking(api)
+    const patch = (path: string, spec: object) => ask(`${root}/${path}`, { method: 'PATCH', body: { spec } })
+    expect((await patch('flowschemas/exempt', { rules: [] })).message).toContain(
+      "spec of 'exempt' must equal the fixed value",
+    )
+    expect((await patch('flowschemas/catch-all', { matchingPrecedence: 9_000 })).code).toBe(422)
+    const level = 'prioritylevelconfigurations'
+    const refused = await patch(`${level}/catch-all`, { limited: { nominalConcurrencyShares: 50 } })
+    expect(refused.message).toContain("spec of 'catch-all' must equal the fixed value")
+    const shares = await patch(`${level}/exempt`, { exempt: { nominalConcurrencyShares: 7 } })
+    expect(shares.body.spec).toEqual({ type: 'Exempt', exempt: { nominalConcurrencyShares: 7, lendablePercent: 0 } })
+    const annotations = { noted: 'yes' }
+    const noted = await ask(`${root}/flowschemas/exempt`, { method: 'PATCH', body: { metadata: { annotations } } })
+    expect(noted.body.metadata.annotations).toMatchObject(annotations)
+    api.stop()
   })
 })

@@ -182,6 +182,12 @@ describe('metrics', () => {
     expect(body.rows[0].cells).toEqual(['web', '125500u', '70Mi', '1m10s'])
   })
 
+  test('whoever would rather have protobuf gets JSON, with the window', async () => {
+    const { code, body } = await ask(`${root}/nodes/one`, 'application/vnd.kubernetes.protobuf,application/json')
+    expect({ code, window: body.window }).toEqual({ code: 200, window: '10.02s' })
+    expect((await ask(`${root}/nodes`, 'application/vnd.kubernetes.protobuf')).code).toBe(406)
+  })
+
   test('they are read and nothing else', async () => {
     const created = await api.apiserver.handle(request(`${root}/nodes`, { body: { metadata: { name: 'x' } } }))
     expect(created).toMatchObject({ code: 405 })

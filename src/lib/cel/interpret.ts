@@ -1,7 +1,7 @@
 // A checked expression to a function: every part becomes a closure, made once. Failures are values that strict functions
 // pass on and && and || absorb; every step has a cost, and evaluation ends when the limit is passed, which bounds it
 // whatever the expression does (cel-go, interpreter/runtimecost.go). Called by cel.ts.
-import { type Comprehension, type Expr, operators } from './ast.ts'
+import { type Comprehension, type Element, type Entry, type Expr, operators } from './ast.ts'
 import type { Checked, Resolved } from './check.ts'
 import { costs, type Overload } from './env.ts'
 import { dyn, type Type } from './types.ts'
@@ -77,15 +77,17 @@ class Compiler {
   }
 
   #compile(expr: Expr): Code {
+    const constant = this.#constant(expr)
+    // What gathers entries begins with a map of its own.
+    if (constant instanceof EntryMap && constant.size === 0) return () => new EntryMap()
+    if (constant !== undefined) return () => constant
     switch (expr.kind) {
-      case 'literal': {
-        const { value } = expr
-        return () => value
-      }
+      case 'literal':
+        return () => expr.value
       case 'ident':
-        return this.#ident(expr, expr.name)
+        return this.#ident(expr, costs.identOrSelect)
       case 'select':
-        return this.#select(expr)
+        return this.#select(expr, costs.identOrSelect)
       case 'call':
         return this.#call(expr)
       case 'list':
@@ -99,34 +101,52 @@ class Compiler {
     }
   }
 
-  #ident(expr: Expr, name: string): Code {
+  /**
+   * As upstream counts: what an attribute begins with is free where the attribute is an index or a branch of a choice,
+   * because it is not evaluated by itself there.
+   */
+  #attribute(expr: Expr): Code {
+    if (expr.kind === 'ident') return this.#ident(expr, 0)
+    if (expr.kind === 'select' && !expr.test) return this.#select(expr, 0)
+    return this.code(expr)
+  }
+
+  #ident(expr: Expr & { kind: 'ident' }, cost: number): Code {
+    const { name } = expr
     const slot = name.startsWith('.') ? undefined : this.#scope.findLast(local => local.name === name)?.slot
     if (slot !== undefined) {
       return frame => {
-        charge(frame, costs.identOrSelect)
+        charge(frame, cost)
         return frame.locals[slot] ?? null
       }
     }
     const variable = this.#checked.variables.get(expr) ?? name
-    return this.#variable(variable, this.#checked.types.get(expr))
+    return this.#variable(variable, this.#checked.types.get(expr), cost)
   }
 
-  #variable(name: string, type: Type | undefined): Code {
-    const constant = type?.kind === 'type' ? new TypeValue(name) : new Failure(`no such attribute(s): ${name}`)
+  #variable(name: string, type: Type | undefined, cost: number): Code {
+    if (type?.kind === 'type') {
+      const constant = new TypeValue(name)
+      return () => constant
+    }
+    const unknown = new Failure(`no such attribute(s): ${name}`)
     return frame => {
-      charge(frame, costs.identOrSelect)
+      charge(frame, cost)
       const value = frame.variables[name]
       if (typeof value === 'function') return value()
-      return value === undefined ? constant : value
+      return value === undefined ? unknown : value
     }
   }
 
-  #select(expr: Expr & { kind: 'select' }): Code {
+  #select(expr: Expr & { kind: 'select' }, cost: number): Code {
     const variable = this.#checked.variables.get(expr)
-    if (variable !== undefined) return this.#variable(variable, this.#checked.types.get(expr))
-    const operand = this.code(expr.operand)
+    if (variable !== undefined) return this.#variable(variable, this.#checked.types.get(expr), cost)
     const { field } = expr
-    if (expr.test) return frame => hasField(operand(frame), field)
+    if (expr.test) {
+      const tested = this.code(expr.operand)
+      return frame => hasField(tested(frame), field)
+    }
+    const operand = cost === 0 ? this.#attribute(expr.operand) : this.#operand(expr.operand)
     const missing = new Failure(`no such key: ${field}`)
     return frame => {
       const target = operand(frame)
@@ -137,15 +157,79 @@ class Compiler {
     }
   }
 
+  /** What is selected from: to begin an attribute with what is none costs one. */
+  #operand(expr: Expr): Code {
+    const operand = this.code(expr)
+    if (isAttribute(expr)) return operand
+    return frame => {
+      const value = operand(frame)
+      charge(frame, costs.identOrSelect)
+      return value
+    }
+  }
+
   #call(expr: Expr & { kind: 'call' }): Code {
     const special = this.#special(expr)
     if (special !== undefined) return special
     const resolved = this.#checked.calls.get(expr)
     if (resolved === undefined) return () => noOverload
-    return callOf(
-      resolved,
-      resolved.args.map(arg => this.code(arg)),
-    )
+    const { name, args } = resolved
+    const [first, second] = args
+    if ((name === operators.index || name === operators.optionalIndex) && first && second) {
+      return callOf(resolved, [this.#operand(first), this.#attribute(second)])
+    }
+    const members = name === operators.in && second !== undefined ? this.#constant(second) : undefined
+    const codes = args.map(arg => this.code(arg))
+    if (!(members instanceof List)) return callOf(resolved, codes)
+    // Looking for a value among constants is free.
+    const free = resolved.overloads.map(overload => ({ ...overload, cost: () => 0 }))
+    return callOf({ ...resolved, overloads: free }, codes)
+  }
+
+  /** The value of what is constant, which is made once; undefined for what is not, or fails. */
+  #constant(expr: Expr): Value | undefined {
+    switch (expr.kind) {
+      case 'literal':
+        return expr.value
+      case 'list':
+        return this.#constantList(expr.elements)
+      case 'map':
+        return this.#constantMap(expr.entries)
+      case 'call':
+        return this.#converted(expr)
+      default:
+        return undefined
+    }
+  }
+
+  #constantList(elements: readonly Element[]): Value | undefined {
+    const items: Value[] = []
+    for (const { value, optional } of elements) {
+      const constant = optional ? undefined : this.#constant(value)
+      if (constant === undefined) return undefined
+      items.push(constant)
+    }
+    return new ArrayList(items, true)
+  }
+
+  #constantMap(entries: readonly Entry[]): Value | undefined {
+    const made = new EntryMap()
+    for (const { key, value, optional } of entries) {
+      const [name, content] = optional ? [] : [this.#constant(key), this.#constant(value)]
+      if (name === undefined || content === undefined || insertNew(made, name, content)) return undefined
+    }
+    return made
+  }
+
+  #converted(expr: Expr & { kind: 'call' }): Value | undefined {
+    const resolved = this.#checked.calls.get(expr)
+    const [arg] = expr.args
+    if (resolved === undefined || arg === undefined || !conversions.has(resolved.name)) return undefined
+    const constant = this.#constant(arg)
+    if (constant === undefined) return undefined
+    const fitting = resolved.overloads.find(overload => fits(overload, [constant]))
+    const value = fitting?.call(constant)
+    return value instanceof Failure ? undefined : value
   }
 
   /** What does not evaluate all of its arguments first. */
@@ -166,10 +250,10 @@ class Compiler {
       case operators.or:
         return second && or(this.code(first), this.code(second))
       case operators.conditional:
-        return second && third && conditional(this.code(first), this.code(second), this.code(third))
+        return second && third && conditional(this.code(first), this.#attribute(second), this.#attribute(third))
       case operators.optionalSelect:
         return second?.kind === 'literal' && typeof second.value === 'string'
-          ? optionalSelect(this.code(first), second.value)
+          ? optionalSelect(this.#operand(first), second.value)
           : undefined
       default:
         return undefined
@@ -249,6 +333,17 @@ class Compiler {
       return result(frame)
     }
   }
+}
+
+/** Conversions that are done before anything runs when what they convert is constant. */
+const conversions = new Set('bool bytes double duration dyn int string timestamp uint'.split(' '))
+
+/** Whether it is looked up rather than computed. */
+function isAttribute(expr: Expr): boolean {
+  if (expr.kind === 'ident' || expr.kind === 'select') return true
+  if (expr.kind !== 'call' || expr.target !== undefined) return false
+  const lookups: readonly string[] = [operators.index, operators.optionalIndex, operators.optionalSelect]
+  return lookups.includes(expr.name) || expr.name === operators.conditional
 }
 
 type Each = (one: Result, other: Result) => boolean

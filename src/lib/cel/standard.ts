@@ -93,7 +93,8 @@ const sizes = (['string', 'bytes', 'list', 'map'] as const).flatMap(name => {
 })
 
 const prefixCost = {
-  cost: (_text: Value, part: Value) => traversal(part),
+  // Upstream counts the whole text as it runs, and the part alone as it estimates.
+  cost: (text: Value) => traversal(text),
   estimate: (_text: unknown, part: Parameters<typeof traversed>[0]) => ({ cost: traversed(part) }),
 }
 

@@ -112,16 +112,20 @@ export abstract class List {
 export class ArrayList extends List {
   readonly #items: Result[]
   override readonly size: number
-  constructor(items: Result[]) {
+  readonly #fixed: boolean
+  /** A list that is `fixed` is used more than once: what is appended to it must not grow its array. */
+  constructor(items: Result[], fixed = false) {
     super()
     this.#items = items
+    this.#fixed = fixed
     this.size = items.length
   }
   override get(index: number): Result {
     return this.#items[index] ?? null
   }
   append(other: List): ArrayList {
-    const items = this.size === this.#items.length ? this.#items : this.#items.slice(0, this.size)
+    const isNewest = this.size === this.#items.length && !this.#fixed
+    const items = isNewest ? this.#items : this.#items.slice(0, this.size)
     for (let i = 0; i < other.size; i++) items.push(other.get(i))
     return new ArrayList(items)
   }

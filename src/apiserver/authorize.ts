@@ -184,6 +184,18 @@ function authorizeSlice(node: string, asked: ResourceAttributes): Decision {
 }
 
 /** `why`: of those who were asked, what kept them from a yes. */
+/** The right that an apply needs besides when there is nothing yet. */
+export function createAsked(place: {
+  readonly group: string
+  readonly resource: string
+  readonly namespace?: string
+  readonly name?: string
+}): Attributes {
+  const { group, resource, name = '' } = place
+  const namespace = place.namespace ?? (group === '' && resource === 'namespaces' ? name : '')
+  return { kind: 'resource', verb: 'create', group, resource, subresource: '', namespace, name }
+}
+
 export function forbidden(identity: Identity, asked: Attributes, why = ''): ApiError {
   const because = why === '' ? '' : `: ${why}`
   if (asked.kind === 'path') {

@@ -23,6 +23,8 @@ export type Operation = {
   readonly fieldManager: string
   readonly fieldValidation: FieldValidation
   readonly force: boolean
+  /** Of an apply by who may patch and not create: why not, which is often nothing. */
+  readonly createRefused?: string
   readonly dryRun: boolean
   /** Of deletecollection. */
   readonly labelSelector?: string

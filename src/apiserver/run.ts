@@ -32,8 +32,8 @@ import {
   respondStored,
   viewOf,
 } from './answer.ts'
-import { type Attributes, forbidden } from './authorize.ts'
-import { checkCustom, warned } from './custom.ts'
+import { type Attributes, createAsked, forbidden } from './authorize.ts'
+import { warned } from './custom.ts'
 import { type Body, bodyBytesMax, decode, nameOfBody, unsupportedPatch } from './decode.ts'
 import { impersonation } from './impersonate.ts'
 import { Limiter } from './limits.ts'
@@ -389,7 +389,6 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
         ? { value: null, duplicates: new Map() }
         : decode(bytes, type, options.fieldValidation)
     if ((asked.verb === 'patch') !== (body.patch !== undefined)) throw unsupportedPatch()
-    checkCustom(kind, { verb: asked.verb as Operation['verb'], ...(body.patch !== undefined && { patch: body.patch }) })
 
     if (asked.verb === 'create' && !kind.stored && kind.kind !== 'Binding') {
       return respondObject(kind, 201, await review(kind, body, asked.namespace, identity, authorizer, tokens), view)
@@ -409,6 +408,8 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
             ...(asked.subresource !== undefined && { subresource: asked.subresource }),
           }
     const deletion = deletes ? deleteBody(body.value, query) : undefined
+    const applies = body.patch === 'apply' && asked.subresource === undefined
+    const creation = applies ? await authorizer.decide(identity, createAsked(asked)) : undefined
     const { labelSelector, fieldSelector } = selectorsOf(query)
     const op: Operation = {
       verb: asked.verb as Operation['verb'],
@@ -423,6 +424,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
       // apply must say who applies; a name made up from the program would own fields for ever.
       fieldManager: body.patch === 'apply' ? (query.get('fieldManager') ?? '') : options.fieldManager,
       dryRun: deletion?.dryRun ?? options.dryRun,
+      ...(creation?.allowed === false && { createRefused: creation.why }),
       ...(labelSelector !== undefined && { labelSelector }),
       ...(fieldSelector !== undefined && { fieldSelector }),
       identity,

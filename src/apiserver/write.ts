@@ -13,6 +13,7 @@ import type { Json, JsonObject } from '../api/schema.ts'
 import { deleteOptions } from '../api/types/meta.ts'
 import type { Compare, KeyValue, Operation as StoreOperation } from '../kv/store.ts'
 import type { Change } from './admission/admission.ts'
+import { createAsked, forbidden } from './authorize.ts'
 import { checkDeleteOptions, checkPreconditions, deletedAnswer, isFinished, planDeletion } from './delete.ts'
 import type { Operation } from './operation.ts'
 import { allocate, keepAllocated, release, type ServiceConfig, type Taken } from './services.ts'
@@ -273,6 +274,7 @@ function* planApply(kind: Kind, op: Operation, seen: Seen, rules: Rules): Planni
   }
   if (seen.current === undefined) {
     if (op.subresource !== undefined) throw notFound(kind, op.name ?? '')
+    if (op.createRefused !== undefined) throw forbidden(op.identity, createAsked(op), op.createRefused)
     if ((applied.metadata?.uid ?? '') !== '') {
       throw conflict(
         kind,

@@ -325,6 +325,33 @@ describe('server-side apply', () => {
     expect((await ask(one.api, `${maps}/dry`)).code).toBe(404)
   })
 
+  test('who may patch and not create makes nothing by it', async () => {
+    const rbac = '/apis/rbac.authorization.k8s.io/v1/namespaces/default'
+    const rule = (verbs: readonly string[]) => ({ verbs, apiGroups: [''], resources: ['configmaps'] })
+    await post(one.api, `${rbac}/roles`, { metadata: { name: 'patches' }, rules: [rule(['get', 'patch'])] })
+    await post(one.api, `${rbac}/rolebindings`, {
+      metadata: { name: 'pat' },
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'patches' },
+      subjects: [{ kind: 'User', name: 'pat' }],
+    })
+    const identity = { user: 'pat', groups: [] }
+    const asPat = (name: string) =>
+      patch(one.api, `${maps}/${name}?fieldManager=pat&force=true`, 'apply', map(name, { a: '1' }), { identity })
+    const { code, body } = await asPat('unmade')
+    expect([code, body.reason, body.message]).toEqual([
+      403,
+      'Forbidden',
+      expect.stringMatching(
+        /^configmaps "unmade" is forbidden: User "pat" cannot create resource "configmaps" in API group "" in the namespace "default"/,
+      ),
+    ])
+    expect((await ask(one.api, `${maps}/unmade`)).code).toBe(404)
+    await post(one.api, maps, map('made-by-others', {}))
+    expect((await asPat('made-by-others')).code).toBe(200)
+    await patch(one.api, `${rbac}/roles/patches`, 'merge', { rules: [rule(['get', 'patch', 'create'])] })
+    expect((await asPat('unmade')).code).toBe(201)
+  })
+
   test('no apply to the collection', async () => {
     const { code } = await ask(one.api, maps, { method: 'PATCH', type: patchTypes.apply, body: map('x', {}) })
     expect(code).toBeGreaterThanOrEqual(400)

@@ -26,6 +26,7 @@ export type { Duplicates, Read } from './reader.ts'
 export type FieldValidation = 'Strict' | 'Warn' | 'Ignore'
 
 const strictErrorCountMax = 100
+const shownLengthMax = 1_024
 
 /** BadRequest on malformed text. Doubled keys are looked for only when `mode` asks. */
 export function readJson(text: string, mode: FieldValidation): Read {
@@ -98,6 +99,15 @@ function parseCustom<T extends KubeObject>(
   duplicates: Duplicates,
 ): { readonly object: T; readonly warnings: readonly string[] } {
   if (isTooDeep(value)) throw new ApiError('BadRequest', `${what}: exceeded max depth`)
+  // What is not typed must say what it is.
+  for (const [key, name] of [
+    ['kind', 'Kind'],
+    ['apiVersion', 'apiVersion'],
+  ] as const) {
+    if ((value[key] ?? '') !== '') continue
+    const shown = JSON.stringify(value).slice(0, shownLengthMax)
+    throw new ApiError('BadRequest', `Object '${name}' is missing in '${shown}'`)
+  }
   const { object, problems } = custom.parse(value, mode === 'Ignore' ? noDuplicates : duplicates, what)
   const told = [...new Set(problems)].slice(0, strictErrorCountMax)
   if (mode === 'Strict' && told.length > 0) {

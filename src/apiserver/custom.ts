@@ -4,10 +4,14 @@ import type { Kind } from '../api/kind.ts'
 import type { HttpResponse } from '../world/http.ts'
 import { warningHeaders } from './answer.ts'
 import type { Operation } from './operation.ts'
+import { pathNotFound } from './route.ts'
 
 /** Throws for what a custom resource does not take. */
-export function checkCustom(kind: Kind, op: Pick<Operation, 'verb' | 'patch'>): void {
+export function checkCustom(kind: Kind, op: Pick<Operation, 'verb' | 'patch' | 'subresource'>): void {
   if (kind.custom === undefined) return
+  if (op.subresource !== undefined && !kind.subresources.includes(op.subresource)) {
+    throw new ApiError('NotFound', pathNotFound)
+  }
   if (op.patch === 'strategic') {
     const accepted = ['json-patch+json', 'merge-patch+json', 'apply-patch+yaml'].map(type => `application/${type}`)
     const message = `the body of the request was in an unknown format - accepted media types include: ${accepted.join(', ')}`

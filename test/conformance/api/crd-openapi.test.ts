@@ -128,6 +128,17 @@ describe.each(installed(['1.27', '1.33']))('crd-openapi with kubectl %s', versio
     expect(await kubectl.ok('delete ct mine')).toContain('deleted')
   })
 
+  test('applies a definition twice, on either side, and finds nothing to change', async () => {
+    const text = JSON.stringify(crontabs())
+    await kubectl.ok('apply -f -', text)
+    expect(await kubectl.ok('apply -f -', text)).toContain('unchanged')
+    expect(await kubectl.ok('diff -f -', text)).toBe('')
+    expect(await kubectl.ok('apply --server-side --force-conflicts -f -', text)).toContain('serverside-applied')
+    expect(await kubectl.ok('api-resources --api-group=stable.example.com')).toMatch(
+      /crontabs\s+ct\s+stable.example.com\/v1\s+true\s+CronTab/,
+    )
+  })
+
   test('refuses unknown fields, missing ones and values that are none of the list', async () => {
     const unknown = await kubectl.run('create --validate=strict -f -', cron('{cronSpec: "* * * * */5", bad: 1}'))
     expect(unknown.code).toBe(1)

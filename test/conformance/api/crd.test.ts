@@ -9,6 +9,7 @@ import {
   definition,
   definitionUrl,
   has,
+  request,
   until,
 } from '../../apiserver/definitions.ts'
 
@@ -344,6 +345,26 @@ describe('crd', () => {
     expect((await api.ask(url + two.query, two)).body.spec).toEqual({ a: { b: 1, c: 2, list: [1] } })
     const less = apply(free({ a: {} }), 'one')
     expect((await api.ask(url + less.query, less)).body.spec).toEqual({ a: { c: 2 } })
+  })
+
+  test('a subresource that the definition does not name is not there, and an object must say what it is', async () => {
+    await api.define(definition('plains', 'Plain', [{}]))
+    const url = '/apis/stable.example.com/v1/namespaces/default/plains'
+    const plain = { apiVersion: 'stable.example.com/v1', kind: 'Plain', metadata: { name: 'x' }, status: { a: 1 } }
+    const made = await api.ask(url, { body: plain })
+    expect(made.body.status).toEqual({ a: 1 })
+    const changed = await api.ask(`${url}/x`, { method: 'PATCH', body: { status: { a: 2 } } })
+    expect(changed.body.metadata.generation).toBe(2)
+    for (const name of ['status', 'scale']) {
+      expect((await api.ask(`${url}/x/${name}`)).code).toBe(404)
+      expect((await api.ask(`${url}/x/${name}`, { method: 'PATCH', body: {} })).code).toBe(404)
+    }
+    const { kind: _, ...nameless } = plain
+    const refused = await api.ask(url, { body: { ...nameless, metadata: { name: 'y' } } })
+    expect(refused).toMatchObject({ code: 400, message: expect.stringContaining("Object 'Kind' is missing in") })
+    const binary = 'application/vnd.kubernetes.protobuf'
+    expect(await api.apiserver.handle(request(`${url}/x`, { accept: binary }))).toMatchObject({ code: 406 })
+    expect((await api.ask(`${url}/x`, { accept: `${binary},application/json` })).body.kind).toBe('Plain')
   })
 
   test('a version that is deprecated says so', async () => {

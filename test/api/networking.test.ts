@@ -114,6 +114,19 @@ describe('ingress', () => {
     expect(wrongs(() => updated(ingress, old, draft))).toEqual([])
   })
 
+  test.each([
+    [[], '*'],
+    [['a', 'b', 'c'], 'a,b,c'],
+    [['a', 'a', 'a'], 'a,a,a'],
+    [['a', '', 'b', 'c'], 'a,b,c'],
+    [['a', 'b', 'c', ''], 'a,b,c + 1 more...'],
+    [['a', 'b', 'c', 'd', 'e'], 'a,b,c + 2 more...'],
+  ])('the hosts %j are shown as %s', (hosts, shown) => {
+    const object = created(ingress, body(ingress, 'x', rule(path({}))))
+    const spec = { ...object.spec, rules: hosts.map(host => ({ host })) }
+    expect(ingress.columns()[1]?.cell({ ...object, spec }, 0)).toBe(shown)
+  })
+
   test('the status has addresses and names', () => {
     const old = created(ingress, body(ingress, 'x', rule(path({}))))
     const status = { loadBalancer: { ingress: [{ ip: '1.2.3' }, { hostname: '10.0.0.1' }] } }

@@ -8,7 +8,7 @@ import { type PemBlock, pemBlocks } from '../../lib/pem.ts'
 import { bytesOfBase64 } from '../base64.ts'
 import { ageColumn } from '../cells.ts'
 import { equalJson } from '../equal.ts'
-import { duplicateValue, forbidden, invalidValue, notSupported, requiredValue, tooLong } from '../field.ts'
+import { duplicateValue, forbidden, invalidValue, notSupported, requiredValue, tooLong, tooMany } from '../field.ts'
 import type { FieldError } from '../kind.ts'
 import { defineKind } from '../kind.ts'
 import { dnsLabel, dnsSubdomain } from '../names.ts'
@@ -94,17 +94,25 @@ function validateSpec(spec: CertificateSigningRequestSpec): readonly FieldError[
   if (wrong !== undefined) errors.push(invalidValue('spec.request', request, wrong))
   if ((request ?? '').length > (requestBytesMax / 3) * 4) errors.push(tooLong('spec.request', requestBytesMax))
   if (usages.length === 0) errors.push(requiredValue('spec.usages'))
-  for (const [i, usage] of usages.entries()) {
-    const at = `spec.usages[${i}]`
-    if (!usagesKnown.includes(usage)) errors.push(notSupported(at, usage, usagesKnown))
-    if (usages.indexOf(usage) < i) errors.push(duplicateValue(at, usage))
-  }
+  // More than there are cannot be right, and need not be told one by one.
+  if (usages.length > usagesKnown.length) errors.push(tooMany('spec.usages', usages.length, usagesKnown.length))
+  else errors.push(...validateUsages(usages))
   if (signerName) errors.push(...validateSigner(signerName, 'spec.signerName'))
   if (expirationSeconds !== undefined && expirationSeconds < expirationSecondsMin) {
     const why = 'may not specify a duration less than 600 seconds (10 minutes)'
     errors.push(invalidValue('spec.expirationSeconds', expirationSeconds, why))
   }
   return errors
+}
+
+function validateUsages(usages: readonly string[]): readonly FieldError[] {
+  return usages.flatMap((usage, i) => {
+    const at = `spec.usages[${i}]`
+    return [
+      ...(usagesKnown.includes(usage) ? [] : [notSupported(at, usage, usagesKnown)]),
+      ...(usages.indexOf(usage) < i ? [duplicateValue(at, usage)] : []),
+    ]
+  })
 }
 
 /** 'example.com/signer-name'. */
@@ -154,20 +162,20 @@ const decisions = ['Approved', 'Denied']
 const conditionsPath = 'status.conditions'
 
 function validateConditions(object: CertificateSigningRequest): readonly FieldError[] {
-  const conditions = conditionsOf(object)
-  return conditions.flatMap(({ type = '', status = '' }, i) => {
+  const seen = new Set<string>()
+  return conditionsOf(object).flatMap(({ type = '', status = '' }, i) => {
     const at = `${conditionsPath}[${i}]`
-    const before = conditions.slice(0, i)
     const allowed = lasting.includes(type) ? ['True'] : ['False', 'True', 'Unknown']
-    const isOpposed =
-      decisions.includes(type) && before.some(each => each.type !== type && decisions.includes(each.type))
+    const isOpposed = decisions.includes(type) && decisions.some(other => other !== type && seen.has(other))
+    const isRepeated = seen.has(type)
     const why = 'Approved and Denied conditions are mutually exclusive'
+    seen.add(type)
     return [
       ...(type === '' ? [requiredValue(`${at}.type`)] : []),
       ...(status === '' ? [requiredValue(`${at}.status`)] : []),
       ...(status === '' || allowed.includes(status) ? [] : [notSupported(`${at}.status`, status, allowed)]),
       ...(isOpposed ? [invalidValue(`${at}.type`, type, why)] : []),
-      ...(before.some(each => each.type === type) ? [duplicateValue(`${at}.type`, type)] : []),
+      ...(isRepeated ? [duplicateValue(`${at}.type`, type)] : []),
     ]
   })
 }

@@ -183,11 +183,10 @@ function validateStatus({ loadBalancer }: IngressStatus): readonly FieldError[] 
 
 /** At most three hosts, and how many rules more there are. */
 function hostsText(rules: readonly IngressRule[]): string {
-  const hosts = rules.flatMap(({ host }) => (host ? [host] : [])).slice(0, 3)
-  if (hosts.length === 0) return '*'
-  const seen = rules.findIndex(({ host }) => host === hosts[2])
-  const isMore = hosts.length === 3 && seen < rules.length - 1
-  return isMore ? `${hosts.join(',')} + ${rules.length - 3} more...` : hosts.join(',')
+  const named = rules.flatMap(({ host }, i) => (host ? [{ host, i }] : [])).slice(0, 3)
+  const text = named.map(({ host }) => host).join(',') || '*'
+  const third = named[2]?.i ?? rules.length
+  return third < rules.length - 1 ? `${text} + ${rules.length - 3} more...` : text
 }
 
 function addressText(status: IngressStatus | undefined): string {

@@ -43,6 +43,7 @@ export function environment(variables: Readonly<Record<string, Type>>, libraries
 const known = new WeakMap<readonly Library[], Functions>()
 const none: readonly Library[] = []
 
+/** Parses, checks, and makes ready to run. Never throws, whatever the text is; neither does `evaluate`. */
 export function compile(source: string, env: Env): Compiled {
   const refuse = (issues: readonly Issue[]): Compiled => ({
     kind: 'refused',

@@ -118,6 +118,11 @@ const failures: readonly (readonly [string, string])[] = [
   ],
   ["'%d'.format([1.5])", 'error during formatting: decimal clause can only be used on integers, was given double'],
   ["'%s %s'.format(['a'])", 'index 1 out of range'],
+  // What would be far longer than what it is made of is not made.
+  [
+    "[1, 2, 3, 4, 5].map(i, 'aaaaaaaaaa'.replace('', 'bbbbbbbbbb')).map(t, t.replace('', t).replace('', t).replace('', t).replace('', t)).size() > 0",
+    'operation cancelled: actual cost limit exceeded',
+  ],
   ["'%z'.format(['a'])", 'could not parse formatting clause: unrecognized formatting clause "z"'],
 ]
 

@@ -20,6 +20,9 @@ import { compareText } from '../../../lib/sorted.ts'
 const clause = /%(?:%|(?:\.(\d{1,4}))?([sdfebxXo]))/y
 const defaultPrecision = 6
 const precisionMax = 1_000
+/** Longer than any limit of costs lets pass, and made of little: it is not made at all. */
+const lengthMax = 10_000_000
+const tooLong = new Failure('operation cancelled: actual cost limit exceeded')
 /** Lists in lists are written as deep as this. */
 const depthMax = 100
 
@@ -50,6 +53,7 @@ export function formatText(pattern: string, args: List): Result {
     const written = value instanceof Failure ? value : write(verb, value, precision)
     if (written instanceof Failure) return written
     text += written
+    if (text.length > lengthMax) return tooLong
   }
   return text
 }
@@ -160,9 +164,12 @@ const tooDeep = new Failure('error during formatting: value is nested too deeply
 function writeList(items: List, depth: number): string | Failure {
   if (depth === 0) return tooDeep
   const written: string[] = []
+  let length = 0
   for (const item of items) {
     const text = item instanceof Failure ? item : writeMember(item, depth - 1)
     if (text instanceof Failure) return text
+    length += text.length + 2
+    if (length > lengthMax) return tooLong
     written.push(text)
   }
   return `[${written.join(', ')}]`

@@ -55,11 +55,15 @@ function substring(text: string, start: Int, end: Int | undefined): Result {
   return points.slice(Number(start), Number(to)).join('')
 }
 
+/** Longer than any limit of costs lets pass, and made of little: it is not made at all. */
+const lengthMax = 10_000_000
+const tooLong = new Failure('operation cancelled: actual cost limit exceeded')
+
 /** At most `count` replacements from the left; a negative count is all. */
 function replace(text: string, part: string, by: string, count: Int): Result {
-  if (count < 0) return part === '' ? ['', ...text, ''].join(by) : text.split(part).join(by)
-  const pieces = splitLimited(part === '' ? ['', ...text, ''] : text.split(part), part, Number(count) + 1)
-  return pieces.join(by)
+  const all = part === '' ? ['', ...text, ''] : text.split(part)
+  const pieces = count < 0 ? all : splitLimited(all, part, Number(count) + 1)
+  return text.length + pieces.length * by.length > lengthMax ? tooLong : pieces.join(by)
 }
 
 function split(text: string, separator: string, limit: Int): Result {
@@ -76,9 +80,12 @@ function splitLimited(pieces: readonly string[], separator: string, limit: numbe
 
 function join(items: List, separator: string): Result {
   const texts: string[] = []
+  let length = 0
   for (const item of items) {
     if (item instanceof Failure) return item
     if (typeof item !== 'string') return new Failure('no such overload')
+    length += item.length + separator.length + 1
+    if (length > lengthMax) return tooLong
     texts.push(item)
   }
   return texts.join(separator)

@@ -103,6 +103,7 @@ export function openRemotes(context: AggregateContext, ways: Ways, signal: Abort
       entry.dueMs = clock.monotonicMs() + (entry.current ? askAgainMs : askAgainAfterFailureMs)
       await note(claim, verdict)
     } catch (error) {
+      entry.dueMs = clock.monotonicMs() + askAgainAfterFailureMs
       if (!signal.aborted) {
         world.log.debug('what an APIService is to say was not written yet', { name: claim.name, error: String(error) })
       }
@@ -123,8 +124,7 @@ export function openRemotes(context: AggregateContext, ways: Ways, signal: Abort
     try {
       const { code, body } = await readText(entry, path)
       if (code < 200 || code > 299) return failed(`bad status from ${url}: ${code}`)
-      const { resources } = JSON.parse(body) as { resources?: readonly JsonObject[] }
-      entry.resources = Array.isArray(resources) ? resources : []
+      entry.resources = resourcesIn(JSON.parse(body) as Json)
     } catch (error) {
       return failed(error instanceof Error ? error.message : String(error))
     }
@@ -150,7 +150,11 @@ export function openRemotes(context: AggregateContext, ways: Ways, signal: Abort
     const { code, body } = await readText(entry, '/openapi/v2')
     if (code !== 200) return
     const etag = etagOf(body)
-    if (entry.v2?.etag !== etag) entry.v2 = { etag, document: JSON.parse(body) as JsonObject }
+    if (entry.v2?.etag === etag) return
+    const document = JSON.parse(body) as JsonObject
+    // One that cannot be shown throws here, and does not take the others along.
+    encodeOpenApiV2(mergedV2(emptyV2, [{ ...entry.claim, document }]))
+    entry.v2 = { etag, document }
   }
 
   async function readText(entry: Entry, path: string): Promise<{ readonly code: number; readonly body: string }> {
@@ -252,6 +256,18 @@ export function openRemotes(context: AggregateContext, ways: Ways, signal: Abort
     discovery,
     openApi,
   }
+}
+
+const emptyV2: JsonObject = { swagger: '2.0', info: { title: '', version: '' }, paths: {}, definitions: {} }
+
+/** Of an APIResourceList; what is no resource is left out. */
+function resourcesIn(list: Json): readonly JsonObject[] {
+  const { resources } = (list ?? {}) as { readonly resources?: Json }
+  if (!Array.isArray(resources)) return []
+  return (resources as readonly Json[]).filter(
+    (one): one is JsonObject =>
+      typeof one === 'object' && one !== null && typeof (one as JsonObject)['name'] === 'string',
+  )
 }
 
 function missing({ reason, message }: Extract<Place, { kind: 'missing' }>): Verdict {

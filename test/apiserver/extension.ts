@@ -39,8 +39,10 @@ export type Extension = {
   readonly seen: Seen[]
   /** What it answers to everything, instead of serving; undefined: it serves. */
   broken: number | undefined
-  /** A further resource in its discovery and schemas. */
+  /** A further resource in its discovery. */
   more: boolean
+  /** Its discovery and its schemas hold what they should not. */
+  odd: boolean
   stop(): Promise<void>
 }
 
@@ -50,7 +52,7 @@ export async function extensionServer(serving: Issued, requestHeaderCa: string, 
   const watchers = new Set<(type: string, object: Flunder) => void>()
   const seen: Seen[] = []
   let revision = 100
-  const state = { broken: undefined as number | undefined, more: false }
+  const state = { broken: undefined as number | undefined, more: false, odd: false }
 
   async function whoIs(request: IncomingMessage): Promise<Who | undefined> {
     const socket = request.socket as TLSSocket
@@ -110,10 +112,14 @@ export async function extensionServer(serving: Issued, requestHeaderCa: string, 
     })
     if (who === undefined) return status(401, 'Unauthorized', 'Unauthorized')
     const documents: Record<string, unknown> = {
-      [root]: resourceList(state.more),
+      [root]: state.odd
+        ? { resources: [null, 7, { name: 1 }, { name: 'odd', kind: 'Odd' }] }
+        : resourceList(state.more),
       '/openapi/v3': { paths: { [root.slice(1)]: { serverRelativeURL: `/openapi/v3${root}?hash=${state.more}` } } },
       [`/openapi/v3${root}`]: openApi3,
-      '/openapi/v2': openApi2,
+      '/openapi/v2': state.odd
+        ? { paths: { [`${root}/odd`]: { get: { responses: { 200: { schema: { properties: 7, items: null } } } } } } }
+        : openApi2,
     }
     const document = documents[url.pathname]
     if (document !== undefined) return answer(200, document)

@@ -568,7 +568,7 @@ describe('aggregator', () => {
     expect(await direct()).toMatchObject({ code: 200, body: expect.stringContaining('FlunderList') })
   })
 
-  test('a server that breaks is Stale in discovery, its schemas stay, and it is there again when it works', async () => {
+  test('a server that breaks is Stale in discovery, its schemas stay, and what it says oddly harms nobody', async () => {
     extension.broken = 500
     // A change of the endpoints is looked at at once.
     const endpoints = async (count: number) => {
@@ -595,5 +595,16 @@ describe('aggregator', () => {
       return found.resources.length === 2 ? found : undefined
     }, 'the new resource')
     expect(again.freshness).toBe('Current')
+
+    extension.odd = true
+    await endpoints(2)
+    const odd = await until(async () => {
+      const found = await shown()
+      return found.resources[0].resource === 'odd' ? found : undefined
+    }, 'what is odd')
+    expect(odd.resources).toHaveLength(1)
+    const binary = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf'
+    expect(await ask('/openapi/v2', { accept: binary })).toMatchObject({ code: 200 })
+    expect(await ask('/openapi/v2', { accept: 'application/json' })).toMatchObject({ code: 200 })
   })
 })

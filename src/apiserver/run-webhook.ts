@@ -95,9 +95,12 @@ async function wayTo(context: WebhookContext, target: Target, signal: AbortSigna
   let failed: unknown
   for (const { address, port, pod } of place.endpoints) {
     try {
-      const found = pod && (await store.get(keyOf(podKind, pod.namespace, pod.name)))
+      if (pod === undefined) return { address, addressPort: port }
+      // Never at the address beside it: whoever writes endpoints could name a pod and lead to this machine itself.
+      const found = await store.get(keyOf(podKind, pod.namespace, pod.name))
       const socket = found && (await context.dialPod(objectOf<Pod>(found), port, signal))
-      return socket ? { via: bytesOver(socket) } : { address, addressPort: port }
+      if (socket === undefined) throw new Error(`pod ${JSON.stringify(pod.name)} behind the service cannot be reached`)
+      return { via: bytesOver(socket) }
     } catch (error) {
       context.world.log.debug('an endpoint of a webhook cannot be reached', { address, port, error: String(error) })
       failed = error

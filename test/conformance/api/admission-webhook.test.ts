@@ -2,7 +2,9 @@
 // their answers.
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Identity } from '../../../src/world/http.ts'
+import { peerId } from '../../../src/world/network.ts'
 import { type Asking, asking, namespaceNamed, podNamed } from '../../apiserver/ask.ts'
+import { fakeKubelet } from '../../apiserver/fake-kubelet.ts'
 import { testApiserver } from '../../apiserver/setup.ts'
 import { base64, type TestWebhook, testWebhook } from '../../apiserver/webhook.ts'
 
@@ -11,7 +13,8 @@ let ask: Asking
 let hook: TestWebhook
 
 beforeAll(async () => {
-  api = await testApiserver()
+  const kubelet = fakeKubelet()
+  api = await testApiserver({ peerOfNode: peerId, kubeletOf: () => kubelet.open() })
   ask = asking(api)
   hook = await testWebhook()
   for (const [name, labels] of Object.entries({ one: { team: 'a' }, two: {} })) {
@@ -379,8 +382,8 @@ describe('admission-webhook', () => {
       metadata: { name, labels: { 'kubernetes.io/service-name': name } },
       addressType: 'IPv4',
       endpoints: [
-        { addresses: ['127.0.0.2'], conditions: { ready: false } },
-        { addresses: ['127.0.0.1'], conditions: { ready: true } },
+        { addresses: ['10.0.0.2'], conditions: { ready: false } },
+        { addresses: ['127.0.0.1'], conditions: { ready: true }, targetRef: { kind: 'Pod', name } },
       ],
       ports: [{ port: behind.port, name: '' }],
     })
@@ -395,6 +398,14 @@ describe('admission-webhook', () => {
     expect(empty.message).toContain('no endpoints available for service "judge"')
     for (const name of ['judge', 'other']) {
       await ask('/apis/discovery.k8s.io/v1/namespaces/two/endpointslices', { body: slice(name) })
+    }
+    // The address beside a pod that is not there leads nowhere, least of all to this machine.
+    expect((await ask(maps('one'), { body: map('m') })).message).toContain(
+      'pod "judge" behind the service cannot be reached',
+    )
+    expect(behind.asked).toEqual([])
+    for (const name of ['judge', 'other']) {
+      await ask('/api/v1/namespaces/two/pods', { body: podNamed(name, { nodeName: 'n1' }) })
     }
     expect((await ask(maps('one'), { body: map('m') })).message).toBe(
       'admission webhook "judge.example.com" denied the request: no',

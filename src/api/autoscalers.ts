@@ -11,10 +11,9 @@ import type {
   MetricSpec,
   MetricTarget,
 } from './kinds/horizontalpodautoscaler.ts'
-import { dnsLabel } from './names.ts'
+import { dnsLabel, pathSegment } from './names.ts'
 import { validateContainerResource } from './resources.ts'
 import { named } from './storage.ts'
-import { pathSegment } from './types/rbac.ts'
 
 const periodSecondsMax = 1_800
 const stabilizationSecondsMax = 3_600

@@ -4,7 +4,7 @@ import { type Schema, s } from './schema.ts'
 import { admissionReview } from './types/admissionreview.ts'
 import { conversionReview } from './types/conversionreview.ts'
 import { apiGroup, apiGroupDiscovery, apiVersions } from './types/discovery.ts'
-import { deleteOptions, objectMeta, status } from './types/meta.ts'
+import { deleteOptions, objectMeta } from './types/meta.ts'
 import { createOptions, getOptions, listOptions, patchOptions, updateOptions } from './types/options.ts'
 import {
   nodeProxyOptions,
@@ -17,6 +17,7 @@ import {
 } from './types/podoptions.ts'
 import { podStatus } from './types/podstatus.ts'
 import { objectReference } from './types/reference.ts'
+import { status } from './types/status.ts'
 
 /** A frame of a watch. It alone says neither apiVersion nor kind. */
 export const watchEvent = s.object('io.k8s.apimachinery.pkg.apis.meta.v1.WatchEvent', {

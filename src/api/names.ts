@@ -143,3 +143,10 @@ export const portName: NameRule = text =>
 export function portNumber(port: number): string | undefined {
   return port >= 1 && port <= 65_535 ? undefined : 'must be between 1 and 65535, inclusive'
 }
+
+/** Names of roles and bindings may hold a colon: all that they may not be is something else in a path. */
+export const pathSegment: NameRule = text => {
+  if (text === '.' || text === '..') return `may not be '${text}'`
+  const found = ['/', '%'].find(char => text.includes(char))
+  return found === undefined ? undefined : `may not contain '${found}'`
+}

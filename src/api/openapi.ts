@@ -4,7 +4,8 @@ import { type GroupVersion, groupVersions, subresourcesOf, verbsOf } from './dis
 import type { Kind } from './kind.ts'
 import { kinds as allKinds } from './kinds.ts'
 import type { Field, Json, JsonObject, ScalarKind, Schema, Shape } from './schema.ts'
-import { deleteOptions, listMeta, objectMeta, status } from './types/meta.ts'
+import { deleteOptions, listMeta, objectMeta } from './types/meta.ts'
+import { status } from './types/status.ts'
 
 /** Where a schema refers to another, and in which of the two dialects. */
 export type Dialect = 'v2' | 'v3'

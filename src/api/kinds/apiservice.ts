@@ -4,11 +4,10 @@
 import { invalidValue, requiredValue } from '../field.ts'
 import type { FieldError } from '../kind.ts'
 import { defineKind } from '../kind.ts'
-import { dns1035Label, dnsSubdomain } from '../names.ts'
+import { dns1035Label, dnsSubdomain, pathSegment } from '../names.ts'
 import { s, type TypeOf } from '../schema.ts'
 import { objectMeta } from '../types/meta.ts'
 import { ruled } from '../types/network.ts'
-import { pathSegment } from '../types/rbac.ts'
 
 const prefix = 'io.k8s.kube-aggregator.pkg.apis.apiregistration.v1'
 

@@ -11,10 +11,9 @@ import { equalJson } from '../equal.ts'
 import { duplicateValue, forbidden, invalidValue, notSupported, requiredValue, tooLong, tooMany } from '../field.ts'
 import type { FieldError } from '../kind.ts'
 import { defineKind } from '../kind.ts'
-import { dnsLabel, dnsSubdomain } from '../names.ts'
+import { dnsLabel, dnsSubdomain, pathSegment } from '../names.ts'
 import { s, scalars, type TypeOf } from '../schema.ts'
 import { objectMeta } from '../types/meta.ts'
-import { pathSegment } from '../types/rbac.ts'
 
 export const certificateSigningRequestSpec = s.object('io.k8s.api.certificates.v1.CertificateSigningRequestSpec', {
   /** PEM of a PKCS #10 request, as base64. */

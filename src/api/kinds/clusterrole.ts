@@ -2,10 +2,11 @@
 // The rules of one with an aggregationRule are written by controllers/clusterrole.ts.
 import { requiredValue } from '../field.ts'
 import { defineKind, type FieldError } from '../kind.ts'
+import { pathSegment } from '../names.ts'
 import { validateSelector } from '../pod/selector.ts'
 import { s, type TypeOf } from '../schema.ts'
 import { labelSelector, objectMeta } from '../types/meta.ts'
-import { createdColumn, pathSegment, policyRule, rbacGroup, validateRules } from '../types/rbac.ts'
+import { createdColumn, policyRule, rbacGroup, validateRules } from '../types/rbac.ts'
 
 export const aggregationRule = s.object('io.k8s.api.rbac.v1.AggregationRule', {
   clusterRoleSelectors: s.list(1, labelSelector),

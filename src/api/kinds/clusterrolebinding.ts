@@ -1,16 +1,9 @@
 // ClusterRoleBinding (rbac.authorization.k8s.io/v1): who has a cluster's role everywhere. Its roleRef never changes.
 import { defineKind } from '../kind.ts'
+import { pathSegment } from '../names.ts'
 import { s, type TypeOf } from '../schema.ts'
 import { objectMeta } from '../types/meta.ts'
-import {
-  bindingColumns,
-  defaultBinding,
-  pathSegment,
-  rbacGroup,
-  roleRef,
-  subject,
-  validateBinding,
-} from '../types/rbac.ts'
+import { bindingColumns, defaultBinding, rbacGroup, roleRef, subject, validateBinding } from '../types/rbac.ts'
 
 export const clusterRoleBindingSchema = s.object('io.k8s.api.rbac.v1.ClusterRoleBinding', {
   apiVersion: s.string(0, { stored: true }),

@@ -6,11 +6,10 @@ import { sortedBy } from '../../lib/sorted.ts'
 import { invalidValue, requiredValue } from '../field.ts'
 import type { FieldError } from '../kind.ts'
 import { defineKind } from '../kind.ts'
-import { dns1035Label, dnsSubdomain, portName, portNumber } from '../names.ts'
+import { dns1035Label, dnsSubdomain, pathSegment, portName, portNumber } from '../names.ts'
 import { s, scalars, type TypeOf } from '../schema.ts'
 import { objectMeta } from '../types/meta.ts'
 import { anyIp, hostName, ruled } from '../types/network.ts'
-import { pathSegment } from '../types/rbac.ts'
 import { type TypedLocalObjectReference, typedLocalObjectReference } from '../types/reference.ts'
 
 export const serviceBackendPort = s.object(

@@ -3,11 +3,10 @@
 import { forbidden, invalidValue, requiredValue, tooLong } from '../field.ts'
 import type { FieldError } from '../kind.ts'
 import { defineKind } from '../kind.ts'
-import { dnsLabel, dnsSubdomain } from '../names.ts'
+import { dnsLabel, dnsSubdomain, pathSegment } from '../names.ts'
 import { s, type TypeOf } from '../schema.ts'
 import { objectMeta } from '../types/meta.ts'
 import { ruled } from '../types/network.ts'
-import { pathSegment } from '../types/rbac.ts'
 import { fixed } from '../workload.ts'
 
 export const ingressClassParametersReference = s.object('io.k8s.api.networking.v1.IngressClassParametersReference', {

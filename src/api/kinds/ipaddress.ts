@@ -2,11 +2,10 @@
 // https://kubernetes.io/docs/concepts/services-networking/cluster-ip-allocation/
 import type { FieldError } from '../kind.ts'
 import { defineKind } from '../kind.ts'
-import { dnsSubdomain } from '../names.ts'
+import { dnsSubdomain, pathSegment } from '../names.ts'
 import { s, type TypeOf } from '../schema.ts'
 import { objectMeta } from '../types/meta.ts'
 import { ruled, strictIp } from '../types/network.ts'
-import { pathSegment } from '../types/rbac.ts'
 import { fixed } from '../workload.ts'
 
 export const parentReference = s.object('io.k8s.api.networking.v1.ParentReference', {

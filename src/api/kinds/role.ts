@@ -1,8 +1,9 @@
 // Role (rbac.authorization.k8s.io/v1): what may be done in one namespace. apiserver/rbac.ts judges by it.
 import { defineKind } from '../kind.ts'
+import { pathSegment } from '../names.ts'
 import { s, type TypeOf } from '../schema.ts'
 import { objectMeta } from '../types/meta.ts'
-import { createdColumn, pathSegment, policyRule, rbacGroup, validateRules } from '../types/rbac.ts'
+import { createdColumn, policyRule, rbacGroup, validateRules } from '../types/rbac.ts'
 
 export const roleSchema = s.object('io.k8s.api.rbac.v1.Role', {
   apiVersion: s.string(0, { stored: true }),

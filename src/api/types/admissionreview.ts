@@ -2,7 +2,7 @@
 // https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#webhook-request-and-response
 import { s, scalars, type TypeOf } from '../schema.ts'
 import { userInfo } from './authentication.ts'
-import { status } from './meta.ts'
+import { status } from './status.ts'
 
 const meta = 'io.k8s.apimachinery.pkg.apis.meta.v1'
 const groupVersionKind = s.object(`${meta}.GroupVersionKind`, {

@@ -1,7 +1,7 @@
 // ConversionReview (apiextensions.k8s.io/v1): what a conversion webhook is asked, and what it answers. Never stored.
 // https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definition-versioning/#webhook-request-and-response
 import { s, scalars, type TypeOf } from '../schema.ts'
-import { status } from './meta.ts'
+import { status } from './status.ts'
 
 const prefix = 'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1'
 

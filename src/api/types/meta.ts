@@ -89,29 +89,3 @@ export const deleteOptions = s.object('io.k8s.apimachinery.pkg.apis.meta.v1.Dele
   ignoreStoreReadErrorWithClusterBreakingPotential: s.boolean(6, { pointer: true }),
 })
 export type DeleteOptions = TypeOf<typeof deleteOptions>
-export const statusCause = s.object('io.k8s.apimachinery.pkg.apis.meta.v1.StatusCause', {
-  reason: s.string(1),
-  message: s.string(2),
-  field: s.string(3),
-})
-export type StatusCause = TypeOf<typeof statusCause>
-export const statusDetails = s.object('io.k8s.apimachinery.pkg.apis.meta.v1.StatusDetails', {
-  kind: s.string(3),
-  name: s.string(1),
-  group: s.string(2),
-  causes: s.list(4, statusCause),
-  retryAfterSeconds: s.int32(5),
-  uid: s.string(6),
-})
-export type StatusDetails = TypeOf<typeof statusDetails>
-export const status = s.object('io.k8s.apimachinery.pkg.apis.meta.v1.Status', {
-  apiVersion: s.string(0),
-  kind: s.string(0),
-  metadata: s.of(1, listMeta),
-  status: s.string(2),
-  message: s.string(3),
-  reason: s.string(4),
-  details: s.of(5, statusDetails),
-  code: s.int32(6),
-})
-export type Status = TypeOf<typeof status>

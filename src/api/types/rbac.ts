@@ -2,7 +2,7 @@
 // https://kubernetes.io/docs/reference/access-authn-authz/rbac/
 import { invalidValue, notSupported, requiredValue } from '../field.ts'
 import type { Column, FieldError, KubeObject } from '../kind.ts'
-import { dnsSubdomain, type NameRule } from '../names.ts'
+import { dnsSubdomain, pathSegment } from '../names.ts'
 import { s, scalars, type TypeOf } from '../schema.ts'
 
 export const rbacGroup = 'rbac.authorization.k8s.io'
@@ -38,13 +38,6 @@ export const roleRef = s.object(
   { atomic: true },
 )
 export type RoleRef = TypeOf<typeof roleRef>
-
-/** Names of roles and bindings may hold a colon: all that they may not be is something else in a path. */
-export const pathSegment: NameRule = text => {
-  if (text === '.' || text === '..') return `may not be '${text}'`
-  const found = ['/', '%'].find(char => text.includes(char))
-  return found === undefined ? undefined : `may not contain '${found}'`
-}
 
 export function validateRules(
   rules: readonly PolicyRule[] | undefined,

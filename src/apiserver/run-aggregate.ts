@@ -113,6 +113,8 @@ export function openAggregator(context: AggregateContext, signal: AbortSignal): 
 
   async function reach({ address, port, pod }: Endpoint, until: AbortSignal): Promise<Duplex> {
     const found = pod && (await store.get(keyOf(podKind, pod.namespace, pod.name)))
+    // An address that is said to be a pod's is trusted to be one only while the pod is there.
+    if (pod !== undefined && found === undefined) throw new Error(`pod ${pod.namespace}/${pod.name} is gone`)
     const through = found && (await context.dialPod(objectOf<Pod>(found), port, until))
     return through ?? (await (config.dial ?? dialAddress)(address, port, until))
   }

@@ -3,7 +3,7 @@
 // https://kubernetes.io/docs/concepts/services-networking/cluster-ip-allocation/
 import { invalid } from '../api/error.ts'
 import type { FieldError } from '../api/kind.ts'
-import { type Service, type ServicePort, service as serviceKind } from '../api/kinds/service.ts'
+import { isReachedFromOutside, type Service, type ServicePort, service as serviceKind } from '../api/kinds/service.ts'
 import type { Compare, KeyValue, Operation } from '../kv/store.ts'
 import { type Cidr, formatIpv4, parseCidr, parseIpv4, sizeOf } from '../lib/cidr.ts'
 
@@ -84,7 +84,28 @@ export function keepAllocated(next: Service, old: Service): Service {
     })
     if (ports) spec = { ...spec, ports }
   }
+  spec = withoutOldTypes(spec, old.spec)
   return spec === next.spec ? next : { ...next, spec }
+}
+
+/** What only the type of before could have goes with it, unless it was written anew. */
+function withoutOldTypes(spec: Service['spec'], before: Service['spec']): Service['spec'] {
+  type Key = 'externalTrafficPolicy' | 'healthCheckNodePort' | 'loadBalancerClass' | 'allocateLoadBalancerNodePorts'
+  const isBalanced = ({ type }: Service['spec']) => type === 'LoadBalancer'
+  const isChecked = (of: Service['spec']) => isBalanced(of) && of.externalTrafficPolicy === 'Local'
+  const belongs: readonly (readonly [Key, (of: Service['spec']) => boolean])[] = [
+    ['healthCheckNodePort', isChecked],
+    ['loadBalancerClass', isBalanced],
+    ['allocateLoadBalancerNodePorts', isBalanced],
+    ['externalTrafficPolicy', isReachedFromOutside],
+  ]
+  let kept = spec
+  for (const [key, has] of belongs) {
+    if (kept[key] === undefined || kept[key] !== before[key] || !has(before) || has(kept)) continue
+    const { [key]: _, ...rest } = kept
+    kept = rest as Service['spec']
+  }
+  return kept
 }
 
 const portKey = (port: ServicePort): string => `${port.protocol ?? 'TCP'}/${port.port}`

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import type { Service } from '../../src/api/kinds/service.ts'
 import { allocate, firstServiceIp, ipPrefix, portPrefix, release, type Taken } from '../../src/apiserver/services.ts'
 import { prng } from '../../src/lib/prng.ts'
+import { request, testApiserver } from './setup.ts'
 
 const config = { serviceCidr: '10.0.0.0/27', nodePortRange: { from: 100, to: 110 } }
 
@@ -90,4 +91,29 @@ test('the first address is never chosen, and may be asked for', () => {
   const asked = service('kubernetes', 'ClusterIP', 1)
   const named = { ...asked, spec: { ...asked.spec, clusterIP: first } }
   expect(allocate(named, undefined, takenIn(keys), config, () => 0).object.spec.clusterIPs).toEqual([first])
+})
+
+test('what only the type of before could have goes with it', async () => {
+  const { apiserver, stop } = await testApiserver()
+  const path = '/api/v1/namespaces/default/services'
+  const patch = async (body: unknown) => {
+    const answer = await apiserver.handle(
+      request(`${path}/web`, { method: 'PATCH', type: 'application/merge-patch+json', body }),
+    )
+    if (answer.kind !== 'whole') throw new Error(answer.kind)
+    return { code: answer.code, spec: JSON.parse(String(answer.body)).spec as Service['spec'] }
+  }
+  const spec = { type: 'LoadBalancer', externalTrafficPolicy: 'Local', loadBalancerClass: 'a/b', ports: [{ port: 80 }] }
+  await apiserver.handle(
+    request(path, { body: { apiVersion: 'v1', kind: 'Service', metadata: { name: 'web' }, spec } }),
+  )
+  const nodePort = await patch({ spec: { type: 'NodePort' } })
+  expect(nodePort).toMatchObject({ code: 200, spec: { externalTrafficPolicy: 'Local' } })
+  expect(nodePort.spec.loadBalancerClass).toBeUndefined()
+  expect(nodePort.spec.allocateLoadBalancerNodePorts).toBeUndefined()
+  const plain = await patch({ spec: { type: 'ClusterIP' } })
+  expect(plain.code).toBe(200)
+  expect(plain.spec.externalTrafficPolicy).toBeUndefined()
+  expect(plain.spec.ports?.[0]?.nodePort).toBeUndefined()
+  stop()
 })

@@ -97,7 +97,7 @@ function externalText({ spec, status }: Service): string {
 const affinitySecondsDefault = 10_800
 const affinitySecondsMax = 86_400
 
-function isReachedFromOutside(spec: ServiceSpec): boolean {
+export function isReachedFromOutside(spec: ServiceSpec): boolean {
   const { type, externalIPs = [] } = spec
   return type === 'LoadBalancer' || type === 'NodePort' || (type === 'ClusterIP' && externalIPs.length > 0)
 }

@@ -2,7 +2,7 @@
 // Definitions"). Names of overloads are cel-go's.
 import { toBool, toBytes, toDouble, toDuration, toInt, toText, toTimestamp, toUint } from './conversions.ts'
 import { costs, type Library, method, type Overload, overload } from './env.ts'
-import { regexCost, regexEstimate, scale, scaled, times, traversal, traversed } from './estimates.ts'
+import { fixed, regexCost, regexEstimate, scale, scaled, times, traversal, traversed } from './estimates.ts'
 import { operatorLibrary, optionalLibrary } from './operators.ts'
 import { regexFor } from './regex.ts'
 import { dayOfYear, parseDuration, parseTimestamp, partOf } from './time.ts'
@@ -42,7 +42,7 @@ function conversions(
   to: Type,
   convert: (value: Value) => Result,
   from: readonly (readonly [string, Type])[],
-  more: Pick<Overload, 'refuseLiteral'> = {},
+  more: Pick<Overload, 'refuseLiteral' | 'estimate'> = {},
 ): readonly Overload[] {
   return from.map(([id, type]) => overload(`${id}_to_${name}`, [type], to, convert, more))
 }
@@ -54,6 +54,9 @@ const strings = ['string', string] as const
 const bools = ['bool', bool] as const
 const timestamps = ['timestamp', timestamp] as const
 const durations = ['duration', duration] as const
+
+/** As long as the text of a number or a time can be, and a little: 2006-01-02T15:04:05.999999999Z. */
+const scalarTextMax = 40
 
 const textOfBytes = overload('bytes_to_string', [bytes], string, toText, {
   cost: value => traversal(value),
@@ -71,7 +74,12 @@ const conversionLibrary: Library = {
   bool: conversions('bool', bool, toBool, [bools, strings]),
   bytes: [overload('bytes_to_bytes', [bytes], bytes, toBytes), bytesOfText],
   string: [
-    ...conversions('string', string, toText, [strings, bools, int64, uint64, doubles, durations, timestamps]),
+    ...conversions('string', string, toText, [strings], {
+      estimate: arg => ({ cost: fixed(1), size: arg.size }),
+    }),
+    ...conversions('string', string, toText, [bools, int64, uint64, doubles, durations, timestamps], {
+      estimate: () => ({ cost: fixed(1), size: { min: 1, max: scalarTextMax } }),
+    }),
     textOfBytes,
   ],
   duration: conversions('duration', duration, toDuration, [durations, int64, strings], {

@@ -191,6 +191,7 @@ describe('crd-validation', () => {
     const rules = [
       { rule: 'self.min <= self.max', message: 'min must not be over max', fieldPath: '.min' },
       { rule: 'self.max < 100', messageExpression: 'self.max > 150 ? "max is far over" : "max is over"' },
+      { rule: 'self.max != 99', messageExpression: '"max must not be " + string(self.max)' },
       { rule: '!has(self.secret)', reason: 'FieldValueForbidden', message: 'no secrets' },
     ]
     const kind = await kindOf(
@@ -216,6 +217,7 @@ describe('crd-validation', () => {
       'spec.min: Invalid value: min must not be over max',
     ])
     expect(causesOf(await kind.create('x', { min: 3, max: 200 }))).toEqual(['spec: Invalid value: max is far over'])
+    expect(causesOf(await kind.create('x', { min: 3, max: 99 }))).toEqual(['spec: Invalid value: max must not be 99'])
     expect(causesOf(await kind.create('x', { min: 1, max: 2, secret: 's' }))).toEqual(['spec: Forbidden: no secrets'])
     expect(causesOf(await kind.create('x', { min: 1, max: 2, names: ['x-a', 'b'] }))).toEqual([
       'spec.names[1]: Invalid value: "b": failed rule: self.startsWith(\'x-\')',

@@ -40,15 +40,22 @@ class Found {
 export type Read = { readonly value: Json; readonly duplicates: Duplicates }
 
 export function readJsonText(text: string): Read {
+  const colons = scanned(text)
   // JSON.parse says whether the text is sound; after it the scan below needs no error cases of its own.
-  const value = parseJson(text)
+  const value = parsed(text)
+  // Each key has a colon behind it. Where as many keys are left, none stood twice: so it is nearly always.
+  if (keyCount(value) === colons) return { value, duplicates: noDuplicates }
   const found = new Found()
   new Scanner(text, found).value('', 0)
   return { value, duplicates: found.byPath }
 }
 
 export function parseJson(text: string): Json {
-  checkDepth(text)
+  scanned(text)
+  return parsed(text)
+}
+
+function parsed(text: string): Json {
   try {
     return JSON.parse(text) as Json
   } catch (error) {
@@ -56,13 +63,32 @@ export function parseJson(text: string): Json {
   }
 }
 
-/** What is nested deeper than anything that is read here is refused before anybody descends into it. */
-function checkDepth(text: string): void {
+function keyCount(value: Json): number {
+  if (typeof value !== 'object' || value === null) return 0
+  let count = 0
+  if (isList(value)) {
+    for (const item of value) count += keyCount(item)
+    return count
+  }
+  for (const key of Object.keys(value)) count += 1 + keyCount(value[key] ?? null)
+  return count
+}
+
+function isList(value: Json): value is readonly Json[] {
+  return Array.isArray(value)
+}
+
+/** How many colons there are outside of texts. What is nested deeper than anything that is read here is refused. */
+function scanned(text: string): number {
   let depth = 0
+  let colons = 0
   for (let at = 0; at < text.length; at++) {
     switch (text.charCodeAt(at)) {
       case 0x22: // "
         at = stringEnd(text, at)
+        break
+      case 0x3a: // :
+        colons++
         break
       case 0x5b: // [
       case 0x7b: // {
@@ -73,6 +99,7 @@ function checkDepth(text: string): void {
         depth--
     }
   }
+  return colons
 }
 
 /** Where the text that begins at `start` ends: its closing quote, or the end of all. */

@@ -2,7 +2,7 @@
 // field or a map's key, 'k:{"name":"web"}' an item of a list by its keys, 'v:"x"' an item of a set by its value. A node is a
 // member when the field itself is in the set, not only something below it. Values, never changed once built.
 // https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management
-import { sortedBy } from '../../lib/sorted.ts'
+import { compareText, sortedBy } from '../../lib/sorted.ts'
 import { isObject } from '../parse.ts'
 import type { Json, JsonObject } from '../schema.ts'
 
@@ -113,9 +113,10 @@ export function* membersOf(set: FieldSet, path: FieldPath = []): Generator<Field
 export function encodeSet(set: FieldSet): JsonObject {
   const fields: { [name: string]: Json } = {}
   if (set.member && set.children.size > 0) fields['.'] = {}
-  for (const [name, child] of sortedBy(set.children, ([element]) => element)) {
+  for (const name of [...set.children.keys()].sort(compareText)) {
+    const child = set.children.get(name)
     // Most are a field and nothing below it.
-    fields[name] = child.children.size === 0 ? none : encodeSet(child)
+    fields[name] = child === undefined || child.children.size === 0 ? none : encodeSet(child)
   }
   return fields
 }

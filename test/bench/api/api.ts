@@ -11,10 +11,10 @@ import { parseArgs } from 'node:util'
 import { certificates } from '../../apiserver/certificates.ts'
 import { keepChild } from '../kv/children.ts'
 import { sleep } from '../kv/clock.ts'
-import { Cluster, type SystemKind } from '../kv/cluster.ts'
+import { Cluster, type Member, type SystemKind } from '../kv/cluster.ts'
 import { Generator } from '../kv/generator.ts'
 import { median } from '../kv/histogram.ts'
-import { cpuMicrosOf, loadAverage, memoryOf } from '../kv/proc.ts'
+import { cpuMicrosOf, loadAverage } from '../kv/proc.ts'
 import { short } from '../kv/report.ts'
 import { bundleMember, etcd, etcdVersion, memberCommand } from '../kv/systems.ts'
 import { Connection, type Target } from './client.ts'
@@ -306,25 +306,24 @@ async function open(dir: string, options: Options) {
   }
 
   async function idle() {
-    const follower = cluster.members.find(({ index }) => ports[index] !== undefined) ?? cluster.members[0]
-    if (follower === undefined) return
-    const port = ports[follower.index] ?? 0
+    const [member] = cluster.members
+    if (member === undefined) return
+    const port = ports[member.index] ?? 0
     const watchCount = 900
-    const before = await settledBytes(follower)
+    const before = await settledBytes(member)
     await perform({ kind: 'hold', target: at(port), namespace: own, watches: watchCount })
-    const after = await settledBytes(follower)
+    const after = await settledBytes(member)
     idleWatchBytes = Math.round((after - before) / watchCount)
     await worker.ask({ kind: 'release' })
     console.log(`an idle watch takes ${short(idleWatchBytes / 1024)} KiB (${watchCount} on 9 connections)`)
   }
 
-  /** What it holds once it has collected its garbage. */
-  async function settledBytes(member: { readonly pid: number; signal(signal: NodeJS.Signals): void }): Promise<number> {
-    for (let i = 0; i < 3; i++) {
-      member.signal('SIGUSR2')
-      await sleep(1_500)
-    }
-    return memoryOf(member.pid).rss
+  /** What it holds once it has collected its garbage, twice, so that what waits for a finalizer goes too. */
+  async function settledBytes(member: Member): Promise<number> {
+    await sleep(2_000)
+    await member.selfReport()
+    await sleep(500)
+    return (await member.selfReport())?.heldBytes ?? Number.NaN
   }
 
   return {

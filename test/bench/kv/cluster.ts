@@ -30,8 +30,13 @@ export type SystemKind = {
   readonly saysReady: boolean
 }
 
-/** What a member measured of itself since it was last asked: delays of its event loop, and its longest pause. */
-export type SelfReport = { readonly loopP99Ms: number; readonly loopMaxMs: number; readonly gcMaxMs: number }
+/** What a member measured of itself since it was last asked: delays of its event loop, its longest pause, memory in use. */
+export type SelfReport = {
+  readonly loopP99Ms: number
+  readonly loopMaxMs: number
+  readonly gcMaxMs: number
+  readonly heldBytes: number
+}
 
 type Running = {
   /** The member itself, also when strace started it. */

@@ -129,5 +129,10 @@ export async function worstSelf(cluster: Cluster): Promise<SelfReport | undefine
   const reports = (await Promise.all(cluster.members.map(member => member.selfReport()))).filter(r => r !== undefined)
   if (reports.length === 0) return undefined
   const worst = (name: keyof SelfReport) => Math.max(...reports.map(report => report[name]))
-  return { loopP99Ms: worst('loopP99Ms'), loopMaxMs: worst('loopMaxMs'), gcMaxMs: worst('gcMaxMs') }
+  return {
+    loopP99Ms: worst('loopP99Ms'),
+    loopMaxMs: worst('loopMaxMs'),
+    gcMaxMs: worst('gcMaxMs'),
+    heldBytes: worst('heldBytes'),
+  }
 }

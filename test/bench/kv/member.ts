@@ -227,11 +227,11 @@ function reports(): void {
     for (const entry of list.getEntries()) gcMaxMs = Math.max(gcMaxMs, entry.duration)
   }).observe({ entryTypes: ['gc'] })
   process.on('SIGUSR2', () => {
-    console.log(
-      JSON.stringify({ loopP99Ms: delay.percentile(99) / 1e6, loopMaxMs: delay.max / 1e6, gcMaxMs, report: true }),
-    )
-    // Whoever asks for memory next wants what is held, not what nobody has swept yet.
+    const [loopP99Ms, loopMaxMs] = [delay.percentile(99) / 1e6, delay.max / 1e6]
+    // Where it may be called, memory is what is held, not what nobody has swept yet.
     globalThis.gc?.()
+    const { heapUsed, external } = process.memoryUsage()
+    console.log(JSON.stringify({ loopP99Ms, loopMaxMs, gcMaxMs, heldBytes: heapUsed + external, report: true }))
     delay.reset()
     gcMaxMs = 0
   })

@@ -7,6 +7,7 @@ import {
   compileAdmission,
 } from '../../api/cel/admission.ts'
 import type { AccessQuestion, ResourceFields } from '../../api/cel/library/authorizer.ts'
+import { matchConditionsBudget, perCallLimit } from '../../api/cel/limits.ts'
 import { type Kind, resourceOf } from '../../api/kind.ts'
 import { type Namespace, namespace as namespaceKind } from '../../api/kinds/namespace.ts'
 import { isObject } from '../../api/parse.ts'
@@ -17,13 +18,6 @@ import type { Identity } from '../../world/http.ts'
 import type { Attributes } from '../authorize.ts'
 import type { Change } from './admission.ts'
 import { reviewOf } from './review.ts'
-
-/** What all expressions about one request may cost together (apiserver/pkg/apis/cel RuntimeCELCostBudget). */
-export const requestCostMax = 10_000_000
-/** What the conditions of one webhook or policy may cost together. */
-export const conditionsCostMax = 2_500_000
-/** What one expression may cost. */
-export const expressionCostMax = 1_000_000
 
 const compiledCountMax = 4_096
 const compiled = new Map<string, CompiledAdmission>()
@@ -100,14 +94,14 @@ function accountOf(namespace: string, name: string): Identity {
 export function judge(conditions: readonly MatchCondition[], input: AdmissionInput): boolean {
   const variables = admissionVariables(input)
   const errors: string[] = []
-  let left = conditionsCostMax
+  let left = matchConditionsBudget
   for (const { expression } of conditions) {
     const compiled = compiledOnce(expression, conditionOptions(input.params !== undefined))
     if (compiled.kind === 'refused') {
       errors.push(`compilation error: ${compiled.detail}`)
       continue
     }
-    const done = compiled.program.evaluate(variables, { costLimit: Math.min(left, expressionCostMax) })
+    const done = compiled.program.evaluate(variables, { costLimit: Math.min(left, perCallLimit) })
     left -= done.cost
     if (done.kind === 'value' && done.value === false) return false
     if (done.kind === 'failed') errors.push(`expression '${expression}' resulted in error: ${done.error}`)

@@ -7,16 +7,15 @@ import {
   admissionVariables,
   variableFailed,
 } from '../../api/cel/admission.ts'
+import { messageBytesMax, perCallLimit, policyBudget } from '../../api/cel/limits.ts'
 import type { ValidatingAdmissionPolicy, Validation } from '../../api/kinds/validatingadmissionpolicy.ts'
 import type { Program } from '../../lib/cel/cel.ts'
 import type { Variables } from '../../lib/cel/interpret.ts'
 import { bool, dyn, formatType, string, type Type } from '../../lib/cel/types.ts'
 import type { Result } from '../../lib/cel/values.ts'
-import { compiledOnce, expressionCostMax, judge, requestCostMax } from './expressions.ts'
+import { compiledOnce, judge } from './expressions.ts'
 
 export type Violation = { readonly message: string; readonly reason: string }
-
-const messageBytesMax = 5_120
 
 type Compiled = { readonly program: Program } | { readonly fault: string }
 
@@ -39,7 +38,7 @@ export function violationsOf(
     return fault((error as Error).message)
   }
   const params = spec.paramKind !== undefined
-  const budget = { left: requestCostMax }
+  const budget = { left: policyBudget }
   const { variables, types } = variablesOf(spec.variables ?? [], input, params, budget)
   const options = { params, authorizer: true, variables: types }
   return (spec.validations ?? []).flatMap(validation => {
@@ -55,7 +54,7 @@ export function violationsOf(
 type Budget = { left: number }
 
 function run(program: Program, variables: Variables, budget: Budget) {
-  const done = program.evaluate(variables, { costLimit: Math.max(0, Math.min(budget.left, expressionCostMax)) })
+  const done = program.evaluate(variables, { costLimit: Math.max(0, Math.min(budget.left, perCallLimit)) })
   budget.left -= done.cost
   return done
 }

@@ -4,14 +4,13 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { certificates } from '../../apiserver/certificates.ts'
 import { keepChild } from '../kv/children.ts'
 import { sleep } from '../kv/clock.ts'
-import { Cluster, type Member, type SystemKind } from '../kv/cluster.ts'
+import { Cluster, freePorts, type Member, type SystemKind } from '../kv/cluster.ts'
 import { Generator } from '../kv/generator.ts'
 import { median } from '../kv/histogram.ts'
 import { cpuMicrosOf, loadAverage } from '../kv/proc.ts'
@@ -93,13 +92,14 @@ class Child {
     this.#child = fork(join(import.meta.dirname, program), args, { serialization: 'advanced' })
     keepChild(this.#child)
   }
-  get pid(): number {
-    return this.#child.pid ?? 0
-  }
   said<T>(): Promise<T> {
     return new Promise((resolve, reject) => {
-      this.#child.once('message', message => resolve(message as T))
-      this.#child.once('exit', code => reject(new Error(`a child of the bench ended with ${code}`)))
+      const ended = (code: number | null) => reject(new Error(`a child of the bench ended with ${code}`))
+      this.#child.once('exit', ended)
+      this.#child.once('message', message => {
+        this.#child.off('exit', ended)
+        resolve(message as T)
+      })
     })
   }
   ask<T>(message: unknown): Promise<T> {
@@ -368,15 +368,4 @@ async function makeCertificates(folder: string): Promise<Omit<Target, 'port'>> {
   const files = { ca: made.ca, cert: made.server.cert, key: made.server.key, account: privateKey }
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, `${name}.pem`), text, { mode: 0o600 })
   return { ca: made.ca, cert: client.cert, key: client.key }
-}
-
-async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
-  await Promise.all(servers.map(server => new Promise(resolve => server.once('listening', resolve))))
-  const ports = servers.map(server => {
-    const address = server.address()
-    return address !== null && typeof address === 'object' ? address.port : 0
-  })
-  await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))))
-  return ports
 }

@@ -165,7 +165,7 @@ export class Cluster {
 
   /** In `dir`, which is removed again at the end. `syncDelayMs` is added to every fsync and fdatasync. */
   static async start(kind: SystemKind, dir: string, syncDelayMs?: number): Promise<Cluster> {
-    const ports = await freePorts()
+    const ports = await memberPorts()
     const members = ports.map(
       (_, index) => new Member(kind, { index, dir: join(dir, `member-${index}`), ports }, syncDelayMs),
     )
@@ -258,9 +258,9 @@ async function traced(strace: ChildProcess): Promise<number | undefined> {
   return undefined
 }
 
-/** Two ports for each member, free a moment ago, all different. */
-async function freePorts(): Promise<readonly Ports[]> {
-  const servers = Array.from({ length: memberCount * 2 }, () => createServer())
+/** Ports that were free a moment ago, all different. */
+export async function freePorts(count: number): Promise<readonly number[]> {
+  const servers = Array.from({ length: count }, () => createServer())
   const ports = await Promise.all(
     servers.map(
       server =>
@@ -274,5 +274,11 @@ async function freePorts(): Promise<readonly Ports[]> {
     ),
   )
   await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))))
+  return ports
+}
+
+/** Two for each member. */
+async function memberPorts(): Promise<readonly Ports[]> {
+  const ports = await freePorts(memberCount * 2)
   return Array.from({ length: memberCount }, (_, i) => ({ client: ports[2 * i] ?? 0, peer: ports[2 * i + 1] ?? 0 }))
 }

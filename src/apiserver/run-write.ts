@@ -11,7 +11,7 @@ import { compileSelector } from '../api/select.ts'
 import { type KeyValue, prefixEnd, type Store, StoreError } from '../kv/store.ts'
 import { unpackText } from '../lib/packed.ts'
 import type { World } from '../world/world.ts'
-import type { Verdict } from './admission/admission.ts'
+import { TooOften, type Verdict } from './admission/admission.ts'
 import type { Admission } from './admission/run.ts'
 import type { Catalog } from './catalog.ts'
 import { checkCustom } from './custom.ts'
@@ -96,7 +96,7 @@ async function attempt(context: WriteContext, kind: Kind, op: Operation, signal:
       const rules = rulesOf(context, attempt === 0 ? stamp : { ...stampOf(context), uid: stamp.uid })
       plan = await planned(context, kind, op, seen, rules, signal)
     } catch (error) {
-      if (error instanceof ApiError && (await again())) continue
+      if (error instanceof ApiError && !(error instanceof TooOften) && (await again())) continue
       throw error
     }
     if (plan.kind === 'answer') {

@@ -19,6 +19,7 @@ import { openAdmission } from './admission/run.ts'
 import { certificateSteps, type MaySign, signerAsked } from './admission/run-certificates.ts'
 import { admitConnect } from './admission/run-connect.ts'
 import { escalationHook } from './admission/run-escalation.ts'
+import { eventRateHook } from './admission/run-eventratelimit.ts'
 import { lastSteps } from './admission/run-hooks.ts'
 import { equivalentsIn } from './admission/run-webhooks.ts'
 import {
@@ -134,6 +135,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
   const catalog = openCatalog(world, store, convertersOf({ world, webhooks }, signal), signal)
   const steps = [
     ...chain,
+    { hook: eventRateHook(world) },
     ...certificateSteps(maySign),
     { hook: escalationHook(authorizer, roles) },
     ...lastSteps({

@@ -11,6 +11,9 @@ import { type EventWrite, eventLog, type Told } from './events.ts'
 /** Told faster than written: those beyond are left out. */
 export const recordQueueMax = 1_000
 
+/** As often client-go asks again when it is told to wait. */
+const tryCountMax = 10
+
 export interface Recorder {
   tell(told: Told): void
   /** Resolves when all that was told so far is written or lost. */
@@ -29,18 +32,27 @@ export function recorder(
   let last = Promise.resolve()
 
   async function write(what: EventWrite): Promise<void> {
-    if (signal.aborted) return
-    try {
-      if (what.kind === 'create') {
-        await client.create(event, what.event, signal)
+    for (let left = tryCountMax; !signal.aborted; ) {
+      try {
+        if (what.kind === 'create') {
+          await client.create(event, what.event, signal)
+        } else {
+          const { namespace, name, body } = what
+          await client.patch(event, { namespace, name }, { type: 'merge', body }, signal)
+        }
+        return
+      } catch (error) {
+        const waitSeconds = pause(error)
+        left -= 1
+        if (waitSeconds !== undefined && left > 0) {
+          await world.clock.sleep(waitSeconds * 1_000, signal)
+          continue
+        }
+        log.forget(what.key)
+        if (signal.aborted || (error instanceof ApiError && error.reason === 'NotFound')) return
+        world.log.debug('an Event was not written', { error: String(error) })
         return
       }
-      const { namespace, name, body } = what
-      await client.patch(event, { namespace, name }, { type: 'merge', body }, signal)
-    } catch (error) {
-      log.forget(what.key)
-      if (signal.aborted || (error instanceof ApiError && error.reason === 'NotFound')) return
-      world.log.debug('an Event was not written', { error: String(error) })
     }
   }
 
@@ -57,4 +69,9 @@ export function recorder(
     },
     idle: () => last,
   }
+}
+
+/** Seconds to wait when the rate of events is full; undefined for any other error. */
+function pause(error: unknown): number | undefined {
+  return error instanceof ApiError && error.reason === 'TooManyRequests' ? error.details?.retryAfterSeconds : undefined
 }

@@ -3,6 +3,7 @@
 // their list in order; run.ts asks them.
 // https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/
 import type { Stamp } from '../../api/admit.ts'
+import { ApiError } from '../../api/error.ts'
 import type { Kind, KubeObject } from '../../api/kind.ts'
 import type { JsonObject } from '../../api/schema.ts'
 import type { Compare, KeyValue, Operation as StoreOperation } from '../../kv/store.ts'
@@ -46,6 +47,9 @@ export type Verdict = {
   readonly compare?: readonly Compare[]
   readonly operations?: readonly StoreOperation[]
 }
+
+/** A refusal for how often somebody asks: it does not depend on what is stored, and nothing newer would change it. */
+export class TooOften extends ApiError {}
 
 export interface Plugin {
   /** Upstream's: LimitRanger. */

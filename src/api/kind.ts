@@ -99,6 +99,10 @@ export interface Kind<out T extends KubeObject = KubeObject> {
   readonly custom?: CustomKind
   /** Not stored either: made when it is asked for, and only ever read. */
   readonly readOnly?: true
+  /** An update of one that is not there makes it, for whoever may create it too. */
+  readonly updateCreates?: true
+  /** An update must say which version it is based on; of other kinds, one that names none is put over any. */
+  readonly updateNeedsVersion?: true
   /** Shown to whoever creates one: what this version does not do with it. */
   readonly caution?: string
   /** Shown to whoever uses the kind at all, in upstream's words: since when it is not to be used, and what is instead. */

@@ -23,7 +23,7 @@ export type Operation = {
   readonly fieldManager: string
   readonly fieldValidation: FieldValidation
   readonly force: boolean
-  /** Of an apply by who may patch and not create: why not, which is often nothing. */
+  /** Of an apply or update by who may not create what it would make: why not, which is often nothing. */
   readonly createRefused?: string
   readonly dryRun: boolean
   /** Of deletecollection. */

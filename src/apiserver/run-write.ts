@@ -22,7 +22,7 @@ import { openTurns, type Turns } from './run-turns.ts'
 import { ipPrefix, portPrefix, type ServiceConfig, type Taken } from './services.ts'
 import { keyOf, objectOf, prefixOf } from './stored.ts'
 import { planSubresource } from './subresource.ts'
-import { asJson, type Plan, planWrite, type Rules, type Seen, success } from './write.ts'
+import { asJson, makes, type Plan, planWrite, type Rules, type Seen, success } from './write.ts'
 
 export type WriteContext = {
   readonly world: Pick<World, 'clock' | 'random'>
@@ -208,7 +208,12 @@ async function doneBefore(
   const { revision } = result
   const made = await readOneAs(kind, await store.get(key, { revision }))
   if (made?.modRevision === revision) {
-    return { code: op.verb === 'create' ? 201 : 200, object: asJson(objectOf(made)), revision, warnings: [] }
+    return {
+      code: made.createRevision === revision ? 201 : 200,
+      object: asJson(objectOf(made)),
+      revision,
+      warnings: [],
+    }
   }
   const removed = await readOneAs(kind, await store.get(key, { revision: revision - 1 }))
   const object = removed === undefined ? success().object : deletedAnswer(kind, objectOf(removed))
@@ -259,7 +264,7 @@ async function look(context: WriteContext, kind: Kind, op: Operation): Promise<S
     op.name === undefined
       ? undefined
       : store.get(keyOf(kind, op.namespace, op.name)).then(found => readOneAs(kind, found)),
-    kind.scope === 'Namespaced' && (op.verb === 'create' || op.verb === 'patch')
+    kind.scope === 'Namespaced' && (op.verb === 'create' || op.verb === 'patch' || makes(kind, op))
       ? store.get(keyOf(namespaceKind, undefined, op.namespace ?? ''))
       : undefined,
     resourceOf(kind) === 'services' ? takenNow(store) : nothingTaken,

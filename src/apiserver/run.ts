@@ -71,6 +71,7 @@ import { openWebhooks, type WebhookContext } from './run-webhook.ts'
 import { serviceRange } from './services.ts'
 import { objectOf } from './stored.ts'
 import { scaleOf } from './subresource.ts'
+import { makes } from './write.ts'
 
 export type ApiserverConfig = {
   /** IPv4, '10.96.0.0/16'. */
@@ -410,8 +411,8 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
             ...(asked.subresource !== undefined && { subresource: asked.subresource }),
           }
     const deletion = deletes ? deleteBody(body.value, query) : undefined
-    const applies = body.patch === 'apply' && asked.subresource === undefined
-    const creation = applies ? await authorizer.decide(identity, createAsked(asked)) : undefined
+    const mayCreate = (body.patch === 'apply' && asked.subresource === undefined) || makes(kind, asked)
+    const creation = mayCreate ? await authorizer.decide(identity, createAsked(asked)) : undefined
     const { labelSelector, fieldSelector } = selectorsOf(query)
     const op: Operation = {
       verb: asked.verb as Operation['verb'],

@@ -106,26 +106,24 @@ export function changeOf(
     name: about.object?.metadata.name ?? about.old?.metadata.name ?? op.name ?? '',
     identity: op.identity,
     dryRun: op.dryRun,
-    options: optionsOf(op),
+    options: optionsOf(op, about.verb),
     stamp: rules.stamp,
     ...about,
   }
 }
 
-const optionKinds = { create: 'CreateOptions', update: 'UpdateOptions', patch: 'PatchOptions' } as const
-
-function optionsOf(op: Operation): JsonObject {
+/** Those of what is done, not of what was asked: an apply may create, and an update of what is not there does. */
+function optionsOf(op: Operation, verb: Change['verb']): JsonObject {
   const apiVersion = 'meta.k8s.io/v1'
   if (op.verb === 'delete' || op.verb === 'deletecollection') {
     return { kind: 'DeleteOptions', apiVersion, ...(op.body as JsonObject | null) }
   }
   return {
-    kind: optionKinds[op.verb],
+    kind: verb === 'CREATE' ? 'CreateOptions' : 'UpdateOptions',
     apiVersion,
     ...(op.dryRun && { dryRun: ['All'] }),
     ...(op.fieldManager !== '' && { fieldManager: op.fieldManager }),
     fieldValidation: op.fieldValidation,
-    ...(op.patch === 'apply' && { force: op.force }),
   }
 }
 
@@ -220,11 +218,44 @@ function namespaceOpen(kind: Kind, op: Operation, seen: Seen, incoming: KubeObje
 
 function* planUpdate(kind: Kind, op: Operation, seen: Seen, rules: Rules): Planning {
   const { object: parsed, warnings } = parseObject(kind, op.body, op.fieldValidation, op.duplicates)
+  if (seen.current === undefined && makes(kind, op))
+    return yield* createByUpdate(kind, op, seen, rules, parsed, warnings)
   const { old, stored } = existing(kind, op, seen)
   const incoming = carried(kind, parsed, old)
   checkVersion(kind, incoming, old)
+  if (kind.updateNeedsVersion && isNoVersion(incoming)) throw unversioned(kind, old.metadata.name)
   const next = yield* admitted(kind, op, rules, { old, incoming, ...place(op), ...stamped(op, rules) })
   return yield* update(kind, op, stored, old, next, seen, rules, warnings)
+}
+
+/** Whether an operation on one object makes it where there is none. */
+export function makes(
+  kind: Kind,
+  { verb, subresource }: { readonly verb: string; readonly subresource?: string },
+): boolean {
+  return verb === 'update' && subresource === undefined && kind.updateCreates === true
+}
+
+function* createByUpdate(
+  kind: Kind,
+  op: Operation,
+  seen: Seen,
+  rules: Rules,
+  parsed: KubeObject,
+  warnings: readonly string[],
+): Planning {
+  const { uid = '', resourceVersion: _, ...metadata } = parsed.metadata ?? {}
+  if (uid !== '') throw conflict(kind, op.name ?? '', uidMismatch(uid, ''))
+  if (op.createRefused !== undefined) throw forbidden(op.identity, createAsked(op), op.createRefused)
+  const incoming = { ...parsed, metadata: metadata as KubeObject['metadata'] }
+  return yield* create(
+    kind,
+    op,
+    seen,
+    rules,
+    { old: undefined, incoming, ...place(op), ...stamped(op, rules) },
+    warnings,
+  )
 }
 
 function* planPatch(kind: Kind, op: Operation, seen: Seen, rules: Rules): Planning {
@@ -309,17 +340,29 @@ function carried(kind: Kind, next: KubeObject, old: KubeObject): KubeObject {
 
 export const modified = 'the object has been modified; please apply your changes to the latest version and try again'
 
+const uidMismatch = (asked: string, found: string): string =>
+  `Precondition failed: UID in precondition: ${asked}, UID in object meta: ${found}`
+
+const isNoVersion = ({ metadata }: KubeObject): boolean => ['', '0'].includes(metadata?.resourceVersion ?? '')
+
+function unversioned(kind: Kind, name: string): ApiError {
+  const message = 'Invalid value: 0x0: must be specified for an update'
+  const field = 'metadata.resourceVersion'
+  return new ApiError('Invalid', `${resourceOf(kind)} "${name}" is invalid: ${field}: ${message}`, {
+    name,
+    ...(kind.group !== '' && { group: kind.group }),
+    kind: kind.plural,
+    causes: [{ reason: 'FieldValueInvalid', message, field }],
+  })
+}
+
 function checkVersion(kind: Kind, incoming: KubeObject, old: KubeObject): void {
   const { resourceVersion = '', uid = '' } = incoming.metadata ?? {}
   if (resourceVersion !== '' && resourceVersion !== '0' && resourceVersion !== old.metadata.resourceVersion) {
     throw conflict(kind, old.metadata.name, modified)
   }
   if (uid !== '' && uid !== old.metadata.uid) {
-    throw conflict(
-      kind,
-      old.metadata.name,
-      `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.metadata.uid}`,
-    )
+    throw conflict(kind, old.metadata.name, uidMismatch(uid, old.metadata.uid))
   }
 }
 

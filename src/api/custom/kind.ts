@@ -102,6 +102,7 @@ function customKind(
     shortNames: names.shortNames ?? [],
     categories: names.categories ?? [],
     scope,
+    updateNeedsVersion: true,
     subresources: [...(status ? ['status'] : []), ...(scale ? ['scale'] : [])],
     schema: { shape: shapeOfRoot(schema, nameIn(group, version.name, names.kind)) },
     storedAs: {

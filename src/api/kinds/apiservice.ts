@@ -116,6 +116,7 @@ export const apiService = defineKind({
   plural: 'apiservices',
   categories: ['api-extensions'],
   scope: 'Cluster',
+  updateNeedsVersion: true,
   subresources: ['status'],
   schema: apiServiceSchema,
   nameRule: pathSegment,

@@ -37,6 +37,7 @@ export const clusterRole = defineKind({
   kind: 'ClusterRole',
   plural: 'clusterroles',
   scope: 'Cluster',
+  updateCreates: true,
   schema: clusterRoleSchema,
   nameRule: pathSegment,
   generation: false,

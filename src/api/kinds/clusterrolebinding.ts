@@ -20,6 +20,7 @@ export const clusterRoleBinding = defineKind({
   kind: 'ClusterRoleBinding',
   plural: 'clusterrolebindings',
   scope: 'Cluster',
+  updateCreates: true,
   schema: clusterRoleBindingSchema,
   nameRule: pathSegment,
   generation: false,

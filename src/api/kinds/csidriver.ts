@@ -101,6 +101,7 @@ export const csiDriver = defineKind({
   shortNames: [],
   categories: [],
   scope: 'Cluster',
+  updateNeedsVersion: true,
   stored: true,
   subresources: [],
   schema: csiDriverSchema,

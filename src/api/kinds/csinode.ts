@@ -82,6 +82,7 @@ export const csiNode = defineKind({
   shortNames: [],
   categories: [],
   scope: 'Cluster',
+  updateNeedsVersion: true,
   stored: true,
   subresources: [],
   schema: csiNodeSchema,

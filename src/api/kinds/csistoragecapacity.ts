@@ -28,6 +28,7 @@ export const csiStorageCapacity = defineKind({
   shortNames: [],
   categories: [],
   scope: 'Namespaced',
+  updateNeedsVersion: true,
   stored: true,
   subresources: [],
   schema: csiStorageCapacitySchema,

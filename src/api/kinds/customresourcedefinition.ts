@@ -177,6 +177,7 @@ export const customResourceDefinition = defineKind({
   shortNames: ['crd', 'crds'],
   categories: ['api-extensions'],
   scope: 'Cluster',
+  updateNeedsVersion: true,
   stored: true,
   subresources: ['status'],
   schema: customResourceDefinitionSchema,

@@ -89,6 +89,7 @@ export const endpoints = defineKind({
   shortNames: ['ep'],
   categories: [],
   scope: 'Namespaced',
+  updateCreates: true,
   deprecation: 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice',
   stored: true,
   subresources: [],

@@ -101,6 +101,7 @@ export const event = defineKind({
   shortNames: ['ev'],
   categories: [],
   scope: 'Namespaced',
+  updateCreates: true,
   stored: true,
   subresources: [],
   schema: eventSchema,

@@ -136,6 +136,7 @@ export const eventsEvent = defineKind({
   shortNames: ['ev'],
   categories: [],
   scope: 'Namespaced',
+  updateCreates: true,
   stored: true,
   storedAs: { kind: coreKind, read: objects => objects.map(object => fromCore(object as CoreEvent)), write: toCore },
   subresources: [],

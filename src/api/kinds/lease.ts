@@ -32,6 +32,8 @@ export const lease = defineKind({
   shortNames: [],
   categories: [],
   scope: 'Namespaced',
+  updateCreates: true,
+  updateNeedsVersion: true,
   stored: true,
   subresources: [],
   schema: leaseSchema,

@@ -134,6 +134,7 @@ export const limitRange = defineKind({
   shortNames: ['limits'],
   categories: [],
   scope: 'Namespaced',
+  updateCreates: true,
   stored: true,
   subresources: [],
   schema: limitRangeSchema,

@@ -37,6 +37,7 @@ export const mutatingWebhookConfiguration = defineKind({
   plural: 'mutatingwebhookconfigurations',
   categories: ['api-extensions'],
   scope: 'Cluster',
+  updateNeedsVersion: true,
   schema: mutatingWebhookConfigurationSchema,
   columns: () => [
     {

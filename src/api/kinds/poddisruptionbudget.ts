@@ -55,6 +55,7 @@ export const podDisruptionBudget = defineKind({
   shortNames: ['pdb'],
   categories: [],
   scope: 'Namespaced',
+  updateNeedsVersion: true,
   caution:
     'no controller of this version fills the status of PodDisruptionBudgets: evictions of the pods that one selects are refused',
   stored: true,

@@ -19,6 +19,7 @@ export const role = defineKind({
   kind: 'Role',
   plural: 'roles',
   scope: 'Namespaced',
+  updateCreates: true,
   schema: roleSchema,
   nameRule: pathSegment,
   generation: false,

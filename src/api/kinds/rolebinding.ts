@@ -20,6 +20,7 @@ export const roleBinding = defineKind({
   kind: 'RoleBinding',
   plural: 'rolebindings',
   scope: 'Namespaced',
+  updateCreates: true,
   schema: roleBindingSchema,
   nameRule: pathSegment,
   generation: false,

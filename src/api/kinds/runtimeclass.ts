@@ -40,6 +40,8 @@ export const runtimeClass = defineKind({
   shortNames: [],
   categories: [],
   scope: 'Cluster',
+  updateCreates: true,
+  updateNeedsVersion: true,
   stored: true,
   subresources: [],
   schema: runtimeClassSchema,

@@ -211,6 +211,7 @@ export const service = defineKind({
   shortNames: ['svc'],
   categories: ['all'],
   scope: 'Namespaced',
+  updateCreates: true,
   stored: true,
   subresources: ['status'],
   schema: serviceSchema,

@@ -196,6 +196,7 @@ export const validatingAdmissionPolicy = defineKind({
   plural: 'validatingadmissionpolicies',
   categories: ['api-extensions'],
   scope: 'Cluster',
+  updateNeedsVersion: true,
   subresources: ['status'],
   schema: validatingAdmissionPolicySchema,
   columns: () => [

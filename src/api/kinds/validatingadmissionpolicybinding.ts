@@ -85,6 +85,7 @@ export const validatingAdmissionPolicyBinding = defineKind({
   plural: 'validatingadmissionpolicybindings',
   categories: ['api-extensions'],
   scope: 'Cluster',
+  updateNeedsVersion: true,
   schema: validatingAdmissionPolicyBindingSchema,
   columns: () => [
     {

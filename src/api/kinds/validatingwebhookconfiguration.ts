@@ -29,6 +29,7 @@ export const validatingWebhookConfiguration = defineKind({
   plural: 'validatingwebhookconfigurations',
   categories: ['api-extensions'],
   scope: 'Cluster',
+  updateNeedsVersion: true,
   schema: validatingWebhookConfigurationSchema,
   columns: () => [
     {

@@ -84,6 +84,7 @@ export const volumeAttachment = defineKind({
   shortNames: [],
   categories: [],
   scope: 'Cluster',
+  updateNeedsVersion: true,
   stored: true,
   subresources: ['status'],
   schema: volumeAttachmentSchema,

@@ -25,7 +25,7 @@ export type Change = {
   readonly old: KubeObject | undefined
   readonly identity: Identity
   readonly dryRun: boolean
-  /** CreateOptions, UpdateOptions, PatchOptions or DeleteOptions of the request. */
+  /** CreateOptions, UpdateOptions or DeleteOptions, by what is done. */
   readonly options: JsonObject
   readonly stamp: Stamp
 }

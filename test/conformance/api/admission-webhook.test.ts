@@ -140,7 +140,7 @@ describe('admission-webhook', () => {
       operation: 'UPDATE',
       object: { data: { a: '2' } },
       oldObject: { data: { a: '1' } },
-      options: { kind: 'PatchOptions' },
+      options: { kind: 'UpdateOptions' },
     })
     expect(deleted).toMatchObject({
       operation: 'DELETE',

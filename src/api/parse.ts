@@ -16,6 +16,7 @@ import {
   ReadError,
   readJsonText,
   readYamlText,
+  repeatedLines,
 } from './reader.ts'
 import type { Field, Json, JsonObject, ScalarKind, Schema, Shape } from './schema.ts'
 import { jsonSchemaProps } from './types/jsonschema.ts'
@@ -29,8 +30,10 @@ const strictErrorCountMax = 100
 const shownLengthMax = 1_024
 
 /** BadRequest on malformed text. Doubled keys are looked for only when `mode` asks. */
-export function readJson(text: string, mode: FieldValidation): Read {
-  return reading(() => (mode === 'Ignore' ? { value: parseJson(text), duplicates: noDuplicates } : readJsonText(text)))
+export function readJson(text: string, mode: FieldValidation, asYaml = false): Read {
+  return reading(() =>
+    mode === 'Ignore' ? { value: parseJson(text), duplicates: noDuplicates } : readJsonText(text, asYaml),
+  )
 }
 
 /** As readJson, for bodies of type application/apply-patch+yaml and application/yaml. */
@@ -41,7 +44,7 @@ export function readYaml(text: string, mode: FieldValidation): Read {
 
 function readJsonOrYaml(text: string, mode: FieldValidation): Read {
   try {
-    return readJson(text, mode)
+    return readJson(text, mode, true)
   } catch {
     return reading(() => readYamlText(text))
   }
@@ -108,13 +111,30 @@ function parseCustom<T extends KubeObject>(
     const shown = JSON.stringify(value).slice(0, shownLengthMax)
     throw new ApiError('BadRequest', `Object '${name}' is missing in '${shown}'`)
   }
-  const { object, problems } = custom.parse(value, mode === 'Ignore' ? noDuplicates : duplicates, what)
+  const lines = mode === 'Ignore' ? [] : repeatedLines(duplicates)
+  const inPlace = mode === 'Ignore' || lines.length > 0 ? noDuplicates : duplicates
+  const { object, problems } = custom.parse(value, inPlace, what)
   const told = [...new Set(problems)].slice(0, strictErrorCountMax)
-  if (mode === 'Strict' && told.length > 0) {
-    throw new ApiError('BadRequest', `${what}: strict decoding error: ${told.join(', ')}`)
-  }
   const typed = { ...object, apiVersion: apiVersionOf(kind), kind: kind.kind } as unknown as T
-  return { object: typed, warnings: mode === 'Warn' ? told : [] }
+  return { object: typed, warnings: tell(mode, what, lines, told) }
+}
+
+/** What is wrong with the fields: refused, or given back as warnings. `lines`: what the reader of YAML had found. */
+function tell(
+  mode: FieldValidation,
+  what: string,
+  lines: readonly string[],
+  problems: readonly string[],
+): readonly string[] {
+  if (mode === 'Ignore') return []
+  if (mode === 'Warn') return [...lines, ...problems]
+  if (lines.length + problems.length === 0) return []
+  const told = [...(lines.length > 0 ? [unmarshalErrors(lines)] : []), ...problems]
+  throw new ApiError('BadRequest', `${what}: strict decoding error: ${told.join(', ')}`)
+}
+
+export function unmarshalErrors(lines: readonly string[]): string {
+  return ['yaml: unmarshal errors:', ...lines].join('\n  ')
 }
 
 function versionOf(apiVersion: Json): string {
@@ -129,14 +149,13 @@ export function parseValue<T>(
   what: string,
   duplicates: Duplicates = noDuplicates,
 ): { readonly value: T; readonly warnings: readonly string[] } {
-  const walk = new Walk(mode === 'Ignore' ? noDuplicates : duplicates)
+  const lines = mode === 'Ignore' ? [] : repeatedLines(duplicates)
+  const walk = new Walk(mode === 'Ignore' || lines.length > 0 ? noDuplicates : duplicates)
   try {
     const parsed = walk.parse(schema.shape, value, '', '', nameOf(schema.shape)) as T
-    const problems = [...walk.problems]
-    if (mode === 'Strict' && problems.length > 0) {
-      throw new ApiError('BadRequest', `${what}: strict decoding error: ${problems.join(', ')}`)
-    }
-    return { value: parsed, warnings: mode === 'Warn' ? problems : [] }
+    // What was YAML has been turned into JSON with its fields in order.
+    const problems = lines.length > 0 ? [...walk.problems].toSorted() : [...walk.problems]
+    return { value: parsed, warnings: tell(mode, what, lines, problems) }
   } catch (error) {
     if (error instanceof Mismatch) throw new ApiError('BadRequest', `${what}: ${error.message}`)
     throw error

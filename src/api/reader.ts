@@ -10,8 +10,18 @@ export class ReadError extends Error {
 
 /** Of each repeated key: where it stands (spec.containers[0].image), by the path of the key read just before it. */
 export type Duplicates = ReadonlyMap<string, readonly Repeated[]>
-export type Repeated = { readonly parent: string; readonly key: string }
+/** `line`: of a text in YAML, where the repeated key's value begins. */
+export type Repeated = { readonly parent: string; readonly key: string; readonly line?: number }
 export const noDuplicates: Duplicates = new Map()
+
+/** The repeated keys of a text in YAML, as Go's reader of YAML tells of them; of a text in JSON, none. */
+export function repeatedLines(duplicates: Duplicates): readonly string[] {
+  return [...duplicates.values()]
+    .flat()
+    .flatMap(({ key, line }) => (line === undefined ? [] : [{ key, line }]))
+    .toSorted((a, b) => a.line - b.line)
+    .map(({ key, line }) => `line ${line}: key ${JSON.stringify(key)} already set in map`)
+}
 
 export const depthMax = 500
 
@@ -39,14 +49,15 @@ class Found {
 
 export type Read = { readonly value: Json; readonly duplicates: Duplicates }
 
-export function readJsonText(text: string): Read {
+/** `asYaml`: the text is told of as the YAML that it is too. */
+export function readJsonText(text: string, asYaml = false): Read {
   const colons = scanned(text)
   // JSON.parse says whether the text is sound; after it the scan below needs no error cases of its own.
   const value = parsed(text)
   // Each key has a colon behind it. Where as many keys are left, none stood twice: so it is nearly always.
   if (keyCount(value) === colons) return { value, duplicates: noDuplicates }
   const found = new Found()
-  new Scanner(text, found).value('', 0)
+  new Scanner(text, found, asYaml).value('', 0)
   return { value, duplicates: found.byPath }
 }
 
@@ -118,11 +129,22 @@ function stringEnd(text: string, start: number): number {
 class Scanner {
   readonly #text: string
   readonly #found: Found
+  readonly #withLines: boolean
   #at = 0
+  #line = 1
+  #lineCountedTo = 0
 
-  constructor(text: string, found: Found) {
+  constructor(text: string, found: Found, withLines: boolean) {
     this.#text = text
     this.#found = found
+    this.#withLines = withLines
+  }
+
+  #lineHere(): number {
+    for (; this.#lineCountedTo < this.#at; this.#lineCountedTo++) {
+      if (this.#text.charCodeAt(this.#lineCountedTo) === 0x0a) this.#line++
+    }
+    return this.#line
   }
 
   #peek(): string {
@@ -159,8 +181,11 @@ class Scanner {
       const key = this.#string()
       this.#peek()
       this.#at++
-      if (seen.has(key)) this.#found.add(pathOf(path, previous), { parent: path, key })
-      else previous = key
+      if (seen.has(key)) {
+        this.#peek()
+        const line = this.#withLines ? { line: this.#lineHere() } : {}
+        this.#found.add(pathOf(path, previous), { parent: path, key, ...line })
+      } else previous = key
       seen.add(key)
       this.value(pathOf(path, key), depth + 1)
     }
@@ -209,7 +234,7 @@ export function readYamlText(text: string): Read {
     throw new ReadError(`error converting YAML to JSON: yaml: line ${line}: ${fault.message}`)
   }
   const found = new Found()
-  noteRepeated(document.contents, '', found, 0)
+  noteRepeated(document.contents, '', { found, lines }, 0)
   try {
     return { value: (document.toJS({ maxAliasCount: 100 }) ?? null) as Json, duplicates: found.byPath }
   } catch (error) {
@@ -219,7 +244,9 @@ export function readYamlText(text: string): Read {
   }
 }
 
-function noteRepeated(node: YamlNode | null, path: string, found: Found, depth: number): void {
+type Noted = { readonly found: Found; readonly lines: LineCounter }
+
+function noteRepeated(node: YamlNode | null, path: string, noted: Noted, depth: number): void {
   if (depth > depthMax) throw new ReadError('exceeded max depth')
   if (node === null || isAlias(node) || isScalar(node)) return
   if (isMap(node)) {
@@ -227,12 +254,15 @@ function noteRepeated(node: YamlNode | null, path: string, found: Found, depth: 
     let previous = ''
     for (const { key, value } of node.items) {
       const name = isScalar(key) ? String(key.value) : String(key)
-      if (seen.has(name)) found.add(pathOf(path, previous), { parent: path, key: name })
-      else previous = name
+      if (seen.has(name)) {
+        const start = (value as YamlNode | null)?.range?.[0] ?? (key as YamlNode).range?.[0] ?? 0
+        const { line } = noted.lines.linePos(start)
+        noted.found.add(pathOf(path, previous), { parent: path, key: name, line })
+      } else previous = name
       seen.add(name)
-      noteRepeated(value as YamlNode | null, pathOf(path, name), found, depth + 1)
+      noteRepeated(value as YamlNode | null, pathOf(path, name), noted, depth + 1)
     }
   } else if (isSeq(node)) {
-    for (const [i, item] of node.items.entries()) noteRepeated(item as YamlNode, `${path}[${i}]`, found, depth + 1)
+    for (const [i, item] of node.items.entries()) noteRepeated(item as YamlNode, `${path}[${i}]`, noted, depth + 1)
   }
 }

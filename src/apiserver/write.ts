@@ -7,6 +7,7 @@ import { type Kind, type KubeObject, resourceOf } from '../api/kind.ts'
 import { type Namespace, namespace as namespaceKind } from '../api/kinds/namespace.ts'
 import type { Service } from '../api/kinds/service.ts'
 import { parseObject, parseValue } from '../api/parse.ts'
+import { parseApplied } from '../api/patch/applied.ts'
 import { applyPatch } from '../api/patch/apply.ts'
 import { patchObject } from '../api/patch/patch.ts'
 import type { Json, JsonObject } from '../api/schema.ts'
@@ -293,7 +294,7 @@ function* planApply(kind: Kind, op: Operation, seen: Seen, rules: Rules): Planni
       },
     )
   }
-  const { object: applied, warnings } = parseObject(kind, op.body, op.fieldValidation, op.duplicates)
+  const { object: applied, warnings } = parseApplied(kind, op.body, op.fieldValidation, op.duplicates)
   if ((applied.metadata?.managedFields ?? []).length > 0) {
     throw new ApiError('BadRequest', 'metadata.managedFields must be nil')
   }

@@ -92,7 +92,7 @@ function customKind(
   const completed = (object: KubeObject): KubeObject =>
     withDefaults(schema, withoutNulls(schema, object as unknown as JsonObject)) as unknown as KubeObject
   const shown = (object: KubeObject): KubeObject =>
-    completed(prune(schema, object as unknown as JsonObject).value as unknown as KubeObject)
+    completed(prune(schema, object as unknown as JsonObject, true).value as unknown as KubeObject)
   return defineKind<KubeObject>({
     group,
     version: version.name,

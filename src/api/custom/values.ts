@@ -2,36 +2,45 @@
 // nulls where none may be are taken as absence, and defaults are filled in. Pure; a value that needs no change is given
 // back as the very same. Upstream: apiextensions-apiserver pkg/apiserver/schema/{pruning,defaulting}.
 // https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#field-pruning
-import { isList, isObject } from '../parse.ts'
+import { isList, isObject, parseValue } from '../parse.ts'
 import { pathOf } from '../reader.ts'
 import type { Json, JsonObject } from '../schema.ts'
+import { s } from '../schema.ts'
 import type { JsonSchemaProps } from '../types/jsonschema.ts'
+import { objectMeta } from '../types/meta.ts'
 import { additionalOf, isEmbedded, itemsOf, preservesUnknown, propertyOf } from './schema.ts'
 
 const ownFields = ['apiVersion', 'kind', 'metadata']
 
 export type Pruned = { readonly value: JsonObject; readonly unknown: readonly string[] }
 
-/** Without the fields that the schema does not know; `unknown` are their paths, sorted. */
-export function prune(schema: JsonSchemaProps, object: JsonObject): Pruned {
-  const unknown: string[] = []
-  const value = pruneObject(schema, object, '', true, unknown)
-  return { value, unknown: unknown.sort() }
+/** The paths of what is pruned: of fields that the schema does not know, and of those that metadata does not have. */
+type Gone = { readonly unknown: string[]; readonly ofMetadata: string[]; readonly isStored: boolean }
+
+/**
+ * Without the fields that the schema does not know; `unknown` are their paths, sorted, then those in the metadata of objects
+ * inside. The object's own metadata is not looked at. Metadata inside whose fields are of other types is a BadRequest; what
+ * is stored already is shown as it is.
+ */
+export function prune(schema: JsonSchemaProps, object: JsonObject, isStored = false): Pruned {
+  const gone: Gone = { unknown: [], ofMetadata: [], isStored }
+  const value = pruneObject(schema, object, '', true, gone)
+  return { value, unknown: [...gone.unknown.sort(), ...gone.ofMetadata.sort()] }
 }
 
 /** The same for a value inside of an object: a default. */
 export function pruneValue(schema: JsonSchemaProps, value: Json): Json {
-  return pruneAny(schema, value, '', [])
+  return pruneAny(schema, value, '', { unknown: [], ofMetadata: [], isStored: false })
 }
 
-function pruneAny(schema: JsonSchemaProps | undefined, value: Json, path: string, unknown: string[]): Json {
+function pruneAny(schema: JsonSchemaProps | undefined, value: Json, path: string, gone: Gone): Json {
   if (isList(value)) {
     const items = schema && itemsOf(schema)
     if (schema && items === undefined && preservesUnknown(schema)) return value
-    return mapList(value, (item, i) => pruneAny(items, item, `${path}[${i}]`, unknown))
+    return mapList(value, (item, i) => pruneAny(items, item, `${path}[${i}]`, gone))
   }
   if (!isObject(value)) return value
-  return pruneObject(schema, value, path, schema !== undefined && isEmbedded(schema), unknown)
+  return pruneObject(schema, value, path, schema !== undefined && isEmbedded(schema), gone)
 }
 
 function pruneObject(
@@ -39,23 +48,37 @@ function pruneObject(
   value: JsonObject,
   path: string,
   isResource: boolean,
-  unknown: string[],
+  gone: Gone,
 ): JsonObject {
   const keepsAll = schema !== undefined && preservesUnknown(schema)
   const hasMore = schema?.additionalProperties !== undefined && schema.additionalProperties !== false
   return mapObject(value, (item, key) => {
-    if (isResource && ownFields.includes(key)) return item
     const at = pathOf(path, key)
+    if (isResource && key === 'metadata' && path !== '' && isObject(item)) return metadataOf(item, at, gone)
+    if (isResource && ownFields.includes(key)) return item
     const property = schema && propertyOf(schema, key)
-    if (property) return pruneAny(property, item, at, unknown)
+    if (property) return pruneAny(property, item, at, gone)
     if (hasMore) {
       const additional = additionalOf(schema)
-      return additional === undefined && keepsAll ? item : pruneAny(additional, item, at, unknown)
+      return additional === undefined && keepsAll ? item : pruneAny(additional, item, at, gone)
     }
     if (keepsAll) return item
-    unknown.push(at)
+    gone.unknown.push(at)
     return undefined
   })
+}
+
+const metaOnly = s.object('', { metadata: s.of(0, objectMeta) })
+
+/** The metadata of an object inside is what any metadata is, whatever the schema says of it. */
+function metadataOf(metadata: JsonObject, path: string, gone: Gone): Json {
+  if (gone.isStored) return metadata
+  const { value, warnings } = parseValue(metaOnly, { metadata }, 'Warn', path)
+  for (const text of warnings) {
+    const [, field] = /^unknown field "metadata(.*)"$/.exec(text) ?? []
+    if (field !== undefined) gone.ofMetadata.push(`${path}${field}`)
+  }
+  return (value.metadata ?? {}) as unknown as Json
 }
 
 /** Nulls of fields that are not nullable and have no default are as good as not given. */

@@ -2,8 +2,8 @@
 // parsed anew, so it goes on to api/admit.ts like the body of an update.
 import { ApiError } from '../error.ts'
 import type { Kind, KubeObject } from '../kind.ts'
-import { type FieldValidation, isObject, parseObject } from '../parse.ts'
-import { type Duplicates, noDuplicates } from '../reader.ts'
+import { type FieldValidation, isList, isObject, parseObject } from '../parse.ts'
+import { type Duplicates, noDuplicates, pathOf } from '../reader.ts'
 import type { Json } from '../schema.ts'
 import { jsonPatch } from './json.ts'
 import { mergePatch } from './merge.ts'
@@ -20,24 +20,38 @@ export function patchObject<T extends KubeObject>(
 ): { readonly object: T; readonly warnings: readonly string[] } {
   const patched = patchValue(kind, type, object as unknown as Json, patch)
   if (!isObject(patched)) throw new ApiError('Invalid', 'the patched object is not an object')
-  try {
-    return parseObject(kind, patched, mode, duplicates)
-  } catch (error) {
-    if (!(error instanceof ApiError)) throw error
-    const strict = /strict decoding error: .*/s.exec(error.message)?.[0]
-    if (strict === undefined) throw error
-    const message = `Invalid value: ${JSON.stringify(JSON.stringify(patch))}: ${strict}`
-    throw new ApiError(
-      'Invalid',
-      `${kind.kind}${kind.group === '' ? '' : `.${kind.group}`} "${object.metadata.name}" is invalid: patch: ${message}`,
-      {
-        ...(kind.group !== '' && { group: kind.group }),
-        kind: kind.kind,
-        name: object.metadata.name,
-        causes: [{ reason: 'FieldValueInvalid', message, field: 'patch' }],
-      },
-    )
-  }
+  const { object: parsed, warnings } = parseObject(kind, patched, mode === 'Ignore' ? 'Ignore' : 'Warn')
+  // A patched object is JSON with its fields in order; those of a custom one are always told in the same order.
+  const unknown = kind.custom ? warnings : warnings.toSorted()
+  const problems = mode === 'Ignore' ? [] : [...new Set([...problemsOf(type, patch, duplicates), ...unknown])]
+  if (mode === 'Strict' && problems.length > 0) throw strictError(patched, problems)
+  return { object: parsed, warnings: problems }
+}
+
+/** Upstream refuses the patch without a word of what it was for. */
+function strictError(patched: Json, problems: readonly string[]): ApiError {
+  const shown = JSON.stringify(JSON.stringify(patched))
+  const message = `Invalid value: ${shown}: strict decoding error: ${problems.join(', ')}`
+  return new ApiError('Invalid', ` "" is invalid: patch: ${message}`, {
+    causes: [{ reason: 'FieldValueInvalid', message, field: 'patch' }],
+  })
+}
+
+const operationFields = new Set(['op', 'path', 'from', 'value'])
+
+/** What is wrong with the patch's own text. */
+function problemsOf(type: 'json' | 'merge' | 'strategic', patch: Json, duplicates: Duplicates): readonly string[] {
+  const doubled = [...duplicates.values()]
+    .flat()
+    .map(({ parent, key }) => `duplicate field ${JSON.stringify(pathOf(parent, key))}`)
+  if (type !== 'json' || !isList(patch)) return doubled
+  const unknown = patch.flatMap((operation, i) =>
+    Object.keys(isObject(operation) ? operation : {})
+      .filter(key => !operationFields.has(key))
+      .map(key => `unknown field "[${i}].${key}"`),
+  )
+  const own = doubled.filter(text => /^duplicate field "\[\d+\]\.\w+"$/.test(text))
+  return [...unknown, ...own].map(text => `json patch ${text}`)
 }
 
 function patchValue(kind: Kind, type: 'json' | 'merge' | 'strategic', target: Json, patch: Json): Json {

@@ -4,7 +4,7 @@
 import { equalJson } from '../equal.ts'
 import { isList, isObject } from '../parse.ts'
 import type { Field, Json, JsonObject, Shape } from '../schema.ts'
-import { type FieldPath, type FieldSet, FieldSetBuilder, isEmptySet } from './fieldset.ts'
+import { type FieldPath, type FieldSet, FieldSetBuilder, isEmptySet, pathText } from './fieldset.ts'
 
 /** Whether the value below is owned and changed as a whole. */
 function isLeaf(shape: Shape | undefined): boolean {
@@ -49,6 +49,30 @@ function sortedKeys(shape: Shape & { kind: 'list' }): readonly string[] {
   const known = keysInOrder.get(shape) ?? shape.mapKeys.toSorted()
   keysInOrder.set(shape, known)
   return known
+}
+
+/** Why `value` is none of the schema's: a field that it does not declare, the first of each object; an item that comes twice. */
+export function undeclared(shape: Shape | undefined, value: Json, path: FieldPath = []): readonly string[] {
+  if (shape?.kind === 'list') return undeclaredItems(shape, isList(value) ? value : [], path)
+  if (shape === undefined || shape.kind === 'scalar' || !isObject(value)) return []
+  const faults: string[] = []
+  for (const [key, item] of Object.entries(value)) {
+    const below = [...path, `f:${key}`]
+    const known = shapeBelow(shape, key)
+    if (known === undefined) return [...faults, `${pathText(below)}: field not declared in schema`]
+    faults.push(...undeclared(known, item, below))
+  }
+  return faults
+}
+
+function undeclaredItems(shape: Shape & { kind: 'list' }, items: readonly Json[], path: FieldPath): readonly string[] {
+  const seen = new Set<string>()
+  return items.flatMap((item, i) => {
+    const element = shape.listType === 'atomic' ? `i:${i}` : elementOf(shape, item)
+    const twice = seen.has(element) ? [`${pathText(path)}: duplicate entries for key ${pathText([element])}`] : []
+    seen.add(element)
+    return [...twice, ...undeclared(shape.item.shape, item, [...path, element])]
+  })
 }
 
 /** The fields that `value` sets. */

@@ -52,9 +52,9 @@ describe('prune', () => {
     [
       'an embedded object has what objects have',
       object({ e: object({ spec: object({}) }, { 'x-kubernetes-embedded-resource': true }) }),
-      { e: { kind: 'K', metadata: { a: 1 }, spec: { x: 1 }, y: 1 } },
-      { e: { kind: 'K', metadata: { a: 1 }, spec: {} } },
-      ['e.spec.x', 'e.y'],
+      { e: { kind: 'K', metadata: { name: 'n', a: 1 }, spec: { x: 1 }, y: 1 } },
+      { e: { kind: 'K', metadata: { name: 'n' }, spec: {} } },
+      ['e.spec.x', 'e.y', 'e.metadata.a'],
     ],
   ]
   test.each(cases)('%s', (_name, schema, given, wanted, unknown) => {

@@ -1,0 +1,35 @@
+// The body of a server-side apply as the configuration that it is. What the schema does not declare nobody could own, so it is
+// refused whatever ?fieldValidation= says; that is about doubled keys alone.
+// Upstream: apiserver pkg/endpoints/handlers/patch.go (applyPatcher), structured-merge-diff typed/validate.go
+import { ApiError, OutsideRefusal } from '../error.ts'
+import { apiVersionOf, type Kind, type KubeObject } from '../kind.ts'
+import { type FieldValidation, parseObject, unmarshalErrors } from '../parse.ts'
+import { type Duplicates, repeatedLines } from '../reader.ts'
+import type { Json } from '../schema.ts'
+import { undeclared } from './typed.ts'
+
+export function parseApplied<T extends KubeObject>(
+  kind: Kind<T>,
+  body: Json,
+  mode: FieldValidation,
+  duplicates: Duplicates,
+): { readonly object: T; readonly warnings: readonly string[] } {
+  const { object } = parseObject(kind, body, 'Ignore')
+  const faults = undeclared(kind.schema.shape, body)
+  if (faults.length > 0) throw untyped(kind, object, faults)
+  const lines = repeatedLines(duplicates)
+  if (mode === 'Strict' && lines.length > 0) {
+    const why = `error converting YAML to JSON: ${unmarshalErrors(lines)}`
+    throw new ApiError('BadRequest', `error strict decoding YAML: ${why}`)
+  }
+  return { object, warnings: mode === 'Warn' ? lines : [] }
+}
+
+/** An error without a reason, as the API server lets it through to the client. */
+function untyped(kind: Kind, { metadata }: KubeObject, faults: readonly string[]): ApiError {
+  const version = kind.group === '' ? `/${kind.version}` : apiVersionOf(kind)
+  const which = `${metadata.namespace ?? ''}/${metadata.name ?? ''}; ${version}, Kind=${kind.kind}`
+  const why = faults.length === 1 ? faults[0] : ['errors:', ...faults].join('\n  ')
+  const message = `failed to create typed patch object (${which}): ${why}`
+  return new OutsideRefusal({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message, code: 500 })
+}

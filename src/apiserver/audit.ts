@@ -1,7 +1,7 @@
 // What of a request is written down, by a policy: the first rule that fits says how much. Pure.
 // https://kubernetes.io/docs/tasks/debug/debug-cluster/audit/ (audit.k8s.io/v1 Policy and Event)
-// What can hold credentials (Secrets, ConfigMaps, tokens) is never written above Metadata, whatever the policy says, and no
-// header but the user agent is ever written.
+// What can hold credentials (Secrets, ConfigMaps, tokens) is never written above Metadata, whatever the policy says, and of
+// headers nothing is ever written but the user agent and the addresses that proxies in front have named.
 import type { Json, JsonObject } from '../api/schema.ts'
 import type { Identity } from '../world/http.ts'
 
@@ -222,10 +222,14 @@ export type AuditEvent = {
   readonly verb: string
   readonly user: Identity
   readonly impersonated?: Identity
-  readonly remote: string
+  /** Who asked, and whoever passed it on, nearest last. */
+  readonly sources: readonly string[]
   readonly userAgent?: string
   readonly about: Subject
   readonly apiVersion?: string
+  /** What the object that was sent says of which one it is. */
+  readonly uid?: string
+  readonly resourceVersion?: string
   /** Of the answer; absent before there is one. */
   readonly code?: number
   /** The Status of a refusal. */
@@ -251,9 +255,9 @@ export function lineOf(event: AuditEvent, omitManagedFields: boolean): string {
     verb: event.verb,
     user: userOf(event.user),
     ...(impersonated && { impersonatedUser: userOf(impersonated) }),
-    sourceIPs: [event.remote],
+    sourceIPs: event.sources,
     ...(event.userAgent !== undefined && { userAgent: event.userAgent }),
-    ...(about.kind === 'resource' && { objectRef: objectRef(about, event.apiVersion) }),
+    ...(about.kind === 'resource' && { objectRef: objectRef(about, event) }),
     ...(code !== undefined && { responseStatus: responseStatus(code, event.status, isSensitive(about)) }),
     ...(level !== 'Metadata' && event.requestObject !== undefined && { requestObject: shown(event.requestObject) }),
     ...(level === 'RequestResponse' &&
@@ -275,14 +279,19 @@ function userOf({ user, uid, groups, extra }: Identity): JsonObject {
   }
 }
 
-function objectRef(about: Extract<Subject, { kind: 'resource' }>, apiVersion: string | undefined): JsonObject {
+function objectRef(
+  about: Extract<Subject, { kind: 'resource' }>,
+  { apiVersion, uid = '', resourceVersion = '' }: AuditEvent,
+): JsonObject {
   const { group, resource, subresource, namespace, name } = about
   return {
     resource,
     ...(namespace !== '' && { namespace }),
     ...(name !== '' && { name }),
+    ...(uid !== '' && { uid }),
     ...(group !== '' && { apiGroup: group }),
     ...(apiVersion !== undefined && { apiVersion }),
+    ...(resourceVersion !== '' && { resourceVersion }),
     ...(subresource !== '' && { subresource }),
   }
 }

@@ -2,6 +2,7 @@
 import { ApiError } from '../api/error.ts'
 import type { Kind } from '../api/kind.ts'
 import type { HttpResponse } from '../world/http.ts'
+import type { Annotation } from './annotations.ts'
 import { warningHeaders } from './answer.ts'
 import type { Operation } from './operation.ts'
 import { pathNotFound } from './route.ts'
@@ -23,9 +24,16 @@ export function checkCustom(kind: Kind, op: Pick<Operation, 'verb' | 'patch' | '
   }
 }
 
+const deprecationOf = (kind: Kind): string | undefined => kind.custom?.warning ?? kind.deprecation
+
+/** What the audit event says of requests for a kind or version that is deprecated. */
+export function deprecations(kind: Kind): readonly Annotation[] {
+  return deprecationOf(kind) === undefined ? [] : [{ key: 'k8s.io/deprecated', value: 'true' }]
+}
+
 /** The answer, with a word on a kind or version that is deprecated. */
 export function warned(kind: Kind, response: HttpResponse): HttpResponse {
-  const text = kind.custom?.warning ?? kind.deprecation
+  const text = deprecationOf(kind)
   if (text === undefined || (response.kind !== 'whole' && response.kind !== 'stream')) return response
   const { warning } = warningHeaders([text])
   const before = response.headers['warning']

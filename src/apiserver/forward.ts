@@ -3,12 +3,18 @@ import { ApiError, errorOf, statusOf } from '../api/error.ts'
 import type { Repeated } from '../api/reader.ts'
 import type { Json } from '../api/schema.ts'
 import { type Bytes, text, utf8 } from '../lib/bytes.ts'
+import type { Annotation } from './annotations.ts'
 import type { Answer, Operation } from './operation.ts'
 
 export type Reply =
-  | { readonly kind: 'answer'; readonly answer: Answer }
+  | { readonly kind: 'answer'; readonly answer: Answer; readonly annotations: readonly Annotation[] }
   /** `revision`: what the refusal was decided on. */
-  | { readonly kind: 'refused'; readonly error: ApiError; readonly revision: number }
+  | {
+      readonly kind: 'refused'
+      readonly error: ApiError
+      readonly revision: number
+      readonly annotations: readonly Annotation[]
+    }
   /** Certainly not executed. */
   | { readonly kind: 'not-leader' }
 
@@ -40,8 +46,10 @@ export function encodeReply(reply: Reply): Bytes {
   switch (reply.kind) {
     case 'answer':
       return utf8(JSON.stringify({ version, ...reply }))
-    case 'refused':
-      return utf8(JSON.stringify({ version, kind: 'refused', status: statusOf(reply.error), revision: reply.revision }))
+    case 'refused': {
+      const { error, ...rest } = reply
+      return utf8(JSON.stringify({ version, ...rest, status: statusOf(error) }))
+    }
     case 'not-leader':
       return utf8(JSON.stringify({ version, kind: 'not-leader' }))
   }
@@ -50,15 +58,17 @@ export function encodeReply(reply: Reply): Bytes {
 export function decodeReply(bytes: Bytes): Reply {
   const message = parsed(bytes)
   if (message['version'] === version) {
+    const annotations = (message['annotations'] ?? []) as unknown as readonly Annotation[]
     switch (message['kind']) {
       case 'answer':
-        return { kind: 'answer', answer: message['answer'] as unknown as Answer }
+        return { kind: 'answer', answer: message['answer'] as unknown as Answer, annotations }
       case 'refused': {
         const status = message['status'] as unknown as Parameters<typeof errorOf>[0]
         return {
           kind: 'refused',
           error: errorOf(status),
           revision: Number(message['revision']),
+          annotations,
         }
       }
       case 'not-leader':

@@ -1,12 +1,23 @@
 // Follows one request from its arrival to its answer and writes down what the policy wants (audit.ts). A request whose
 // record cannot be written goes on; the log of this peer says so, at most once a minute.
+import { isIP } from 'node:net'
 import type { Json, JsonObject } from '../api/schema.ts'
 import type { Bytes } from '../lib/bytes.ts'
 import { text } from '../lib/bytes.ts'
 import type { AuditLog } from '../world/audit.ts'
 import type { HttpRequest, HttpResponse, Identity } from '../world/http.ts'
 import type { World } from '../world/world.ts'
-import { type Extent, extentOf, lineOf, type Policy, type Stage, type Subject } from './audit.ts'
+import type { Annotation } from './annotations.ts'
+import {
+  type AuditEvent,
+  type Extent,
+  extentOf,
+  type Level,
+  lineOf,
+  type Policy,
+  type Stage,
+  type Subject,
+} from './audit.ts'
 import { decode } from './decode.ts'
 import type { Route } from './route.ts'
 
@@ -21,6 +32,8 @@ export interface Trail {
   /** For whom it is carried out, when that is somebody else. */
   speaksFor(other: Identity): void
   decided(allowed: boolean, why: string): void
+  /** What else is to be known of it. The first word on a key stays. */
+  annotate(annotation: Annotation): void
   /** The answer to give: its end is noted. */
   answered(response: HttpResponse): Promise<HttpResponse>
 }
@@ -31,6 +44,7 @@ export interface Auditor {
 
 const nobody: Identity = { user: '', groups: [] }
 const idLengthMax = 64
+const userAgentLengthMax = 1_024
 const complainMs = 60_000
 
 export function openAuditor(world: Pick<World, 'clock' | 'random' | 'log'>, config: AuditConfig): Auditor {
@@ -69,7 +83,10 @@ function trailOf(
   let other: Identity | undefined
   let extent: Extent | undefined
   let sent: Bytes | undefined
-  const annotations: Record<string, string> = {}
+  const annotations = new Map<string, Annotation>()
+  const annotate = (annotation: Annotation) => {
+    if (!annotations.has(annotation.key)) annotations.set(annotation.key, annotation)
+  }
 
   const request: HttpRequest = {
     ...given,
@@ -95,9 +112,10 @@ function trailOf(
         verb: about.verb,
         user,
         ...(other && { impersonated: other }),
-        remote: given.remote,
-        ...(userAgent !== undefined && { userAgent }),
+        sources: sourcesOf(given),
+        ...(userAgent !== undefined && { userAgent: cut(userAgent) }),
         about,
+        ...identityOf(about, requestObject),
         ...(route?.kind === 'resource' && { apiVersion: route.version }),
         ...(answer.code !== undefined && { code: answer.code }),
         ...(failed && { status: (answer.body ?? {}) as JsonObject }),
@@ -105,7 +123,7 @@ function trailOf(
         ...(answer.body !== undefined && { responseObject: answer.body }),
         receivedAtMs,
         atMs: world.clock.nowMs(),
-        annotations,
+        annotations: shownAt(level, annotations.values()),
       },
       extent.omitManagedFields,
     )
@@ -127,9 +145,10 @@ function trailOf(
       other = identity
     },
     decided(allowed, why) {
-      annotations['authorization.k8s.io/decision'] = allowed ? 'allow' : 'forbid'
-      annotations['authorization.k8s.io/reason'] = why
+      annotate({ key: 'authorization.k8s.io/decision', value: allowed ? 'allow' : 'forbid' })
+      annotate({ key: 'authorization.k8s.io/reason', value: why })
     },
+    annotate,
     async answered(response) {
       // Refused before anybody knew what it asks for.
       if (extent === undefined) await begin(undefined, nobody)
@@ -162,6 +181,24 @@ function trailOf(
   }
 }
 
+function cut(userAgent: string): string {
+  return userAgent.length > userAgentLengthMax ? `${userAgent.slice(0, userAgentLengthMax)}...TRUNCATED` : userAgent
+}
+
+/** The addresses that proxies say they speak for can be made up; the last one, that of the connection, cannot. */
+function sourcesOf({ headers, remote }: HttpRequest): readonly string[] {
+  const named = (headers['x-forwarded-for'] ?? '').split(',').map(text => text.trim())
+  const sources = named.filter(text => isIP(text) !== 0)
+  const real = (headers['x-real-ip'] ?? '').trim()
+  if (isIP(real) !== 0 && !sources.includes(real)) sources.push(real)
+  return sources.at(-1) === remote ? sources : [...sources, remote]
+}
+
+function shownAt(level: Level, annotations: Iterable<Annotation>): Readonly<Record<string, string>> {
+  const shown = [...annotations].filter(({ ofBody }) => ofBody !== true || level !== 'Metadata')
+  return Object.fromEntries(shown.map(({ key, value }) => [key, value]))
+}
+
 async function* followed<T>(body: AsyncIterable<T>, end: () => Promise<void>): AsyncGenerator<T> {
   try {
     yield* body
@@ -182,6 +219,16 @@ function named(about: Subject, body: Json | undefined): Subject {
   if (about.kind !== 'resource' || about.name !== '' || about.verb !== 'create') return about
   const { metadata } = (body ?? {}) as { readonly metadata?: { readonly name?: Json } }
   return typeof metadata?.name === 'string' ? { ...about, name: metadata.name } : about
+}
+
+function identityOf(about: Subject, body: Json | undefined): Pick<AuditEvent, 'uid' | 'resourceVersion'> {
+  if (about.verb !== 'create' && about.verb !== 'update') return {}
+  const { metadata } = (body ?? {}) as { readonly metadata?: { readonly uid?: Json; readonly resourceVersion?: Json } }
+  const { uid, resourceVersion } = metadata ?? {}
+  return {
+    ...(typeof uid === 'string' && { uid }),
+    ...(typeof resourceVersion === 'string' && { resourceVersion }),
+  }
 }
 
 /** undefined: nothing that could be shown. What is no object has been refused already. */

@@ -6,6 +6,7 @@ import { ApiError } from '../api/error.ts'
 import { StoreError } from '../kv/store.ts'
 import { MeshError, type PeerId } from '../world/network.ts'
 import type { World } from '../world/world.ts'
+import { type Annotate, openAnnotations } from './annotations.ts'
 import { decodeOperation, decodeReply, encodeOperation, encodeReply, type Reply } from './forward.ts'
 import type { Answer, Operation } from './operation.ts'
 import { canBeAgain, execute, type WriteContext } from './run-write.ts'
@@ -14,10 +15,18 @@ export const leaderWaitMsMax = 8_000
 export const writeTimeoutMs = 30_000
 const leaderPollMs = 25
 
-export type ForwardContext = WriteContext & { readonly world: World }
+export type ForwardContext = Omit<WriteContext, 'annotate'> & { readonly world: World }
 
-/** Where it runs does not show: the answer's revision is applied here before it is given. */
-export async function write(context: ForwardContext, op: Operation, signal: AbortSignal): Promise<Answer> {
+/**
+ * Where it runs does not show: the answer's revision is applied here before it is given, and what admission annotates comes
+ * here. What a leader had to say that was lost on the way is lost.
+ */
+export async function write(
+  context: ForwardContext,
+  op: Operation,
+  signal: AbortSignal,
+  annotate?: Annotate,
+): Promise<Answer> {
   const { world, store } = context
   using deadline = world.clock.deadline(writeTimeoutMs, signal)
   const startedMs = world.clock.monotonicMs()
@@ -30,6 +39,7 @@ export async function write(context: ForwardContext, op: Operation, signal: Abor
       if (!canBeAgain(op)) throw unknownOutcome(lost)
       sent = { ...sent, again: true }
     } else if (reply.kind !== 'not-leader') {
+      if (annotate !== undefined) reply.annotations.forEach(annotate)
       const revision = reply.kind === 'answer' ? reply.answer.revision : reply.revision
       await settled(context, revision, deadline.signal)
       if (reply.kind === 'answer') return reply.answer
@@ -80,13 +90,15 @@ async function once(context: ForwardContext, op: Operation, signal: AbortSignal)
 }
 
 async function here(context: ForwardContext, op: Operation, signal: AbortSignal): Promise<Reply> {
+  const { annotate, all } = openAnnotations()
   try {
-    return { kind: 'answer', answer: await execute(context, op, signal) }
+    return { kind: 'answer', answer: await execute({ ...context, annotate }, op, signal), annotations: all() }
   } catch (error) {
-    if (error instanceof ApiError) return { kind: 'refused', error, revision: context.store.revision() }
+    const annotations = all()
+    if (error instanceof ApiError) return { kind: 'refused', error, revision: context.store.revision(), annotations }
     if (!(error instanceof StoreError)) throw error
     if (error.reason === 'not-leader') return { kind: 'not-leader' }
-    return { kind: 'refused', error: fromStore(error), revision: 0 }
+    return { kind: 'refused', error: fromStore(error), revision: 0, annotations }
   }
 }
 

@@ -13,6 +13,7 @@ import { unpackText } from '../lib/packed.ts'
 import type { World } from '../world/world.ts'
 import { TooOften, type Verdict } from './admission/admission.ts'
 import type { Admission } from './admission/run.ts'
+import type { Annotate } from './annotations.ts'
 import type { Catalog } from './catalog.ts'
 import { checkCustom } from './custom.ts'
 import { deletedAnswer } from './delete.ts'
@@ -30,6 +31,7 @@ export type WriteContext = {
   readonly services: ServiceConfig
   readonly catalog: Catalog
   readonly admission: Admission
+  readonly annotate: Annotate
 }
 
 const attemptCountMax = 32
@@ -287,8 +289,8 @@ async function takenNow(store: Store): Promise<Taken> {
   return { ips: await under(ipPrefix), ports: await under(portPrefix) }
 }
 
-function rulesOf(context: WriteContext, stamp: Stamp): Rules {
-  return { stamp, services: context.services, random: () => context.world.random.float() }
+function rulesOf({ world, services, annotate }: WriteContext, stamp: Stamp): Rules {
+  return { stamp, services, annotate, random: () => world.random.float() }
 }
 
 export function stampOf({ world }: Pick<WriteContext, 'world'>): Stamp {

@@ -22,6 +22,7 @@ import { escalationHook } from './admission/run-escalation.ts'
 import { eventRateHook } from './admission/run-eventratelimit.ts'
 import { lastSteps } from './admission/run-hooks.ts'
 import { equivalentsIn } from './admission/run-webhooks.ts'
+import type { Annotate } from './annotations.ts'
 import {
   failure,
   json,
@@ -34,7 +35,7 @@ import {
   viewOf,
 } from './answer.ts'
 import { type Attributes, createAsked, forbidden } from './authorize.ts'
-import { warned } from './custom.ts'
+import { deprecations, warned } from './custom.ts'
 import { type Body, bodyBytesMax, decode, nameOfBody, unsupportedPatch } from './decode.ts'
 import { impersonation } from './impersonate.ts'
 import { Limiter } from './limits.ts'
@@ -65,7 +66,7 @@ import { makeServiceCidr } from './run-servicecidr.ts'
 import { type Kubelets, openForward, session } from './run-session.ts'
 import { openNodeStats } from './run-stats.ts'
 import { openTelemetry } from './run-telemetry.ts'
-import { issueToken } from './run-token.ts'
+import { credentialIdOf, issuedCredentialKey, issueToken } from './run-token.ts'
 import { watchResponse } from './run-watch-http.ts'
 import { openWebhooks, type WebhookContext } from './run-webhook.ts'
 import { serviceRange } from './services.ts'
@@ -216,7 +217,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
       const place = limiter.enter(watches ? 'watch' : 'session', identity.user)
       return await aggregator.proxy(claim, request, identity, place)
     }
-    if (asked.kind === 'resource') return await resource(request, asked, query, identity)
+    if (asked.kind === 'resource') return await resource(request, asked, query, identity, trail?.annotate ?? unnoted)
     if (asked.verb !== 'get' && asked.verb !== 'head')
       throw new ApiError('MethodNotAllowed', `${asked.verb} is not allowed here`)
     return pathAnswer(asked.path, request)
@@ -288,8 +289,15 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     return plain(failed ? 503 : 200, `${lines.join('\n')}\n${root} check ${failed ? 'failed' : 'passed'}\n`)
   }
 
-  async function resource(request: HttpRequest, asked: ResourceRoute, query: URLSearchParams, identity: Identity) {
+  async function resource(
+    request: HttpRequest,
+    asked: ResourceRoute,
+    query: URLSearchParams,
+    identity: Identity,
+    annotate: Annotate,
+  ) {
     const kind = await catalog.find(asked, request.signal)
+    for (const annotation of deprecations(kind)) annotate(annotation)
     const deeper = asked.rest !== undefined && asked.subresource !== 'proxy'
     if (deeper || (kind.scope === 'Cluster' && asked.namespace !== undefined)) {
       throw new ApiError('NotFound', pathNotFound)
@@ -299,8 +307,8 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     if (alone && (asked.name !== undefined || asked.verb === 'create' || asked.verb === 'deletecollection')) {
       throw new ApiError('MethodNotAllowed', `${kind.plural} lie in a namespace: name one in the path`)
     }
-    await admitConnect(context, kind, asked, query, identity, request.signal)
-    const live = await session(context, kubelets, asked, query, request, limiter, identity)
+    const wanted = await admitConnect({ ...context, annotate }, kind, { asked, query }, identity, request.signal)
+    const live = await session(context, kubelets, wanted.asked, wanted.query, request, limiter, identity)
     if (live !== undefined) return live
     if (asked.verb === 'watch') {
       requireStored(kind)
@@ -319,8 +327,8 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     const reads = asked.verb === 'get' || asked.verb === 'list'
     using deadline = world.clock.deadline(requestTimeoutMs, request.signal)
     try {
-      if (reads) return warned(kind, await readResource(kind, asked, query, request, deadline.signal))
-      return warned(kind, await writeResource(kind, asked, query, request, identity, deadline.signal))
+      if (reads) return warned(kind, await readResource(kind, wanted.asked, query, request, deadline.signal))
+      return warned(kind, await writeResource(kind, asked, query, request, identity, annotate, deadline.signal))
     } catch (error) {
       if (error instanceof ApiError || !deadline.signal.aborted) throw error
       throw new ApiError('Timeout', 'the request did not complete within its time', undefined, { cause: error })
@@ -376,6 +384,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     query: URLSearchParams,
     request: HttpRequest,
     identity: Identity,
+    annotate: Annotate,
     until: AbortSignal,
   ): Promise<HttpResponse> {
     if (kind.readOnly) throw new ApiError('MethodNotAllowed', `${kind.plural} can only be read`)
@@ -399,7 +408,9 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     if (asked.verb === 'create' && kind.plural === 'serviceaccounts' && asked.subresource === 'token') {
       await reach(context, { kind: 'newest' }, until)
       const account = { namespace: asked.namespace ?? '', name: asked.name ?? '' }
-      return respondObject(kind, 201, await issueToken(store, tokens, identity, account, body.value), view)
+      const issued = await issueToken(store, tokens, identity, account, body.value)
+      annotate({ key: issuedCredentialKey, value: credentialIdOf(issued) })
+      return respondObject(kind, 201, issued, view)
     }
     // The old way to bind: POST /bindings with the pod's name in the body.
     const place: Pick<Operation, 'resource' | 'name' | 'subresource'> =
@@ -435,7 +446,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     if (asked.verb === 'create' && asked.name !== undefined && asked.subresource === undefined) {
       throw new ApiError('MethodNotAllowed', 'POST goes to the collection, not to an object')
     }
-    const done = await write(context, op, until)
+    const done = await write(context, op, until, annotate)
     roles.wrote(op.group, op.resource, done.revision)
     const shown = asked.subresource === 'scale' ? scaleKind : kind
     return respondObject(shown, done.code, done.object, view, done.warnings)
@@ -481,6 +492,8 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
 }
 
 type Noted = Record<string, string>
+
+const unnoted: Annotate = () => {}
 
 function withHeaders(response: HttpResponse, noted: Readonly<Noted>): HttpResponse {
   if (response.kind !== 'whole' && response.kind !== 'stream') return response

@@ -14,6 +14,7 @@ import type { Json, JsonObject } from '../api/schema.ts'
 import { deleteOptions } from '../api/types/meta.ts'
 import type { Compare, KeyValue, Operation as StoreOperation } from '../kv/store.ts'
 import type { Change } from './admission/admission.ts'
+import type { Annotate } from './annotations.ts'
 import { createAsked, forbidden } from './authorize.ts'
 import { checkDeleteOptions, checkPreconditions, deletedAnswer, isFinished, planDeletion } from './delete.ts'
 import type { Operation } from './operation.ts'
@@ -55,7 +56,12 @@ export type Ask = { readonly stage: 'mutate' | 'validate'; readonly change: Chan
 /** Is sent the object to go on with after `mutate`, and nothing after `validate`. */
 export type Planning = Generator<Ask, Plan, KubeObject | undefined>
 
-export type Rules = { readonly stamp: Stamp; readonly services: ServiceConfig; random(): number }
+export type Rules = {
+  readonly stamp: Stamp
+  readonly services: ServiceConfig
+  readonly annotate: Annotate
+  random(): number
+}
 
 export function planWrite(kind: Kind, op: Operation, seen: Seen, rules: Rules): Planning {
   switch (op.verb) {
@@ -109,6 +115,7 @@ export function changeOf(
     dryRun: op.dryRun,
     options: optionsOf(op, about.verb),
     stamp: rules.stamp,
+    annotate: rules.annotate,
     ...about,
   }
 }

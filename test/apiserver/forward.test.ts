@@ -4,6 +4,7 @@ import { noDuplicates } from '../../src/api/reader.ts'
 import { encodeOperation } from '../../src/apiserver/forward.ts'
 import type { Operation } from '../../src/apiserver/operation.ts'
 import { openApiserver } from '../../src/apiserver/run.ts'
+import type { AuditConfig } from '../../src/apiserver/run-audit.ts'
 import { type Store, StoreError } from '../../src/kv/store.ts'
 import { peerId } from '../../src/world/network.ts'
 import { memoryStore } from './memory-store.ts'
@@ -15,7 +16,7 @@ const b = peerId('b')
 const members = [a, b].map(peer => ({ member: peer, peer, role: 'voter' as const }))
 
 /** Two control peers on one state: `a` leads; `b` may only read, and sees what `lag` lets it see. */
-async function cluster() {
+async function cluster(audits: readonly AuditConfig[] = []) {
   const mesh = new Mesh()
   const controller = new AbortController()
   const { signal } = controller
@@ -27,8 +28,14 @@ async function cluster() {
     write: () => Promise.reject(new StoreError('not-leader', 'b does not lead', a)),
   }
   const worlds = { a: testWorld('a', mesh), b: testWorld('b', mesh), c: testWorld('c', mesh) }
-  const first = openApiserver(worlds.a, leader, testConfig, signal)
-  const second = openApiserver(worlds.b, follower, testConfig, signal)
+  const [auditOfFirst, auditOfSecond] = audits
+  const first = openApiserver(worlds.a, leader, { ...testConfig, ...(auditOfFirst && { audit: auditOfFirst }) }, signal)
+  const second = openApiserver(
+    worlds.b,
+    follower,
+    { ...testConfig, ...(auditOfSecond && { audit: auditOfSecond }) },
+    signal,
+  )
   await first.bootstrap(1, signal)
   return { mesh, state, first, second, worlds, signal, stop: () => controller.abort() }
 }
@@ -49,6 +56,34 @@ test('a write at a peer that does not lead is carried out by the leader, with th
   const body = '{"data":{"a":"1","a":"2"}}'
   const answer = await second.handle(request(url, { method: 'PATCH', type, body }))
   expect(answer).toMatchObject({ kind: 'whole', code: 200, headers: { warning: expect.stringContaining('duplicate') } })
+  stop()
+})
+
+test('what the leader notes of a write is in the audit event of the peer that was asked, and in no other', async () => {
+  const lines: Record<'a' | 'b', string[]> = { a: [], b: [] }
+  const auditOf = (peer: 'a' | 'b'): AuditConfig => ({
+    policy: { rules: [{ level: 'Metadata' }], omitStages: ['RequestReceived'] },
+    log: { append: async line => void lines[peer].push(line) },
+  })
+  const { second, stop } = await cluster([auditOf('a'), auditOf('b')])
+  const labels = { 'pod-security.kubernetes.io/enforce': 'baseline' }
+  await second.handle(request('/api/v1/namespaces', { body: { metadata: { name: 'held', labels } } }))
+  const pods = '/api/v1/namespaces/held/pods'
+  const containers = [{ name: 'c', image: 'i:1' }]
+  await second.handle(request(pods, { body: { metadata: { name: 'p' }, spec: { containers } } }))
+  await second.handle(request(pods, { body: { metadata: { name: 'q' }, spec: { containers, hostPID: true } } }))
+  expect(lines.a).toEqual([])
+  const noted = lines.b
+    .map(line => JSON.parse(line))
+    .map(({ responseStatus, annotations }) => [
+      responseStatus.code,
+      annotations['pod-security.kubernetes.io/enforce-policy'],
+    ])
+  expect(noted).toEqual([
+    [201, undefined],
+    [201, 'baseline:latest'],
+    [403, 'baseline:latest'],
+  ])
   stop()
 })
 

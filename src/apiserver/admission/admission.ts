@@ -8,6 +8,7 @@ import type { Kind, KubeObject } from '../../api/kind.ts'
 import type { JsonObject } from '../../api/schema.ts'
 import type { Compare, KeyValue, Operation as StoreOperation } from '../../kv/store.ts'
 import type { Identity } from '../../world/http.ts'
+import type { Annotate } from '../annotations.ts'
 
 export type Change = {
   /** What the URL names: for pods/binding it is Pod. */
@@ -28,6 +29,8 @@ export type Change = {
   /** CreateOptions, UpdateOptions or DeleteOptions, by what is done. */
   readonly options: JsonObject
   readonly stamp: Stamp
+  /** Adds to the audit event of the request, also of one that is refused. */
+  readonly annotate: Annotate
 }
 
 /** One object, or without a name all of a kind (in a namespace). */

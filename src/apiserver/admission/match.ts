@@ -43,16 +43,24 @@ export function namedRuleMatches(rule: NamedRule, change: Change, kind: Kind): b
 
 /**
  * The form in which whoever has these rules is shown the object: the one that was asked for where a rule names it, else,
- * with matchPolicy Equivalent, another of the same objects that a rule names; undefined: they are not asked.
+ * with matchPolicy Equivalent, another of the same objects that the first of the rules names; undefined: they are not asked.
  */
-export function matchedKind(
-  matches: (kind: Kind) => boolean,
-  { kind }: Change,
+export function matchedKind<Rule>(
+  rules: readonly Rule[],
+  matches: (rule: Rule, change: Change, kind: Kind) => boolean,
+  change: Change,
   matchPolicy: string | undefined,
   equivalents: (kind: Kind) => readonly Kind[],
 ): Kind | undefined {
-  if (matches(kind)) return kind
-  return matchPolicy === 'Exact' ? undefined : equivalents(kind).find(matches)
+  const { kind } = change
+  if (rules.some(rule => matches(rule, change, kind))) return kind
+  if (matchPolicy === 'Exact') return undefined
+  const others = equivalents(kind)
+  for (const rule of rules) {
+    const found = others.find(other => matches(rule, change, other))
+    if (found !== undefined) return found
+  }
+  return undefined
 }
 
 const isEmpty = ({ matchLabels, matchExpressions }: LabelSelector): boolean =>

@@ -11,11 +11,21 @@ import { messageBytesMax, perCallLimit, policyBudget } from '../../api/cel/limit
 import type { ValidatingAdmissionPolicy, Validation } from '../../api/kinds/validatingadmissionpolicy.ts'
 import type { Program } from '../../lib/cel/cel.ts'
 import type { Variables } from '../../lib/cel/interpret.ts'
-import { bool, dyn, formatType, string, type Type } from '../../lib/cel/types.ts'
+import { bool, dyn, formatType, nullType, string, type Type } from '../../lib/cel/types.ts'
 import type { Result } from '../../lib/cel/values.ts'
 import { compiledOnce, judge } from './expressions.ts'
 
-export type Violation = { readonly message: string; readonly reason: string }
+/** `index`: of the validation that does not hold. */
+export type Violation = { readonly message: string; readonly reason: string; readonly index: number }
+
+export type Judgement = {
+  /** What the policy holds against the request. With failurePolicy Ignore a fault is nothing. */
+  readonly violations: readonly Violation[]
+  /** For the audit event. */
+  readonly annotations: readonly { readonly key: string; readonly value: string }[]
+  /** Annotations that could not be made refuse the request, whatever the binding wants done about violations. */
+  readonly faults: readonly string[]
+}
 
 type Compiled = { readonly program: Program } | { readonly fault: string }
 
@@ -25,31 +35,46 @@ function compile(expression: string, options: AdmissionOptions): Compiled {
   return compiled.kind === 'ok' ? { program: compiled.program } : { fault: `compilation error: ${compiled.detail}` }
 }
 
-/** What the policy holds against the request; empty when nothing. With failurePolicy Ignore a fault is nothing. */
-export function violationsOf(
-  { spec }: ValidatingAdmissionPolicy,
-  input: Omit<AdmissionInput, 'variables'>,
-): readonly Violation[] {
+export function judgementOf({ spec }: ValidatingAdmissionPolicy, input: Omit<AdmissionInput, 'variables'>): Judgement {
   const fails = spec.failurePolicy !== 'Ignore'
-  const fault = (message: string): readonly Violation[] => (fails ? [{ message, reason: 'Invalid' }] : [])
+  const fault = (message: string, index: number): readonly Violation[] =>
+    fails ? [{ message, reason: 'Invalid', index }] : []
+  const nothing: Judgement = { violations: [], annotations: [], faults: [] }
   try {
-    if (!judge(spec.matchConditions ?? [], input)) return []
+    if (!judge(spec.matchConditions ?? [], input)) return nothing
   } catch (error) {
-    return fault((error as Error).message)
+    return { ...nothing, violations: fault((error as Error).message, 0) }
   }
   const params = spec.paramKind !== undefined
   const budget = { left: policyBudget }
   const { variables, types } = variablesOf(spec.variables ?? [], input, params, budget)
   const options = { params, authorizer: true, variables: types }
-  return (spec.validations ?? []).flatMap(validation => {
+  const failed = (expression: string, why: string) => `expression '${expression}' resulted in error: ${why}`
+  const violations = (spec.validations ?? []).flatMap((validation, index) => {
     const compiled = compile(validation.expression, { ...options, returns: [bool] })
-    if ('fault' in compiled) return fault(compiled.fault)
+    if ('fault' in compiled) return fault(compiled.fault, index)
     const done = run(compiled.program, variables, budget)
-    if (done.kind === 'failed') return fault(`expression '${validation.expression}' resulted in error: ${done.error}`)
+    if (done.kind === 'failed') return fault(failed(validation.expression, done.error), index)
     if (done.value === true) return []
-    return [{ message: messageOf(validation, options, variables, budget), reason: validation.reason ?? 'Invalid' }]
+    const message = messageOf(validation, options, variables, budget)
+    return [{ message, reason: validation.reason ?? 'Invalid', index }]
   })
+  const annotations: { key: string; value: string }[] = []
+  const faults: string[] = []
+  for (const { key, valueExpression } of spec.auditAnnotations ?? []) {
+    const compiled = compile(valueExpression, { ...options, returns: [string, nullType] })
+    const done = 'fault' in compiled ? undefined : run(compiled.program, variables, budget)
+    if (done?.kind === 'value') {
+      const value = typeof done.value === 'string' ? done.value.trim() : ''
+      if (value !== '') annotations.push({ key, value: value.slice(0, annotationLengthMax) })
+    } else if (fails) {
+      faults.push('fault' in compiled ? compiled.fault : failed(valueExpression, done?.error ?? ''))
+    }
+  }
+  return { violations, annotations, faults }
 }
+
+const annotationLengthMax = 10 * 1_024
 
 type Budget = { left: number }
 

@@ -68,10 +68,11 @@ export function unborn(object: KubeObject, suffix: string): KubeObject {
 
 export type Reviewed = {
   readonly allowed: boolean
-  /** JSON Patch. */
-  readonly patch: Json | undefined
+  /** As it came: see decodePatch. */
+  readonly patch: Patch | undefined
   readonly status: JsonObject
   readonly warnings: readonly string[]
+  readonly annotations: Readonly<Record<string, string>>
 }
 
 /** Throws an Error that says what is wrong with the answer. */
@@ -95,33 +96,47 @@ export function readReview(answer: unknown, uid: string, version: ReviewVersion,
     patch: patchIn(response, version, mutating),
     status: isObject(response['status']) ? response['status'] : {},
     warnings: Array.isArray(warnings) ? warnings.filter(text => typeof text === 'string') : [],
+    annotations: textsIn(response['auditAnnotations']),
   }
 }
 
-function patchIn(response: JsonObject, version: ReviewVersion, mutating: boolean): Json | undefined {
-  const { patch, patchType } = response
+function textsIn(value: Json | undefined): Readonly<Record<string, string>> {
+  const entries = isObject(value) ? Object.entries(value) : []
+  return Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string'))
+}
+
+type Patch = { readonly text: string; readonly type: string }
+
+function patchIn(response: JsonObject, version: ReviewVersion, mutating: boolean): Patch | undefined {
+  const { patch } = response
   const has = typeof patch === 'string' && patch !== ''
+  // The older version never looked at the type, and took no notice of what judges want to change.
+  if (version === 'v1beta1') return has && mutating ? { text: patch, type: 'JSONPatch' } : undefined
+  const patchType = response['patchType'] ?? undefined
   if (!mutating) {
     if (has) throw new Error('validating webhook may not return response.patch')
-    if (patchType !== undefined && patchType !== null) {
-      throw new Error('validating webhook may not return response.patchType')
-    }
+    if (patchType !== undefined) throw new Error('validating webhook may not return response.patchType')
     return undefined
   }
-  const type = patchType ?? undefined
-  if (version === 'v1') {
-    if (has && type === undefined) throw new Error('webhook returned response.patch but not response.patchType')
-    if (!has && type !== undefined) throw new Error('webhook returned response.patchType but not response.patch')
-  }
-  if (!has) return undefined
-  if (type !== undefined && type !== 'JSONPatch') {
-    throw new Error(`webhook returned invalid response.patchType of ${quoted(type)}`)
-  }
+  if (has && patchType === undefined) throw new Error('webhook returned response.patch but not response.patchType')
+  if (!has && patchType !== undefined) throw new Error('webhook returned response.patchType but not response.patch')
+  if (patchType === '') throw new Error('webhook returned invalid response.patchType of ""')
+  return has ? { text: patch, type: String(patchType) } : undefined
+}
+
+/** The JSON Patch. Throws an Error that says what is wrong with it. */
+export function decodePatch({ text, type }: Patch): readonly JsonObject[] {
+  if (type !== 'JSONPatch') throw new Error(`unsupported patch type ${quoted(type)}`)
+  let patch: unknown
   try {
-    return JSON.parse(Buffer.from(patch, 'base64').toString()) as Json
+    patch = JSON.parse(Buffer.from(text, 'base64').toString())
   } catch (error) {
-    throw new Error('webhook returned a response.patch that is no JSON', { cause: error })
+    const why = (error as Error).message
+    throw new Error(`received undecodable patch in webhook response: ${why}`, { cause: error })
   }
+  if (patch === null) return []
+  if (Array.isArray(patch) && patch.every(isObject)) return patch
+  throw new Error('received undecodable patch in webhook response: it is no list of operations')
 }
 
 const quoted = (value: Json): string => JSON.stringify(String(value))

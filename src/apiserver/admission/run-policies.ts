@@ -1,5 +1,6 @@
 // ValidatingAdmissionPolicy: finds the policies that are bound to a request, and their parameters, and carries out what the
-// bindings say of what they hold against it. Policies are read from the store for each request.
+// bindings say of what they hold against it. All are asked, also when one has refused already: what they warn of and note for
+// the audit event counts then as well. Policies are read from the store for each request.
 import { ApiError, type Reason } from '../../api/error.ts'
 import { apiVersionOf, type Kind, type KubeObject, storedKindOf } from '../../api/kind.ts'
 import { type Namespace, namespace as namespaceKind } from '../../api/kinds/namespace.ts'
@@ -13,12 +14,13 @@ import type { MatchResources } from '../../api/types/admission.ts'
 import { prefixEnd } from '../../kv/store.ts'
 import { selects } from '../../lib/selector.ts'
 import { sortedBy } from '../../lib/sorted.ts'
+import type { Annotation } from '../annotations.ts'
 import { readAs } from '../run-convert.ts'
 import { keyOf, objectOf, prefixOf } from '../stored.ts'
 import type { Change, Hook } from './admission.ts'
 import { inputOf } from './expressions.ts'
 import { isExempt, matchedKind, namedRuleMatches, namespaceMatches, namespaceOf, objectMatches } from './match.ts'
-import { type Violation, violationsOf } from './policy.ts'
+import { type Judgement, judgementOf, type Violation } from './policy.ts'
 import { namespaceFor, withAuthorizer } from './run-expressions.ts'
 import { inForm, type WebhookHooks } from './run-webhooks.ts'
 
@@ -36,27 +38,61 @@ export function policyHook(context: PolicyHooks): Hook {
       if (policies.length === 0) return undefined
       const bindings = await all<ValidatingAdmissionPolicyBinding>(context, validatingAdmissionPolicyBinding)
       const warnings: string[] = []
+      const refusals: ApiError[] = []
       for (const policy of policies) {
         const bound = bindings.filter(({ spec }) => spec.policyName === policy.metadata.name)
         const form = bound.length === 0 ? undefined : await formFor(context, policy.spec.matchConstraints, change)
         if (form === undefined) continue
         const shown = await inForm(change, form)
+        const noted = new Map<string, Set<string>>()
         for (const binding of bound) {
           const { matchResources, validationActions = [] } = binding.spec
           if (matchResources !== undefined && (await formFor(context, matchResources, change)) === undefined) continue
-          const found = await judged(context, policy, binding, shown, change.kind)
-          const [first] = found
-          if (first !== undefined && validationActions.includes('Deny')) throw denied(change, policy, binding, first)
-          if (validationActions.includes('Warn')) {
-            const { name } = policy.metadata
-            const head = `Validation failed for ValidatingAdmissionPolicy '${name}' with binding '${binding.metadata.name}'`
-            warnings.push(...found.map(({ message }) => `${head}: ${message}`))
+          const refuse = (message: string, reason = 'Invalid') =>
+            void refusals.push(denied(change, policy, binding, message, reason))
+          const judgements = await judged(context, policy, binding, shown, change.kind)
+          if (judgements instanceof Misconfigured) {
+            if (policy.spec.failurePolicy !== 'Ignore') refuse(`failed to configure binding: ${judgements.message}`)
+            continue
+          }
+          for (const { violations, annotations, faults } of judgements) {
+            for (const violation of violations) {
+              const { message, reason } = violation
+              if (validationActions.includes('Deny')) refuse(message, reason)
+              if (validationActions.includes('Audit')) change.annotate(failureNote(policy, binding, violation))
+              if (validationActions.includes('Warn')) warnings.push(warningOf(policy, binding, message))
+            }
+            for (const { key, value } of annotations) noted.set(key, (noted.get(key) ?? new Set()).add(value))
+            for (const fault of faults) refuse(fault)
           }
         }
+        for (const [key, values] of noted) {
+          change.annotate({ key: `${policy.metadata.name}/${key}`, value: [...values].join(', ') })
+        }
       }
+      const [first] = refusals
+      if (first !== undefined) throw first
       return { warnings }
     },
   }
+}
+
+type Policy = ValidatingAdmissionPolicy
+type Binding = ValidatingAdmissionPolicyBinding
+
+function warningOf({ metadata: { name } }: Policy, binding: Binding, message: string): string {
+  return `Validation failed for ValidatingAdmissionPolicy '${name}' with binding '${binding.metadata.name}': ${message}`
+}
+
+function failureNote(policy: Policy, binding: Binding, { message, index }: Violation): Annotation {
+  const failure = {
+    message,
+    policy: policy.metadata.name,
+    binding: binding.metadata.name,
+    expressionIndex: index,
+    validationActions: binding.spec.validationActions ?? [],
+  }
+  return { key: 'validation.policy.admission.k8s.io/validation_failure', value: JSON.stringify([failure]) }
 }
 
 async function all<T extends KubeObject>(
@@ -83,39 +119,34 @@ async function formFor(
   const labels = stored && objectOf<Namespace>(stored).metadata.labels
   if (!namespaceMatches(namespaceSelector, change, labels)) return undefined
   const among = (rules: typeof resourceRules) =>
-    matchedKind(
-      kind => rules.some(rule => namedRuleMatches(rule, change, kind)),
-      change,
-      matchPolicy,
-      kind => context.equivalents(kind),
-    )
+    matchedKind(rules, namedRuleMatches, change, matchPolicy, kind => context.equivalents(kind))
   if (among(excludeResourceRules) !== undefined) return undefined
   // A binding without rules takes all that its policy does.
   return resourceRules.length === 0 ? change.kind : among(resourceRules)
 }
 
+/** By each of the parameters. */
 async function judged(
   context: PolicyHooks,
-  policy: ValidatingAdmissionPolicy,
-  binding: ValidatingAdmissionPolicyBinding,
+  policy: Policy,
+  binding: Binding,
   shown: Change,
   asked: Kind,
-): Promise<readonly Violation[]> {
+): Promise<readonly Judgement[] | Misconfigured> {
   let params: readonly (Json | undefined)[]
   try {
     params = await paramsOf(context, policy, binding, shown)
   } catch (error) {
     if (!(error instanceof Misconfigured)) throw error
-    if (policy.spec.failurePolicy === 'Ignore') return []
-    return [{ message: `failed to configure binding: ${error.message}`, reason: 'Invalid' }]
+    return error
   }
   const input = inputOf(shown, shown.kind, asked, await namespaceFor(context.store, shown))
-  const found: Violation[] = []
+  const found: Judgement[] = []
   for (const one of params) {
     found.push(
-      ...(await withAuthorizer(context.authorizer, shown, authorizer =>
-        violationsOf(policy, { ...input, authorizer, ...(one !== undefined && { params: one }) }),
-      )),
+      await withAuthorizer(context.authorizer, shown, authorizer =>
+        judgementOf(policy, { ...input, authorizer, ...(one !== undefined && { params: one }) }),
+      ),
     )
   }
   return found
@@ -126,8 +157,8 @@ class Misconfigured extends Error {}
 /** Each is judged by on its own; none at all where their absence is allowed. */
 async function paramsOf(
   context: PolicyHooks,
-  { spec }: ValidatingAdmissionPolicy,
-  binding: ValidatingAdmissionPolicyBinding,
+  { spec }: Policy,
+  binding: Binding,
   shown: Change,
 ): Promise<readonly (Json | undefined)[]> {
   const { paramKind } = spec
@@ -161,9 +192,10 @@ function namespaceOfParams(kind: Kind, named: string, shown: Change): string | u
 
 function denied(
   { kind: { group, plural }, name }: Change,
-  policy: ValidatingAdmissionPolicy,
-  binding: ValidatingAdmissionPolicyBinding,
-  { message, reason }: Violation,
+  policy: Policy,
+  binding: Binding,
+  message: string,
+  reason: string,
 ): ApiError {
   const who = `ValidatingAdmissionPolicy '${policy.metadata.name}' with binding '${binding.metadata.name}'`
   const why = `${who} denied request: ${message}`

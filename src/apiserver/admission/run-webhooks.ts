@@ -1,6 +1,8 @@
 // MutatingAdmissionWebhook and ValidatingAdmissionWebhook: asks the webhooks that the configurations name about a request.
 // Those that may change it one after the other, in the order of their configurations' names; those that judge it all at once.
-// The configurations are read from the store for each request, so what was written is what counts.
+// The configurations are read from the store for each request, so what was written is what counts. When somebody else is
+// quicker with a write, all are asked again on what is there then, as upstream asks about updates and patches; upstream
+// asks once about a create, which here happens again when its namespace or its quota has changed meanwhile.
 // https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/
 import { equalJson } from '../../api/equal.ts'
 import { ApiError } from '../../api/error.ts'
@@ -10,7 +12,7 @@ import { type Namespace, namespace as namespaceKind } from '../../api/kinds/name
 import { validatingWebhookConfiguration } from '../../api/kinds/validatingwebhookconfiguration.ts'
 import { parseObject } from '../../api/parse.ts'
 import { jsonPatch } from '../../api/patch/json.ts'
-import type { Json } from '../../api/schema.ts'
+import type { Json, JsonObject } from '../../api/schema.ts'
 import type { Webhook } from '../../api/types/admission.ts'
 import { prefixEnd, type Store } from '../../kv/store.ts'
 import { sortedBy } from '../../lib/sorted.ts'
@@ -20,7 +22,16 @@ import type { Webhooks } from '../run-webhook.ts'
 import { keyOf, objectOf, prefixOf } from '../stored.ts'
 import type { Change, Hook, Mutated } from './admission.ts'
 import { isExempt, matchedKind, namespaceMatches, namespaceOf, objectMatches, ruleMatches } from './match.ts'
-import { callFailed, type Reviewed, readReview, refusalOf, reviewOf, unborn, versionFor } from './review.ts'
+import {
+  callFailed,
+  decodePatch,
+  type Reviewed,
+  readReview,
+  refusalOf,
+  reviewOf,
+  unborn,
+  versionFor,
+} from './review.ts'
 import { conditionsHold } from './run-expressions.ts'
 
 export type WebhookHooks = {
@@ -36,6 +47,7 @@ export type WebhookHooks = {
 type Call = {
   readonly webhook: Webhook & { readonly reinvocationPolicy?: string }
   readonly id: string
+  readonly configuration: string
   readonly form: Kind
 }
 
@@ -49,15 +61,14 @@ async function configured(store: Store, kind: Kind): Promise<readonly Omit<Call,
     ({ metadata }) => metadata.name,
   )
   return all.flatMap(({ metadata, webhooks = [] }) =>
-    webhooks.map(webhook => ({ webhook, id: `${metadata.name}/${webhook.name}` })),
+    webhooks.map(webhook => ({ webhook, id: `${metadata.name}/${webhook.name}`, configuration: metadata.name })),
   )
 }
 
 /** The form of `webhook`'s call about this change; undefined: it is not asked. */
 async function formFor(context: WebhookHooks, webhook: Webhook, change: Change): Promise<Kind | undefined> {
   const { rules = [], matchPolicy, namespaceSelector, objectSelector } = webhook
-  const matches = (kind: Kind) => rules.some(rule => ruleMatches(rule, change, kind))
-  const form = matchedKind(matches, change, matchPolicy, kind => context.equivalents(kind))
+  const form = matchedKind(rules, ruleMatches, change, matchPolicy, kind => context.equivalents(kind))
   if (form === undefined || !objectMatches(objectSelector, change)) return undefined
   const name = namespaceOf(change)
   const stored = name === '' ? undefined : await context.store.get(keyOf(namespaceKind, undefined, name))
@@ -102,46 +113,78 @@ async function isWanted(context: WebhookHooks, webhook: Webhook, shown: Change, 
   }
 }
 
-/** undefined: it could not be asked, and that is to be ignored. Throws its refusal. */
-async function ask(
+type Asked = Pick<Reviewed, 'warnings'> & { readonly patch: readonly JsonObject[] }
+
+/** The webhook could not be asked, or answered what cannot be: failurePolicy says what becomes of that. */
+class CallFailed extends Error {}
+
+/** Throws its refusal; CallFailed. */
+async function call(
   context: WebhookHooks,
   { webhook, form }: Call,
   shown: Change,
   asked: Kind,
   mutating: boolean,
   signal: AbortSignal,
-): Promise<Reviewed | undefined> {
-  const uid = context.world.random.uuid()
-  const version = versionFor(webhook.admissionReviewVersions)
-  const review = reviewOf(shown, form, asked, uid, version)
-  let reviewed: Reviewed
-  try {
-    const answer = await context.webhooks
-      .post(webhook.clientConfig, review, webhook.timeoutSeconds * 1_000, signal)
-      .catch(error => {
-        const why = error instanceof Error ? error.message : String(error)
-        throw new Error(`failed to call webhook: ${why}`, { cause: error })
-      })
-    reviewed = invalidAnswer(() => readReview(answer, uid, version, mutating))
-  } catch (error) {
-    if (webhook.failurePolicy !== 'Ignore') throw callFailed(webhook.name, error)
-    context.world.log.warn('a webhook failed, and is not asked', { webhook: webhook.name, error: String(error) })
-    return undefined
+): Promise<Asked> {
+  const { name, sideEffects, admissionReviewVersions, clientConfig, timeoutSeconds } = webhook
+  if (shown.dryRun && sideEffects !== 'None' && sideEffects !== 'NoneOnDryRun') {
+    throw new ApiError('BadRequest', `admission webhook ${JSON.stringify(name)} does not support dry run`)
   }
-  if (!reviewed.allowed) throw refusalOf(webhook.name, reviewed.status)
-  return reviewed
+  const uid = context.world.random.uuid()
+  const version = versionFor(admissionReviewVersions)
+  const review = reviewOf(shown, form, asked, uid, version)
+  const answer = await context.webhooks
+    .post(clientConfig, review, timeoutSeconds * 1_000, signal)
+    .catch(error => failed('failed to call webhook: ', error))
+  const reviewed = attempted('received invalid webhook response: ', () => readReview(answer, uid, version, mutating))
+  for (const [key, value] of Object.entries(reviewed.annotations)) shown.annotate({ key: `${name}/${key}`, value })
+  if (!reviewed.allowed) throw refusalOf(name, reviewed.status)
+  const { patch, warnings } = reviewed
+  return { warnings, patch: patch === undefined ? [] : attempted('', () => decodePatch(patch)) }
 }
 
-function invalidAnswer<T>(read: () => T): T {
+function attempted<T>(what: string, read: () => T): T {
   try {
     return read()
   } catch (error) {
-    throw new Error(`received invalid webhook response: ${(error as Error).message}`, { cause: error })
+    return failed(what, error)
   }
 }
 
-function patched({ webhook }: Call, shown: Change, patch: Json): KubeObject {
-  if (shown.object === undefined || shown.verb === 'CONNECT') {
+function failed(what: string, error: unknown): never {
+  throw new CallFailed(`${what}${error instanceof Error ? error.message : String(error)}`, { cause: error })
+}
+
+/** undefined: it could not be asked, and that is to be ignored. Throws its refusal. */
+async function ask(
+  context: WebhookHooks,
+  about: Call,
+  shown: Change,
+  asked: Kind,
+  mutating: boolean,
+  index: number,
+  signal: AbortSignal,
+  round = 0,
+): Promise<Asked | undefined> {
+  try {
+    return await call(context, about, shown, asked, mutating, signal)
+  } catch (error) {
+    if (!(error instanceof CallFailed)) throw error
+    const { name, failurePolicy } = about.webhook
+    if (failurePolicy !== 'Ignore') throw callFailed(name, error)
+    context.world.log.warn('a webhook failed, and is not asked', { webhook: name, error: String(error) })
+    if (signal.aborted) throw new ApiError('Timeout', 'request did not complete within requested timeout')
+    const key = `failed-open.${mutating ? 'mutation' : 'validating'}.${notePrefix}/round_${round}_index_${index}`
+    shown.annotate({ key, value: name })
+    return undefined
+  }
+}
+
+const notePrefix = 'webhook.admission.k8s.io'
+
+function patched({ webhook }: Call, shown: Change, patch: readonly JsonObject[]): KubeObject {
+  if (shown.object === undefined) {
     const what = 'attempted to modify the object, which is not supported for this operation'
     const message = `admission webhook ${JSON.stringify(webhook.name)} ${what}`
     throw new ApiError('InternalError', `Internal error occurred: ${message}`)
@@ -164,30 +207,44 @@ type Round = {
 }
 
 export function mutatingHook(context: WebhookHooks): Hook {
-  async function round(change: Change, signal: AbortSignal, before: Round | undefined): Promise<Mutated> {
+  async function askAll(change: Change, signal: AbortSignal, before: Round | undefined): Promise<Mutated> {
     const warnings: string[] = []
     let { object } = change
     let hasChanged = false
     const again = new Map<string, boolean>()
     // Plugins have changed the object since: all are concerned.
     const isOther = before !== undefined && !equalJson(before.output, object)
-    for (const { webhook, id } of await configured(context.store, mutatingWebhookConfiguration)) {
+    const round = before === undefined ? 0 : 1
+    const all = await configured(context.store, mutatingWebhookConfiguration)
+    for (const [index, { webhook, id, configuration }] of all.entries()) {
       if (before !== undefined && !(isOther ? before.again.has(id) : before.again.get(id) === true)) continue
       const now = { ...change, object }
       const form = await formFor(context, webhook, now)
       if (form === undefined) continue
       const shown = await inForm(showing(now), form)
       if (!(await isWanted(context, webhook, shown, change.kind))) continue
-      const call = { webhook, id, form }
-      const reviewed = await ask(context, call, shown, change.kind, true, signal)
-      warnings.push(...(reviewed?.warnings ?? []))
-      if (reviewed?.patch !== undefined) {
-        const next = patched(call, shown, reviewed.patch)
-        if (!equalJson(next, shown.object)) {
-          object = kept(await converted(next, form, change.kind), object)
-          hasChanged = true
-          for (const one of again.keys()) again.set(one, true)
+      const about = { webhook, id, configuration, form }
+      const note = (what: string, more: JsonObject, ofBody?: true) => {
+        const value = JSON.stringify({ configuration, webhook: webhook.name, ...more })
+        const key = `${what}.${notePrefix}/round_${round}_index_${index}`
+        change.annotate({ key, value, ...(ofBody && { ofBody }) })
+      }
+      let mutated = false
+      try {
+        const asked = await ask(context, about, shown, change.kind, true, index, signal, round)
+        warnings.push(...(asked?.warnings ?? []))
+        if (asked !== undefined && asked.patch.length > 0) {
+          const next = patched(about, shown, asked.patch)
+          mutated = !equalJson(next, shown.object)
+          note('patch', { patch: asked.patch, patchType: 'JSONPatch' }, true)
+          if (mutated) {
+            object = kept(await converted(next, form, change.kind), object)
+            hasChanged = true
+            for (const one of again.keys()) again.set(one, true)
+          }
         }
+      } finally {
+        note('mutation', { mutated })
       }
       if (webhook.reinvocationPolicy === 'IfNeeded') again.set(id, false)
     }
@@ -197,11 +254,11 @@ export function mutatingHook(context: WebhookHooks): Hook {
   return {
     name: 'MutatingAdmissionWebhook',
     handles: change => !isExempt(change),
-    mutate: (change, signal, left) => round(change, signal, left as Round | undefined),
+    mutate: (change, signal, left) => askAll(change, signal, left as Round | undefined),
     async validate(change, signal) {
       // Of what has no object to change they are asked all the same, and may refuse.
-      if (change.verb !== 'DELETE' && change.verb !== 'CONNECT') return undefined
-      const { warnings } = await round(change, signal, undefined)
+      if (change.verb !== 'DELETE') return undefined
+      const { warnings } = await askAll(change, signal, undefined)
       return { warnings }
     },
   }
@@ -214,7 +271,8 @@ function showing(change: Change): Change {
 
 /** What the webhook was not shown of the metadata stays. */
 function kept(next: KubeObject, before: KubeObject | undefined): KubeObject {
-  if (before === undefined) return next
+  // The options of a connection have none.
+  if (before?.metadata === undefined) return next
   const { name, uid, creationTimestamp } = before.metadata
   return { ...next, metadata: { ...next.metadata, name, uid, creationTimestamp } }
 }
@@ -224,15 +282,17 @@ export function validatingHook(context: WebhookHooks): Hook {
     name: 'ValidatingAdmissionWebhook',
     handles: change => !isExempt(change),
     async validate(change, signal) {
-      const all = await configured(context.store, validatingWebhookConfiguration)
+      const wanted: { readonly about: Call; readonly shown: Change }[] = []
+      for (const one of await configured(context.store, validatingWebhookConfiguration)) {
+        const form = await formFor(context, one.webhook, change)
+        if (form === undefined) continue
+        const shown = await inForm(change, form)
+        if (await isWanted(context, one.webhook, shown, change.kind)) wanted.push({ about: { ...one, form }, shown })
+      }
       const results = await Promise.allSettled(
-        all.map(async ({ webhook, id }) => {
-          const form = await formFor(context, webhook, change)
-          if (form === undefined) return []
-          const shown = await inForm(change, form)
-          if (!(await isWanted(context, webhook, shown, change.kind))) return []
-          const reviewed = await ask(context, { webhook, id, form }, shown, change.kind, false, signal)
-          return reviewed?.warnings ?? []
+        wanted.map(async ({ about, shown }, index) => {
+          const asked = await ask(context, about, shown, change.kind, false, index, signal)
+          return asked?.warnings ?? []
         }),
       )
       for (const result of results) if (result.status === 'rejected') throw result.reason

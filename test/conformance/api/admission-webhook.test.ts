@@ -1,19 +1,24 @@
 // Webhooks of admission, real ones over HTTPS on loopback: who is asked about what, what they are told, and what becomes of
 // their answers.
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { KubeObject } from '../../../src/api/kind.ts'
+import { mutatingWebhookConfiguration } from '../../../src/api/kinds/mutatingwebhookconfiguration.ts'
+import { validatingWebhookConfiguration } from '../../../src/api/kinds/validatingwebhookconfiguration.ts'
+import { encodeStored, keyOf, objectOf } from '../../../src/apiserver/stored.ts'
 import type { Identity } from '../../../src/world/http.ts'
 import { peerId } from '../../../src/world/network.ts'
 import { type Asking, asking, namespaceNamed, podNamed } from '../../apiserver/ask.ts'
-import { fakeKubelet } from '../../apiserver/fake-kubelet.ts'
-import { testApiserver } from '../../apiserver/setup.ts'
+import { type FakeKubelet, fakeKubelet } from '../../apiserver/fake-kubelet.ts'
+import { request, testApiserver } from '../../apiserver/setup.ts'
 import { base64, type TestWebhook, testWebhook } from '../../apiserver/webhook.ts'
 
 let api: Awaited<ReturnType<typeof testApiserver>>
+let kubelet: FakeKubelet
 let ask: Asking
 let hook: TestWebhook
 
 beforeAll(async () => {
-  const kubelet = fakeKubelet()
+  kubelet = fakeKubelet()
   api = await testApiserver({ peerOfNode: peerId, kubeletOf: () => kubelet.open() })
   ask = asking(api)
   hook = await testWebhook()
@@ -486,6 +491,56 @@ describe('admission-webhook', () => {
         { kind: 'PodPortForwardOptions', apiVersion: 'v1', ports: [80] },
       ],
     ])
+  })
+
+  test('who may change it may change what is connected, and refuse it', async () => {
+    const kubeletAsked = () => kubelet.requests.at(-1)?.ask
+    hook.answer('/other', () => patching([{ op: 'replace', path: '/command', value: ['echo', 'no'] }]))
+    await ask('/api/v1/namespaces/one/pods', { body: podNamed('p', { nodeName: 'n1' }) })
+    const url = '/api/v1/namespaces/one/pods/p/exec?command=ls&stdout=true&container=c'
+    await configure('Mutating', 'other', at('/other', { rules: [rule(['pods/exec'], ['CONNECT'])] }))
+    const response = await api.apiserver.handle(request(url, { method: 'POST' }))
+    if (response.kind !== 'command') throw new Error(`no command: ${JSON.stringify(response)}`)
+    const said: string[] = []
+    const nothing = async function* () {}
+    await response.run(
+      {
+        stdin: nothing(),
+        resizes: nothing(),
+        stdout: async bytes => void said.push(Buffer.from(bytes).toString()),
+        stderr: async () => {},
+        finish: async () => {},
+      },
+      api.signal,
+    )
+    expect([kubeletAsked()?.case, said.join('')]).toEqual(['exec', 'no\n'])
+    hook.answer('/other', () => ({ allowed: false, status: { message: 'hands off' } }))
+    const { code, message } = await ask(url, { method: 'POST' })
+    expect([code, message]).toEqual([400, 'admission webhook "other.example.com" denied the request: hands off'])
+    expect((await ask(`${url}&dryRun=All`, { method: 'POST' })).message).toBe('dryRun is not supported')
+  })
+
+  test('a dry run asks nobody who would do something about it', async () => {
+    hook.answer('/some', () => ({ allowed: true }))
+    for (const [kind, of] of [
+      ['Validating', validatingWebhookConfiguration],
+      ['Mutating', mutatingWebhookConfiguration],
+    ] as const) {
+      await configure(kind, 'some', at('/some', { failurePolicy: 'Ignore' }))
+      // Nobody can write this any longer; it may be there from before.
+      const key = keyOf(of, undefined, 'some')
+      const stored = await api.store.get(key)
+      if (stored === undefined) throw new Error('it is not stored')
+      const value = encodeStored({
+        ...objectOf(stored),
+        webhooks: [at('/some', { sideEffects: 'Some' })],
+      } as KubeObject)
+      await api.store.write({ compare: [], operations: [{ key, value }] }, api.signal)
+      const { code, message } = await ask(`${maps('one')}?dryRun=All`, { body: map('dry') })
+      expect([code, message]).toEqual([400, 'admission webhook "some.example.com" does not support dry run'])
+      await ask(`${root}/${kind.toLowerCase()}webhookconfigurations/some`, { method: 'DELETE' })
+    }
+    expect(hook.asked).toEqual([])
   })
 
   test('with matchPolicy Equivalent another form of the objects counts, and is the form that is shown', async () => {

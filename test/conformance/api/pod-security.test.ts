@@ -1,5 +1,8 @@
 // The Pod Security Standards as the labels of a namespace ask for them, in the words that upstream's clients know.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Namespace, namespace } from '../../../src/api/kinds/namespace.ts'
+import type { Change, Reading } from '../../../src/apiserver/admission/admission.ts'
+import { podSecurity } from '../../../src/apiserver/admission/podsecurity.ts'
 import { type Asking, asking, namespaceNamed, podNamed } from '../../apiserver/ask.ts'
 import { testApiserver } from '../../apiserver/setup.ts'
 
@@ -174,6 +177,24 @@ describe('pod-security', () => {
     expect(warnings).toEqual([
       'existing pods in namespace "tight" violate the new PodSecurity enforce level "restricted:latest"',
       'a (and 1 other pod): allowPrivilegeEscalation != false, unrestricted capabilities, runAsNonRoot != true, seccompProfile',
+    ])
+  })
+
+  test('of very many pods some are looked at: those first that may be different', async () => {
+    const name = 'many'
+    const labels = label('enforce', 'restricted')
+    const before = { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels: {} } } as Namespace
+    const change = { kind: namespace, verb: 'UPDATE', name, old: before } as unknown as Change
+    const ownerReferences = [{ apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'r', uid: 'r1', controller: true }]
+    const pods = Array.from({ length: 3_010 }, (_, i) =>
+      i < 3_009 ? podNamed(`r-${i}`, isolated, { ownerReferences }) : podNamed('z'),
+    )
+    const seen = { all: () => pods } as unknown as Reading
+    const object = { ...before, metadata: { ...before.metadata, labels } }
+    expect(podSecurity.validate?.({ ...change, object }, seen)?.warnings).toEqual([
+      'new PodSecurity enforce level only checked against the first 3000 of 3010 existing pods',
+      'existing pods in namespace "many" violate the new PodSecurity enforce level "restricted:latest"',
+      'z: allowPrivilegeEscalation != false, unrestricted capabilities, runAsNonRoot != true, seccompProfile',
     ])
   })
 

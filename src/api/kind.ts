@@ -37,7 +37,7 @@ export type Column<T> = {
   readonly description?: string
   readonly priority?: number
   /** Null shows nothing. */
-  cell(object: T, nowMs: number): string | number | boolean | null
+  cell(object: T, nowMs: number): string | number | bigint | boolean | null
 }
 
 export type Scope = 'Namespaced' | 'Cluster'

@@ -274,9 +274,13 @@ class Walk {
         ? 'object'
         : typeof value === 'boolean'
           ? 'bool'
-          : typeof value === 'number' && shape.kind === 'scalar' && goType(shape).startsWith('int')
+          : (typeof value === 'number' || typeof value === 'bigint') &&
+              shape.kind === 'scalar' &&
+              goType(shape).startsWith('int')
             ? `number ${value}`
-            : typeof value
+            : typeof value === 'bigint'
+              ? 'number'
+              : typeof value
     const where = goPath === '' ? '' : ` struct field ${struct}.${goPath} of type`
     return new Mismatch(
       `json: cannot unmarshal ${found} into Go${where === '' ? ' value of type' : where} ${goType(shape)}`,
@@ -353,11 +357,13 @@ class Walk {
         return value
       case 'int32':
       case 'int64': {
+        if (typeof value === 'bigint' && shape.scalar === 'int64') return value
         const max = shape.scalar === 'int32' ? 2 ** 31 : 2 ** 63
         if (typeof value !== 'number' || !Number.isInteger(value) || value >= max || value < -max) throw wrong()
         return value
       }
       case 'double':
+        if (typeof value === 'bigint') return Number(value)
         if (typeof value !== 'number') throw wrong()
         return value
       case 'intOrString':
@@ -365,7 +371,9 @@ class Walk {
         if (typeof value !== 'number' || !Number.isInteger(value) || Math.abs(value) > 2 ** 31) throw wrong()
         return value
       case 'quantity': {
-        if (typeof value !== 'string' && typeof value !== 'number') throw new Mismatch(quantityMalformed)
+        if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'bigint') {
+          throw new Mismatch(quantityMalformed)
+        }
         const quantity = parseQuantity(String(value))
         if (!quantity) throw new Mismatch(quantityMalformed)
         return formatQuantity(quantity)

@@ -3,8 +3,10 @@
 // the bytes are, the answer is a JSON value or a BadRequest, in time and depth that the length of the body bounds.
 // The JSON is what the same client would have sent as JSON, so api/parse.ts goes on from there.
 // https://protobuf.dev/programming-guides/encoding/ ; k8s.io/apimachinery/pkg/runtime/serializer/protobuf
+
 import { type Bytes, text } from '../lib/bytes.ts'
 import { readRfc3339, rfc3339OfSeconds } from '../lib/duration.ts'
+import { exactInteger, parseExact } from '../lib/json.ts'
 import { base64OfBytes, bytesOfBase64 } from './base64.ts'
 import { ApiError } from './error.ts'
 import { apiVersionOf, type Kind } from './kind.ts'
@@ -213,7 +215,7 @@ function readValue(shape: Shape, wire: WireField, depth: number): Json {
 
 function integerOf(scalar: ScalarKind, integer: bigint): Json {
   if (scalar === 'boolean') return integer !== 0n
-  return Number(BigInt.asIntN(64, integer))
+  return exactInteger(BigInt.asIntN(64, integer))
 }
 
 function readScalar(scalar: ScalarKind, wire: WireField, depth: number): Json {
@@ -292,7 +294,7 @@ function timeOf(bytes: Bytes, scalar: 'time' | 'microTime'): Json {
 function jsonOf(bytes: Bytes | undefined): Json {
   if (!bytes || bytes.length === 0) return null
   try {
-    return JSON.parse(text(bytes)) as Json
+    return parseExact(text(bytes)) as Json
   } catch {
     throw malformed('an embedded object is not JSON')
   }
@@ -432,7 +434,7 @@ function writeScalar(writer: WireWriter, number: number, scalar: ScalarKind, val
       return
     case 'int32':
     case 'int64':
-      writer.varint(number, Number(value))
+      writer.varint(number, typeof value === 'bigint' ? value : Number(value))
       return
     case 'double':
       writer.double(number, Number(value))

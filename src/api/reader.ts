@@ -1,6 +1,8 @@
 // Reads JSON and YAML and sees what JSON.parse hides: keys that stand twice in one object. The later value wins, as in
 // encoding/json. Total: malformed text gives ReadError, never another exception. Called by api/parse.ts.
+
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Node as YamlNode } from 'yaml'
+import { exactInteger, mayHoldLong, parseExact } from '../lib/json.ts'
 import type { Json } from './schema.ts'
 
 /** The text is malformed; the message says where. */
@@ -68,7 +70,7 @@ export function parseJson(text: string): Json {
 
 function parsed(text: string): Json {
   try {
-    return JSON.parse(text) as Json
+    return parseExact(text) as Json
   } catch (error) {
     throw new ReadError(error instanceof Error ? error.message : String(error))
   }
@@ -218,6 +220,7 @@ function withoutStacks<T>(run: () => T): T {
 /** One YAML document, read as YAML 1.1 (yes and on are booleans), as kubectl and the API server do. */
 export function readYamlText(text: string): Read {
   const lines = new LineCounter()
+  const isLong = mayHoldLong(text)
   // Pretty errors show their line, each of them: of a text of one line with a fault at each character that is quadratic.
   const document = withoutStacks(() =>
     parseDocument(text, {
@@ -226,6 +229,7 @@ export function readYamlText(text: string): Read {
       lineCounter: lines,
       merge: true,
       prettyErrors: false,
+      intAsBigInt: isLong,
     }),
   )
   const fault = document.errors[0]
@@ -236,7 +240,8 @@ export function readYamlText(text: string): Read {
   const found = new Found()
   noteRepeated(document.contents, '', { found, lines }, 0)
   try {
-    return { value: (document.toJS({ maxAliasCount: 100 }) ?? null) as Json, duplicates: found.byPath }
+    const value = (document.toJS({ maxAliasCount: 100 }) ?? null) as Json
+    return { value: isLong ? shortened(value) : value, duplicates: found.byPath }
   } catch (error) {
     throw new ReadError(
       `error converting YAML to JSON: yaml: ${error instanceof Error ? error.message : String(error)}`,
@@ -245,6 +250,14 @@ export function readYamlText(text: string): Read {
 }
 
 type Noted = { readonly found: Found; readonly lines: LineCounter }
+
+/** With numbers in the place of the bigints that need not be. */
+function shortened(value: Json): Json {
+  if (typeof value === 'bigint') return exactInteger(value)
+  if (isList(value)) return value.map(shortened)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, shortened(item)]))
+}
 
 function noteRepeated(node: YamlNode | null, path: string, noted: Noted, depth: number): void {
   if (depth > depthMax) throw new ReadError('exceeded max depth')

@@ -4,7 +4,8 @@
 // Pure data; called by api/types/*.ts and api/kinds/*.ts.
 
 /** A value of a JSON document. */
-export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
+/** A bigint stands for a whole number beyond 2^53, never for a smaller one (lib/json.ts). */
+export type Json = null | boolean | number | bigint | string | readonly Json[] | { readonly [key: string]: Json }
 export type JsonObject = { readonly [key: string]: Json }
 
 export type ScalarKind =

@@ -127,8 +127,8 @@ export class WireWriter {
     this.#integer(number * 8 + type)
   }
 
-  varint(number: number, value: number): void {
-    if (value >= 0) this.#integer(value)
+  varint(number: number, value: number | bigint): void {
+    if (value >= 0 && typeof value === 'number') this.#integer(value)
     else {
       let rest = BigInt.asUintN(64, BigInt(value))
       const bytes: number[] = []

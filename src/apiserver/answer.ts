@@ -1,4 +1,5 @@
 // From objects, lists, Statuses and errors to responses, in the form that was negotiated. Pure.
+
 import { ApiError, notFound, statusOf } from '../api/error.ts'
 import { apiVersionOf, type Kind, type KubeObject } from '../api/kind.ts'
 import { encodeListBody, encodeMessage, hasProtobuf } from '../api/protobuf.ts'
@@ -16,6 +17,7 @@ import * as meta from '../api/types/status.ts'
 import { yamlItem, yamlText } from '../api/yaml.ts'
 import type { KeyValue } from '../kv/store.ts'
 import type { Bytes } from '../lib/bytes.ts'
+import { parseExact } from '../lib/json.ts'
 import type { HttpResponse } from '../world/http.ts'
 import { bodyOf, messageOf, protobufOf, statusBytes } from './encode.ts'
 import { ContinueExpired } from './list.ts'
@@ -96,10 +98,10 @@ function mediaOf(
 ): HttpResponse {
   const { media } = view.answers
   const typed = { ...headers, 'content-type': contentTypeOf(media, false) }
-  if (media === 'yaml') return { kind: 'whole', code, headers: typed, body: yamlText(JSON.parse(text) as Json) }
+  if (media === 'yaml') return { kind: 'whole', code, headers: typed, body: yamlText(parseExact(text) as Json) }
   const encoded = media === 'protobuf' ? bytes() : undefined
   if (encoded !== undefined) return { kind: 'whole', code, headers: typed, body: encoded }
-  return json(code, view.pretty ? JSON.stringify(JSON.parse(text), null, 2) : text, headers)
+  return json(code, view.pretty ? JSON.stringify(parseExact(text), null, 2) : text, headers)
 }
 
 function objectAnswer(view: View, kind: Kind, code: number, object: JsonObject, headers: Headers): HttpResponse {

@@ -45,6 +45,9 @@ export function checkPreconditions(kind: Kind, object: KubeObject, options: Dele
   }
 }
 
+/** The end of the year 9999, the last that RFC 3339 can write. */
+const lastMs = 253_402_300_799_000
+
 /** What becomes of the object. Deleting what is being deleted already may only make it quicker. */
 export function planDeletion(kind: Kind, given: KubeObject, options: DeleteOptions, nowMs: number): Deletion {
   const resource = resourceOf(kind)
@@ -63,7 +66,7 @@ export function planDeletion(kind: Kind, given: KubeObject, options: DeleteOptio
   const meta = {
     ...without(metadata, 'finalizers'),
     ...(finalizers.length > 0 && { finalizers }),
-    deletionTimestamp: keepsTime ? metadata.deletionTimestamp : rfc3339(nowMs + graceSeconds * 1_000),
+    deletionTimestamp: keepsTime ? metadata.deletionTimestamp : rfc3339(Math.min(nowMs + graceSeconds * 1_000, lastMs)),
     deletionGracePeriodSeconds: keepsTime ? metadata.deletionGracePeriodSeconds : graceSeconds,
     ...(!begun && metadata.generation !== undefined && { generation: metadata.generation + 1 }),
   } as KubeObject['metadata']
@@ -93,7 +96,7 @@ function finalizersAfter(object: KubeObject, options: DeleteOptions): readonly s
 function podGrace(pod: Pod, options: DeleteOptions): number {
   const { phase } = pod.status
   if ((pod.spec.nodeName ?? '') === '' || phase === 'Succeeded' || phase === 'Failed') return 0
-  const asked = options.gracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds ?? 30
+  const asked = Number(options.gracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds ?? 30)
   const running = pod.metadata.deletionGracePeriodSeconds
   return pod.metadata.deletionTimestamp !== undefined && running !== undefined ? Math.min(asked, running) : asked
 }

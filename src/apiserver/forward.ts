@@ -1,8 +1,10 @@
 // How an operation travels to the leader and its answer back, as bytes. Pure and total: what is no operation is refused.
+
 import { ApiError, errorOf, statusOf } from '../api/error.ts'
 import type { Repeated } from '../api/reader.ts'
 import type { Json } from '../api/schema.ts'
 import { type Bytes, text, utf8 } from '../lib/bytes.ts'
+import { parseExact } from '../lib/json.ts'
 import type { Annotation } from './annotations.ts'
 import type { Answer, Operation } from './operation.ts'
 
@@ -80,7 +82,7 @@ export function decodeReply(bytes: Bytes): Reply {
 
 function parsed(bytes: Bytes): { readonly [key: string]: Json } {
   try {
-    return JSON.parse(text(bytes)) as { readonly [key: string]: Json }
+    return parseExact(text(bytes)) as { readonly [key: string]: Json }
   } catch (error) {
     throw new ApiError('BadRequest', 'a peer sent what is no JSON', undefined, { cause: error })
   }

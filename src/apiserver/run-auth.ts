@@ -145,7 +145,7 @@ export function openTokens(world: Pick<World, 'clock' | 'random'>, store: Store,
     const found = await store.get(keyOf(serviceAccountKind, namespace, name))
     if (found === undefined) throw notFound(serviceAccountKind, name)
     const account = objectOf(found)
-    const asked = request.spec?.expirationSeconds ?? 3_600
+    const asked = Number(request.spec?.expirationSeconds ?? 3_600)
     if (asked < expirationSecondsMin) {
       const message = `Invalid value: ${asked}: may not specify a duration less than 10 minutes`
       throw new ApiError(

@@ -14,6 +14,7 @@ import { type KeyValue, prefixEnd, type Store, StoreError } from '../kv/store.ts
 import { onAbort } from '../lib/abort.ts'
 import { backoffMs } from '../lib/backoff.ts'
 import { sameJson } from '../lib/canonical.ts'
+import { roundedParsed } from '../lib/json.ts'
 import { sortedBy } from '../lib/sorted.ts'
 import type { World } from '../world/world.ts'
 import { builtIn, builtInAt, type Catalog, type Place } from './catalog.ts'
@@ -61,7 +62,7 @@ export function openCatalog(
   function put(item: KeyValue): Entry {
     const before = entries.get(item.key)
     if (before !== undefined && before.revision >= item.modRevision) return before
-    const definition = objectOf<CustomResourceDefinition>(item)
+    const definition = roundedParsed(objectOf<CustomResourceDefinition>(item))
     if (before !== undefined && sameJson(servedBy(before.definition), servedBy(definition))) {
       const same = { ...before, revision: item.modRevision }
       entries.set(item.key, same)

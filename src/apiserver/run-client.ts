@@ -1,5 +1,6 @@
 // The API in the same process, without HTTP: what controllers, the scheduler, the kubelet and the proxy use. Whoever
 // holds such a client is trusted as the identity that it was made with; only HTTP requests are authorised.
+
 import { ApiError } from '../api/error.ts'
 import type { Kind, KubeObject } from '../api/kind.ts'
 import { apiVersionOf } from '../api/kind.ts'
@@ -7,6 +8,7 @@ import { noDuplicates } from '../api/reader.ts'
 import type { Json } from '../api/schema.ts'
 import type { Client, ListOptions, ObjectKey, WatchEvent } from '../client/client.ts'
 import { StoreError } from '../kv/store.ts'
+import { rounded, roundedParsed } from '../lib/json.ts'
 import type { Identity } from '../world/http.ts'
 import { revisionOf } from './list.ts'
 import type { Answer, Operation } from './operation.ts'
@@ -51,7 +53,8 @@ export function openClient(context: ForwardContext, identity: Identity, options:
     ...(options.term !== undefined && { term: options.term }),
   })
   const send = (op: Operation, signal: AbortSignal): Promise<Answer> => write(context, op, signal).catch(asApiError)
-  const asObject = <T>(answer: Answer): T => answer.object as unknown as T
+  // Components compute with what they get.
+  const asObject = <T>(answer: Answer): T => rounded(answer.object) as unknown as T
   const keyOf = (object: KubeObject): ObjectKey => ({
     name: object.metadata.name,
     ...(object.metadata.namespace !== undefined && { namespace: object.metadata.namespace }),
@@ -59,13 +62,16 @@ export function openClient(context: ForwardContext, identity: Identity, options:
 
   return {
     async get<T extends KubeObject>(kind: Kind<T>, key: ObjectKey, signal: AbortSignal): Promise<T> {
-      return objectOf<T>(await get(context, kind, key.namespace, key.name, '', signal).catch(asApiError))
+      return roundedParsed(objectOf<T>(await get(context, kind, key.namespace, key.name, '', signal).catch(asApiError)))
     },
 
     async list<T extends KubeObject>(kind: Kind<T>, { namespace, ...selectors }: ListOptions, signal: AbortSignal) {
       const query = { limit: 0, continue: '', resourceVersion: '', resourceVersionMatch: '' }
       const listed = await list(context, kind, namespace, selectors, query, signal).catch(asApiError)
-      return { items: listed.items.map(item => objectOf<T>(item)), resourceVersion: String(listed.revision) }
+      return {
+        items: listed.items.map(item => roundedParsed(objectOf<T>(item))),
+        resourceVersion: String(listed.revision),
+      }
     },
 
     async *watch<T extends KubeObject>(
@@ -75,7 +81,7 @@ export function openClient(context: ForwardContext, identity: Identity, options:
     ): AsyncGenerator<WatchEvent<T>> {
       const after = revisionOf(resourceVersion)
       for await (const batch of changes(context, kind, namespace, selectors, after, signal)) {
-        for (const change of batch.changes) yield { type: change.type, object: objectIn<T>(change) }
+        for (const change of batch.changes) yield { type: change.type, object: roundedParsed(objectIn<T>(change)) }
         // Also after changes: the batch may reach further than they do.
         yield { type: 'BOOKMARK', resourceVersion: String(batch.revision) }
       }

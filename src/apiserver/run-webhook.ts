@@ -1,6 +1,7 @@
 // Asks a webhook: JSON over HTTPS, to a URL or to a Service. A Service's pod is reached through the agent of its node, as
 // port-forward is, so that it needs no route from this machine; the certificate must name <service>.<namespace>.svc.
 // https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#contacting-the-webhook
+
 import type { Duplex } from 'node:stream'
 import { type EndpointSlice, endpointSlice } from '../api/kinds/endpointslice.ts'
 import { type Pod, pod as podKind } from '../api/kinds/pod.ts'
@@ -9,6 +10,7 @@ import type { JsonObject } from '../api/schema.ts'
 import type { WebhookClientConfig } from '../api/types/admission.ts'
 import { prefixEnd, type Store } from '../kv/store.ts'
 import { type Bytes, text, utf8 } from '../lib/bytes.ts'
+import { parseExact } from '../lib/json.ts'
 import type { ByteStream, HttpsCall, HttpsCaller } from '../world/http.ts'
 import type { World } from '../world/world.ts'
 import { placeOf } from './aggregate.ts'
@@ -133,7 +135,7 @@ function parsed(code: number, body: Bytes): unknown {
     )
   }
   try {
-    return JSON.parse(shown)
+    return parseExact(shown)
   } catch (error) {
     const excerpt = JSON.stringify(shown.slice(0, 128))
     throw new Error(`couldn't get version/kind; json parse error: the answer ${excerpt} is no JSON`, { cause: error })

@@ -1,9 +1,11 @@
 // How objects lie in the store: the UTF-8 of JSON text with apiVersion, kind and metadata first and without resourceVersion, which is
 // the key's modRevision and is put in when the text is served. So a list is glued from stored texts without parsing.
 // Keys: /registry/<resource>[.<group>]/[<namespace>/]<name>, of the kind as which the object is stored.
+
 import { type Kind, type KubeObject, resourceOf } from '../api/kind.ts'
 import type { KeyValue } from '../kv/store.ts'
 import { assert } from '../lib/assert.ts'
+import { parseExact } from '../lib/json.ts'
 import { packText, unpackText } from '../lib/packed.ts'
 
 type Placed = Pick<Kind, 'group' | 'plural' | 'storedAs'>
@@ -33,7 +35,7 @@ export function encodeStored(object: KubeObject): string {
 
 /** The object of a value that is to be stored: it has no resourceVersion yet. */
 export function decodeStored(value: string): KubeObject {
-  return JSON.parse(unpackText(value)) as KubeObject
+  return parseExact(unpackText(value)) as KubeObject
 }
 
 const metadataStart = '"metadata":{'
@@ -54,14 +56,14 @@ const parsed = new WeakMap<KeyValue, WeakRef<KubeObject>>()
 export function objectOf<T extends KubeObject>(stored: KeyValue): T {
   const known = parsed.get(stored)?.deref()
   if (known !== undefined) return known as T
-  const object = JSON.parse(servedText(stored)) as T
+  const object = parseExact(servedText(stored)) as T
   parsed.set(stored, new WeakRef(object))
   return object
 }
 
 /** What was deleted, as it was, at the revision of its deletion. */
 export function deletedObject<T extends KubeObject>(previous: KeyValue, revision: number): T {
-  return JSON.parse(servedText(previous, revision)) as T
+  return parseExact(servedText(previous, revision)) as T
 }
 
 export function withRevision<T extends KubeObject>(object: T, revision: number): T {

@@ -26,9 +26,9 @@ export function adapt(json: Json, schema: JsonSchemaProps): Result {
     case 'string':
       return typeof json === 'string' ? adaptString(json, schema.format) : unexpected('string', json)
     case 'number':
-      return typeof json === 'number' ? new Double(json) : unexpected('float', json)
+      return isNumber(json) ? new Double(Number(json)) : unexpected('float', json)
     case 'integer': {
-      const value = typeof json === 'number' ? numberOf(json) : undefined
+      const value = isNumber(json) ? numberOf(json) : undefined
       return typeof value === 'number' || typeof value === 'bigint' ? value : unexpected('int', json)
     }
     case 'boolean':
@@ -39,12 +39,14 @@ export function adapt(json: Json, schema: JsonSchemaProps): Result {
   }
 }
 
+const isNumber = (json: Json): json is number | bigint => typeof json === 'number' || typeof json === 'bigint'
+
 const unexpected = (expected: string, json: Json): Failure =>
   new Failure(`invalid data, expected ${expected}, got ${typeof json}`)
 
 function adaptIntOrString(json: Json): Result {
   if (typeof json === 'string') return json
-  const value = typeof json === 'number' ? numberOf(json) : undefined
+  const value = isNumber(json) ? numberOf(json) : undefined
   if (typeof value === 'number' || typeof value === 'bigint') return value
   return new Failure('invalid data, expected XIntOrString value to be either a string or integer')
 }

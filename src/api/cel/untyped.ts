@@ -8,6 +8,8 @@ export function untyped(json: Json): Value {
   switch (typeof json) {
     case 'number':
       return numberOf(json)
+    case 'bigint':
+      return compact(json)
     case 'string':
     case 'boolean':
       return json
@@ -19,7 +21,8 @@ export function untyped(json: Json): Value {
 /** The platform's own test does not know readonly lists. */
 export const isArray = (json: Json): json is readonly Json[] => Array.isArray(json)
 
-export function numberOf(json: number): Value {
+export function numberOf(json: number | bigint): Value {
+  if (typeof json === 'bigint') return compact(json)
   if (Number.isSafeInteger(json)) return json + 0
   return Number.isInteger(json) && Math.abs(json) < 2 ** 63 ? compact(BigInt(json)) : new Double(json)
 }

@@ -227,6 +227,7 @@ const replicasMax = 2 ** 31 - 1
 function validateReplicas(object: KubeObject, scale: ScalePaths): readonly FieldError[] {
   return [scale.specReplicasPath, scale.statusReplicasPath].flatMap(path => {
     const found = at(object as unknown as Json, namesOf(path))
+    if (typeof found === 'bigint') return [invalidValue(path, found, `should be less than or equal to ${replicasMax}`)]
     if (typeof found !== 'number' || (Number.isInteger(found) && found >= 0 && found <= replicasMax)) return []
     const why =
       found > replicasMax ? `should be less than or equal to ${replicasMax}` : 'should be a non-negative integer'
@@ -260,13 +261,15 @@ function cell(
   path: JsonPath,
   type: Column<KubeObject>['type'],
   nowMs: number,
-): string | number | boolean | null {
+): string | number | bigint | boolean | null {
   const value = findJsonPath(path, object)[0]
   if (value === undefined || value === null) return null
   switch (type) {
     case 'integer':
+      if (typeof value === 'bigint') return value
       return typeof value === 'number' ? Math.trunc(value) : null
     case 'number':
+      if (typeof value === 'bigint') return Number(value)
       return typeof value === 'number' ? value : null
     case 'boolean':
       return typeof value === 'boolean' ? value : null

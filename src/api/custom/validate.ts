@@ -33,7 +33,7 @@ function check(schema: JsonSchemaProps, value: Json, path: string, old: Json | u
   if (!hasType(schema, value, path, errors)) return
   junctors(schema, value, path, old, errors)
   if (typeof value === 'string') checkText(schema, value, path, errors)
-  if (typeof value === 'number') checkNumber(schema, value, path, errors)
+  if (typeof value === 'number' || typeof value === 'bigint') checkNumber(schema, value, path, errors)
   if (schema.enum && !schema.enum.some(one => equalJson(one, value))) {
     errors.push(
       notSupported(
@@ -51,7 +51,7 @@ function typeOf(value: Json): string {
   if (value === null) return 'null'
   if (isList(value)) return 'array'
   if (typeof value === 'number') return Number.isInteger(value) ? 'integer' : 'number'
-  return typeof value
+  return typeof value === 'bigint' ? 'integer' : typeof value
 }
 
 /** False: nothing more can be said of the value. */
@@ -95,7 +95,7 @@ const ranges: Readonly<Record<string, readonly [number, number]>> = {
   int64: [-(2 ** 63), 2 ** 63],
 }
 
-function checkNumber(schema: JsonSchemaProps, value: number, path: string, errors: FieldError[]): void {
+function checkNumber(schema: JsonSchemaProps, value: number | bigint, path: string, errors: FieldError[]): void {
   const say = (why: string) => errors.push(invalidValue(path, value, `${path} in body ${why}`))
   const { minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf, format } = schema
   const range = format !== undefined && schema.type === 'integer' ? ranges[format] : undefined
@@ -106,7 +106,7 @@ function checkNumber(schema: JsonSchemaProps, value: number, path: string, error
   if (minimum !== undefined && (exclusiveMinimum ? value <= minimum : value < minimum)) {
     say(`should be greater than ${exclusiveMinimum ? '' : 'or equal to '}${minimum}`)
   }
-  if (multipleOf !== undefined && !isMultiple(value, multipleOf)) say(`should be a multiple of ${multipleOf}`)
+  if (multipleOf !== undefined && !isMultiple(Number(value), multipleOf)) say(`should be a multiple of ${multipleOf}`)
 }
 
 function isMultiple(value: number, factor: number): boolean {

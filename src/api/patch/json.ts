@@ -26,7 +26,7 @@ export function jsonPatch(target: Json, patch: Json): Json {
 }
 
 /** What is edited in place: nobody else holds any part of it. */
-type Own = null | boolean | number | string | Own[] | OwnObject
+type Own = null | boolean | number | bigint | string | Own[] | OwnObject
 type OwnObject = { [key: string]: Own }
 type Work = { document: Own; copiedBytes: number; movedItems: number }
 

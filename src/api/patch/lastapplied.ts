@@ -2,6 +2,7 @@
 // what kubectl owns already, though another manager's name stands at these fields, and is kept in step by the second, so
 // that one can go back. Only for the manager `kubectl`: any other name says that this is not wanted.
 // Upstream: apimachinery/pkg/util/managedfields/internal/{lastappliedmanager,lastappliedupdater}.go
+import { parseExact } from '../../lib/json.ts'
 import { sortedBy } from '../../lib/sorted.ts'
 import { apiVersionOf, type Kind, type KubeObject } from '../kind.ts'
 import { isList, isObject } from '../parse.ts'
@@ -19,7 +20,7 @@ export function lastAppliedSet<T extends KubeObject>(kind: Kind<T>, live: T): Fi
   if (text === '') return undefined
   let applied: Json
   try {
-    applied = JSON.parse(text) as Json
+    applied = parseExact(text) as Json
   } catch {
     // Somebody has written something else there. Then it says nothing.
     return undefined

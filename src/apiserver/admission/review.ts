@@ -1,10 +1,12 @@
 // The AdmissionReview that a webhook is sent, and what its answer means. Pure. The fields and the words of what is wrong
 // with an answer are upstream's (k8s.io/apiserver/pkg/admission/plugin/webhook/request).
+
 import { ApiError, OutsideRefusal } from '../../api/error.ts'
 import { type Kind, type KubeObject, resourceOf } from '../../api/kind.ts'
 import { namespace as namespaceKind } from '../../api/kinds/namespace.ts'
 import { isObject } from '../../api/parse.ts'
 import type { Json, JsonObject } from '../../api/schema.ts'
+import { parseExact } from '../../lib/json.ts'
 import type { Identity } from '../../world/http.ts'
 import type { Change } from './admission.ts'
 
@@ -129,7 +131,7 @@ export function decodePatch({ text, type }: Patch): readonly JsonObject[] {
   if (type !== 'JSONPatch') throw new Error(`unsupported patch type ${quoted(type)}`)
   let patch: unknown
   try {
-    patch = JSON.parse(Buffer.from(text, 'base64').toString())
+    patch = parseExact(Buffer.from(text, 'base64').toString())
   } catch (error) {
     const why = (error as Error).message
     throw new Error(`received undecodable patch in webhook response: ${why}`, { cause: error })

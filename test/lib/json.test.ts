@@ -1,0 +1,43 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { exactInteger, parseExact, rounded, roundedParsed } from '../../src/lib/json.ts'
+
+test('what is read is written with the same digits, wherever it stands', () => {
+  const int64 = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n })
+  fc.assert(
+    fc.property(fc.array(int64), fc.string(), (integers, name) => {
+      const text = `{"a":[${integers.join(',')}],"b":${JSON.stringify({ [name]: name })}}`
+      expect(JSON.stringify(parseExact(text))).toBe(text)
+    }),
+  )
+})
+
+test('rounded, it is JSON.parse', () => {
+  fc.assert(
+    fc.property(fc.json(), text => {
+      expect(rounded(parseExact(text))).toEqual(JSON.parse(text))
+    }),
+  )
+})
+
+test('a bigint stands for what a number cannot hold and an int64 can, and for nothing else', () => {
+  const read = (text: string) => (parseExact(`[${text}]`) as readonly unknown[])[0]
+  expect(read('9007199254740991')).toBe(9_007_199_254_740_991)
+  expect(read('9007199254740992')).toBe(9_007_199_254_740_992n)
+  expect(read('9223372036854775807')).toBe(2n ** 63n - 1n)
+  expect(read('9223372036854775808')).toBe(2 ** 63)
+  expect(read('0.12345678901234567')).toBe(Number('0.12345678901234567'))
+  expect(read('9007199254740993.0')).toBe(9_007_199_254_740_992)
+  expect(read('"9007199254740993"')).toBe('9007199254740993')
+  expect(exactInteger(-5n)).toBe(-5)
+})
+
+test('rounded gives numbers, and the same value where there was nothing to round', () => {
+  expect(rounded({ a: [1n, { b: 2n ** 60n }], c: 'x' })).toEqual({ a: [1, { b: 2 ** 60 }], c: 'x' })
+  const plain = { a: [1, { b: null }], c: 'x' }
+  expect(rounded(plain)).toBe(plain)
+  const parsed = parseExact('{"a":9007199254740993}') as object
+  expect(roundedParsed(parsed)).toEqual({ a: 9_007_199_254_740_992 })
+  const short = parseExact('{"a":"9007199254740993"}') as object
+  expect(roundedParsed(short)).toBe(short)
+})

@@ -19,6 +19,7 @@ import { namespaceController } from './namespace.ts'
 import { nodeHealthController } from './nodehealth.ts'
 import { podCidrController } from './podcidr.ts'
 import { podGarbageController } from './podgarbage.ts'
+import { policyStatusController } from './policystatus.ts'
 import { claimProtectionController, volumeProtectionController } from './protection.ts'
 import { replicaSetController } from './replicaset.ts'
 import { resourceQuotaController } from './resourcequota.ts'
@@ -43,6 +44,7 @@ export const controllers: readonly Controller[] = [
   rootCaController,
   clusterRoleController,
   flowSchemaController,
+  policyStatusController,
   garbageController,
   podGarbageController,
   eventExpiryController,

@@ -35,6 +35,9 @@ export type AdmissionOptions = {
   readonly authorizer: boolean
   /** The types of what stands before this expression in spec.variables; without it `variables` may not be used. */
   readonly variables?: Readonly<Record<string, Type>>
+  /** Where they are known: of object and oldObject, and of params. */
+  readonly objectType?: Type
+  readonly paramsType?: Type
   /** What the expression may give; without it, anything. */
   readonly returns?: readonly Type[]
 }
@@ -56,13 +59,23 @@ export function compileAdmission(expression: string, options: AdmissionOptions):
   return { kind: 'refused', detail: what }
 }
 
+/** What the compiler finds wrong with an expression, in its own words; its type. */
+export function checkAdmission(
+  expression: string,
+  options: AdmissionOptions,
+): { readonly type: Type; readonly issues: string | undefined } {
+  const compiled = compile(expression, environment(declarations(options), kubernetesLibraries))
+  if (compiled.kind === 'ok') return { type: compiled.program.type, issues: undefined }
+  return { type: dyn, issues: compiled.message }
+}
+
 function declarations(options: AdmissionOptions): Readonly<Record<string, Type>> {
   return {
-    object: dyn,
-    oldObject: dyn,
+    object: options.objectType ?? dyn,
+    oldObject: options.objectType ?? dyn,
     request: requestType,
     namespaceObject: namespaceType,
-    ...(options.params && { params: dyn }),
+    ...(options.params && { params: options.paramsType ?? dyn }),
     ...(options.authorizer && { authorizer: authorizerType, 'authorizer.requestResource': resourceCheckType }),
     ...(options.variables && { variables: objectOf('kubernetes.variables', options.variables) }),
   }

@@ -46,7 +46,7 @@ function counting(counted: readonly Kind[]): Controller {
         kind === resourceQuota ? views.itself : views[resourceOf(kind)]
       const isLate = concerned.some(kind => (viewOf(kind)?.revision ?? 0) < Number(quota.metadata.resourceVersion))
       if (isLate) return { changes: [], againAtMs: nowMs + laggingMs }
-      let used: Amounts = Object.fromEntries(names.map(name => [name, '0']))
+      let used = unread(names, counted, quota.status.used)
       for (const kind of concerned) {
         for (const object of viewOf(kind)?.list(quota.metadata.namespace ?? '') ?? []) {
           if (inScope(quota, kind, object)) used = sum(used, masked(usageOf(kind, object, nowMs), names))
@@ -57,6 +57,17 @@ function counting(counted: readonly Kind[]): Controller {
       return { changes: [updateStatus(resourceQuota, { ...quota, status: { hard, used } })], againAtMs }
     },
   })
+}
+
+/** What is about no kind that is read here stays as admission has charged it: its definition may be newer than the views. */
+function unread(names: readonly string[], counted: readonly Kind[], before: Amounts = {}): Amounts {
+  return Object.fromEntries(
+    names.flatMap((name): [string, string][] => {
+      if (counted.some(kind => concerns(kind, name))) return [[name, '0']]
+      const kept = before[name]
+      return kept === undefined ? [] : [[name, kept]]
+    }),
+  )
 }
 
 function same(a: Amounts = {}, b: Amounts): boolean {

@@ -32,7 +32,7 @@ export type Tokens = {
   verify(token: string, audiences?: readonly string[]): Promise<Verified | undefined>
   issue(namespace: string, name: string, body: Json): Promise<JsonObject>
   /** The public keys, as /openid/v1/jwks gives them. */
-  jwks(): Promise<JsonObject>
+  jwks(): Promise<Jwks>
   readonly issuer: string
 }
 
@@ -50,6 +50,9 @@ type Claims = {
     readonly node?: { readonly name?: string; readonly uid?: string }
   }
 }
+
+/** RFC 7517; `alg` as in 'ES256'. */
+export type Jwks = { readonly keys: readonly (JsonObject & { readonly alg: string })[] }
 
 type Key = { readonly id: string; readonly algorithm: string; readonly secret: KeyObject; readonly open: KeyObject }
 
@@ -146,8 +149,9 @@ export function openTokens(world: Pick<World, 'clock' | 'random'>, store: Store,
     if (found === undefined) throw notFound(serviceAccountKind, name)
     const account = objectOf(found)
     const asked = Number(request.spec?.expirationSeconds ?? 3_600)
-    if (asked < expirationSecondsMin) {
-      const message = `Invalid value: ${asked}: may not specify a duration less than 10 minutes`
+    if (asked < expirationSecondsMin || asked > 2 ** 32) {
+      const bound = asked < expirationSecondsMin ? 'less than 10 minutes' : 'larger than 2^32 seconds'
+      const message = `Invalid value: ${asked}: may not specify a duration ${bound}`
       throw new ApiError(
         'Invalid',
         `TokenRequest.authentication.k8s.io "" is invalid: spec.expirationSeconds: ${message}`,
@@ -199,14 +203,14 @@ export function openTokens(world: Pick<World, 'clock' | 'random'>, store: Store,
     }
   }
 
-  async function jwks(): Promise<JsonObject> {
+  async function jwks(): Promise<Jwks> {
     const list = (await keys).map(async ({ id, algorithm, open }) => ({
-      ...(await exportJWK(open)),
+      ...((await exportJWK(open)) as JsonObject),
       kid: id,
       alg: algorithm,
       use: 'sig',
     }))
-    return { keys: (await Promise.all(list)) as unknown as Json }
+    return { keys: await Promise.all(list) }
   }
 
   return { verify, issue, jwks, issuer: config.issuer }

@@ -1,4 +1,4 @@
-// What every cluster has from its first moment on: namespaces, roles and bindings, priority levels. Idempotent: made again whenever somebody
+// What every cluster has from its first moment on: namespaces, roles and bindings, priority classes and levels. Idempotent: made again whenever somebody
 // leads, so that what was taken away comes back and what a new version brings is there.
 import { ApiError } from '../api/error.ts'
 import type { Kind, KubeObject } from '../api/kind.ts'
@@ -6,9 +6,11 @@ import { clusterRole } from '../api/kinds/clusterrole.ts'
 import { clusterRoleBinding } from '../api/kinds/clusterrolebinding.ts'
 import { flowSchema } from '../api/kinds/flowschema.ts'
 import { namespace } from '../api/kinds/namespace.ts'
+import { priorityClass } from '../api/kinds/priorityclass.ts'
 import { priorityLevelConfiguration } from '../api/kinds/prioritylevelconfiguration.ts'
 import { role } from '../api/kinds/role.ts'
 import { roleBinding } from '../api/kinds/rolebinding.ts'
+import { systemPriorities } from '../api/pod/defaults.ts'
 import type { Draft } from '../api/schema.ts'
 import { keyFrom, keyOf } from '../client/cache.ts'
 import type { Client } from '../client/client.ts'
@@ -38,9 +40,17 @@ export async function makeDefaults(client: Client, signal: AbortSignal): Promise
   await reconcile(client, role, defaultRoles, reconcileRole, signal)
   await reconcile(client, clusterRoleBinding, defaultClusterRoleBindings, reconcileBinding, signal)
   await reconcile(client, roleBinding, defaultRoleBindings, reconcileBinding, signal)
+  await reconcile(client, priorityClass, systemClasses, asItIs, signal)
   await reconcile(client, priorityLevelConfiguration, defaultLevels, asItIs, signal)
   await reconcile(client, flowSchema, defaultSchemas, asItIs, signal)
 }
+
+/** Known to admission anyhow (api/pod/defaults.ts); here so that people see them. */
+const systemClasses = Object.entries({
+  'system-cluster-critical':
+    'Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.',
+  'system-node-critical': 'Used for system critical pods that must not be moved from their current node.',
+}).map(([name, description]) => ({ metadata: { name }, value: systemPriorities[name] ?? 0, description }))
 
 /** What people have made of it stays. */
 const asItIs = () => ({ kind: 'nothing' }) as const

@@ -71,7 +71,7 @@ import { watchResponse } from './run-watch-http.ts'
 import { openWebhooks, type WebhookContext } from './run-webhook.ts'
 import { serviceRange } from './services.ts'
 import { objectOf } from './stored.ts'
-import { scaleOf } from './subresource.ts'
+import { scaleOf, unanswered } from './subresource.ts'
 import { makes } from './write.ts'
 
 export type ApiserverConfig = {
@@ -259,14 +259,18 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     if (['healthz', 'livez', 'readyz'].includes(root)) return health(root, check, isTrue(query.get('verbose')))
     if (!openPaths.has(path)) return undefined
     if (path === '/version') return json(200, versionAnswer(config.version))
-    if (path === '/openid/v1/jwks') return tokens.jwks().then(keys => json(200, keys))
-    return json(200, {
-      issuer: tokens.issuer,
-      jwks_uri: `${tokens.issuer}/openid/v1/jwks`,
-      response_types_supported: ['id_token'],
-      subject_types_supported: ['public'],
-      id_token_signing_alg_values_supported: ['RS256', 'ES256', 'EdDSA'],
-    })
+    if (path === '/openid/v1/jwks') {
+      return tokens.jwks().then(keys => json(200, keys, { 'content-type': 'application/jwk-set+json' }))
+    }
+    return tokens.jwks().then(({ keys }) =>
+      json(200, {
+        issuer: tokens.issuer,
+        jwks_uri: `${tokens.issuer}/openid/v1/jwks`,
+        response_types_supported: ['id_token'],
+        subject_types_supported: ['public'],
+        id_token_signing_alg_values_supported: [...new Set(keys.map(({ alg }) => alg))].toSorted(),
+      }),
+    )
   }
 
   function health(root: string, only: string | undefined, verbose: boolean): HttpResponse {
@@ -374,7 +378,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
       subresource === undefined ||
       kind.subresources.includes(subresource) ||
       (kind === podKind && readable.includes(subresource))
-    if (!known) throw new ApiError('NotFound', pathNotFound)
+    if (!known) throw unanswered(kind, subresource)
     return respondStored(kind, stored, view)
   }
 

@@ -1,6 +1,7 @@
 // What can be done to a part of an object: scale, binding, eviction, finalize, status. Pure; the answers are plans as
 // write.ts makes them.
 import { admit } from '../api/admit.ts'
+import { subresourcesOf } from '../api/discovery.ts'
 import { ApiError, conflict, notFound } from '../api/error.ts'
 import { type CustomKind, type Kind, type KubeObject, resourceOf } from '../api/kind.ts'
 import { binding as bindingKind } from '../api/kinds/binding.ts'
@@ -21,6 +22,7 @@ import { formatLabelSelector, requirementsOf } from '../lib/selector.ts'
 import { spend } from './budget.ts'
 import { checkDeleteOptions, checkPreconditions, planDeletion } from './delete.ts'
 import type { Operation } from './operation.ts'
+import { methodNotAllowed, pathNotFound } from './route.ts'
 import { encodeStored, objectOf } from './stored.ts'
 import {
   asJson,
@@ -50,18 +52,13 @@ export function planSubresource(kind: Kind, op: Operation, seen: Seen, rules: Ru
     if (name === 'binding') return planBinding(op, seen, rules)
     if (name === 'eviction') return planEviction(op, seen, rules)
   }
-  throw unknown(kind, name)
+  throw unanswered(kind, name)
 }
 
-function unknown(kind: Kind, subresource: string): ApiError {
-  return new ApiError(
-    'MethodNotAllowed',
-    `the server does not allow this method on ${resourceOf(kind)}/${subresource}`,
-    {
-      ...(kind.group !== '' && { group: kind.group }),
-      kind: kind.plural,
-    },
-  )
+/** What is answered where `subresource` cannot be asked like this, or is not there at all. */
+export function unanswered(kind: Kind, subresource: string): ApiError {
+  const isThere = subresourcesOf(kind).some(({ name }) => name === subresource)
+  return isThere ? new ApiError('MethodNotAllowed', methodNotAllowed) : new ApiError('NotFound', pathNotFound)
 }
 
 type Scaled = KubeObject & {

@@ -28,13 +28,14 @@ export function historyOf(
   const text = canonicalJson(data)
   const sorted = owned.filter(one => !isDeleting(one)).toSorted(byRevision)
   const equal = sorted.filter(one => canonicalJson(one.data) === text)
-  const current = equal.at(-1)
-  const old = sorted.filter(one => !equal.includes(one))
-  const next = Math.max(0, ...old.map(({ revision }) => revision)) + 1
+  // A copy that somebody made of it stays until it is too old, and no pod is replaced for its sake.
+  const current = equal[0]
+  const old = sorted.filter(one => one !== current)
+  const others = old.filter(one => !equal.includes(one))
+  const next = Math.max(0, ...(current === undefined ? old : others).map(({ revision }) => revision)) + 1
   if (current === undefined) return { current, old, changes: [makeRevision(set, data, next, view)] }
   const newest = current.revision < next ? [update(controllerRevision, { ...current, revision: next })] : []
-  const doubles = equal.filter(one => one !== current).map(one => remove(controllerRevision, one))
-  return { current, old, changes: [...newest, ...doubles] }
+  return { current, old, changes: newest }
 }
 
 function byRevision(a: ControllerRevision, b: ControllerRevision): number {

@@ -2,7 +2,8 @@
 import { age } from '../../lib/duration.ts'
 import { ageColumn, containerColumns, selectorText } from '../cells.ts'
 import { parseCron } from '../cron.ts'
-import { invalidValue } from '../field.ts'
+import { addAll, invalidValue, notSupported } from '../field.ts'
+import { validateJobTemplate } from '../jobs.ts'
 import type { FieldError } from '../kind.ts'
 import { defineKind } from '../kind.ts'
 import { templateDefaults } from '../pod/defaults.ts'
@@ -10,7 +11,7 @@ import { s, type TypeOf } from '../schema.ts'
 import { objectMeta } from '../types/meta.ts'
 import { objectReference } from '../types/reference.ts'
 import { validateCounts } from '../workload.ts'
-import { jobSpec, validateJobTemplate } from './job.ts'
+import { jobSpec } from './job.ts'
 
 export const jobTemplateSpec = s.object('io.k8s.api.batch.v1.JobTemplateSpec', {
   metadata: s.of(1, objectMeta, { default: {} }),
@@ -63,7 +64,37 @@ function validateCronJob({ metadata, spec }: CronJob, old: CronJob | undefined):
   }
   const job = spec.jobTemplate?.spec
   if (job) errors.push(...validateJobTemplate(job, 'spec.jobTemplate.spec'))
+  if (job?.selector) {
+    errors.push(invalidValue('spec.jobTemplate.spec.selector', job.selector, '`selector` will be auto-generated'))
+  }
+  if (job?.manualSelector === true) {
+    errors.push(notSupported('spec.jobTemplate.spec.manualSelector', true, ['nil', 'false']))
+  }
+  if (spec.timeZone !== old?.spec.timeZone) addAll(errors, validateTimeZone(spec.timeZone))
   return errors
+}
+
+/** A name of the IANA database; each part of it is up to fourteen letters, digits and signs. */
+function validateTimeZone(zone: string | undefined): readonly FieldError[] {
+  if (zone === undefined) return []
+  const at = 'spec.timeZone'
+  if (zone === '') return [invalidValue(at, zone, 'timeZone must be nil or non-empty string')]
+  const isWrong = zone.split('/').some(part => !/^(?![-])(?!\.{1,2}$)[A-Za-z.\-_0-9+]{1,14}$/.test(part))
+  if (isWrong) return [invalidValue(at, zone, `unknown time zone ${zone}`)]
+  if (zone.toLowerCase() === 'local') {
+    const why = 'timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones'
+    return [invalidValue(at, zone, why)]
+  }
+  return isTimeZone(zone) ? [] : [invalidValue(at, zone, `unknown time zone ${zone}`)]
+}
+
+function isTimeZone(name: string): boolean {
+  try {
+    // It takes differences from UTC as well ('+0200'), which are no names.
+    return new Intl.DateTimeFormat('en-US', { timeZone: name }) !== undefined && /^[A-Za-z]/.test(name)
+  } catch {
+    return false
+  }
 }
 
 export const cronJob = defineKind({

@@ -1,14 +1,15 @@
 // EndpointSlice (discovery.k8s.io/v1).
 
 import { shortList } from '../cells.ts'
-import { duplicateValue, invalidValue, tooMany } from '../field.ts'
+import { addAll, duplicateValue, invalidValue, notSupported, tooMany } from '../field.ts'
 import type { FieldError } from '../kind.ts'
 import { defineKind } from '../kind.ts'
-import { dnsSubdomain, portNumber } from '../names.ts'
+import { dnsLabel, dnsSubdomain, labelValue, type NameRule, portNumber, qualifiedName } from '../names.ts'
 import { isAddress } from '../pod/containers.ts'
 import { s, scalars, type TypeOf } from '../schema.ts'
 import { objectMeta } from '../types/meta.ts'
 import { objectReference } from '../types/reference.ts'
+import { validateLabels } from '../validate.ts'
 import { fixed } from '../workload.ts'
 
 export const endpointConditions = s.object('io.k8s.api.discovery.v1.EndpointConditions', {
@@ -65,28 +66,77 @@ export type EndpointSlice = TypeOf<typeof endpointSliceSchema>
 const endpointCountMax = 1_000
 const addressCountMax = 100
 const portCountMax = 20_000
+const topologyCountMax = 16
+const hintCountMax = 8
+const protocols = ['SCTP', 'TCP', 'UDP']
 
-function validateSlice({ addressType, endpoints = [], ports = [] }: EndpointSlice): readonly FieldError[] {
+function validateSlice(slice: EndpointSlice): readonly FieldError[] {
+  const { endpoints = [], ports = [] } = slice
+  if (endpoints.length > endpointCountMax) return [tooMany('endpoints', endpoints.length, endpointCountMax)]
+  const errors = endpoints.flatMap((each, i) => validateEndpoint(each, slice.addressType, `endpoints[${i}]`))
+  if (ports.length > portCountMax) return [...errors, tooMany('ports', ports.length, portCountMax)]
+  addAll(errors, validatePorts(ports))
+  return errors
+}
+
+function validateEndpoint(endpoint: Endpoint, type: EndpointSlice['addressType'], path: string): readonly FieldError[] {
+  const { addresses = [], nodeName, hostname, deprecatedTopology = {}, hints } = endpoint
   const errors: FieldError[] = []
-  if (endpoints.length > endpointCountMax) errors.push(tooMany('endpoints', endpoints.length, endpointCountMax))
-  if (ports.length > portCountMax) errors.push(tooMany('ports', ports.length, portCountMax))
-  for (const [i, { addresses = [] }] of endpoints.entries()) {
-    if (addresses.length > addressCountMax) {
-      errors.push(tooMany(`endpoints[${i}].addresses`, addresses.length, addressCountMax))
-    }
-    for (const [j, address] of addresses.entries()) {
-      const wrong = wrongAddress(address, addressType)
-      if (wrong !== undefined) errors.push(invalidValue(`endpoints[${i}].addresses[${j}]`, address, wrong))
-    }
+  const at = `${path}.addresses`
+  if (addresses.length > addressCountMax) errors.push(tooMany(at, addresses.length, addressCountMax))
+  for (const [i, address] of addresses.entries())
+    addAll(
+      errors,
+      named(`${at}[${i}]`, address, one => wrongAddress(one, type)),
+    )
+  if (nodeName !== undefined) addAll(errors, named(`${path}.nodeName`, nodeName, dnsSubdomain))
+  const topologyCount = Object.keys(deprecatedTopology).length
+  if (topologyCount > topologyCountMax) {
+    errors.push(tooMany(`${path}.deprecatedTopology`, topologyCount, topologyCountMax))
   }
+  addAll(errors, validateLabels(deprecatedTopology, `${path}.deprecatedTopology`))
+  if (hostname !== undefined) addAll(errors, named(`${path}.hostname`, hostname, dnsLabel))
+  addAll(errors, validateHints(hints?.forZones ?? [], `${path}.hints.forZones`, labelValue))
+  addAll(errors, validateHints(hints?.forNodes ?? [], `${path}.hints.forNodes`, dnsSubdomain))
+  return errors
+}
+
+function validateHints(
+  hints: readonly { readonly name: string }[],
+  path: string,
+  rule: NameRule,
+): readonly FieldError[] {
+  if (hints.length > hintCountMax) return [tooMany(path, hints.length, hintCountMax)]
+  const seen = new Set<string>()
+  return hints.flatMap(({ name = '' }, i) => {
+    const isDouble = seen.has(name)
+    seen.add(name)
+    if (isDouble) return [duplicateValue(`${path}[${i}].name`, name)]
+    return name === '' ? [] : named(`${path}[${i}].name`, name, rule)
+  })
+}
+
+function validatePorts(ports: readonly EndpointPort[]): readonly FieldError[] {
+  const errors: FieldError[] = []
   const names = new Set<string>()
-  for (const [i, { name = '', port }] of ports.entries()) {
-    if (names.has(name)) errors.push(duplicateValue(`ports[${i}].name`, name))
+  for (const [i, { name = '', port, protocol, appProtocol }] of ports.entries()) {
+    const at = `ports[${i}]`
+    if (name !== '') addAll(errors, named(`${at}.name`, name, dnsLabel))
+    if (names.has(name)) errors.push(duplicateValue(`${at}.name`, name))
     names.add(name)
     const wrong = port === undefined ? undefined : portNumber(port)
-    if (wrong !== undefined) errors.push(invalidValue(`ports[${i}].port`, port, wrong))
+    if (wrong !== undefined) errors.push(invalidValue(`${at}.port`, port, wrong))
+    if (protocol !== undefined && !protocols.includes(protocol)) {
+      errors.push(notSupported(`${at}.protocol`, protocol, protocols))
+    }
+    if (appProtocol !== undefined) addAll(errors, named(`${at}.appProtocol`, appProtocol, qualifiedName))
   }
   return errors
+}
+
+function named(path: string, text: string, rule: NameRule): readonly FieldError[] {
+  const wrong = rule(text)
+  return wrong === undefined ? [] : [invalidValue(path, text, wrong)]
 }
 
 function wrongAddress(address: string, type: EndpointSlice['addressType']): string | undefined {

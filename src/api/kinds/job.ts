@@ -1,17 +1,18 @@
 // Job (batch/v1).
 
 import { humanDuration, parseRfc3339 } from '../../lib/duration.ts'
+import { selects } from '../../lib/selector.ts'
 import { containerColumns, selectorText } from '../cells.ts'
 import { invalidValue, requiredValue } from '../field.ts'
+import { validateJobTemplate } from '../jobs.ts'
 import type { FieldError } from '../kind.ts'
 import { defineKind } from '../kind.ts'
+import { dnsLabel } from '../names.ts'
 import { templateDefaults } from '../pod/defaults.ts'
-import { validateSelector } from '../pod/selector.ts'
-import { validateTemplate } from '../pod/validate.ts'
 import { s, scalars, type TypeOf } from '../schema.ts'
 import { labelSelector, objectMeta } from '../types/meta.ts'
 import { podTemplateSpec } from '../types/podspec.ts'
-import { fixed, validateCounts } from '../workload.ts'
+import { fixed } from '../workload.ts'
 
 export const podFailurePolicyOnExitCodesRequirement = s.object(
   'io.k8s.api.batch.v1.PodFailurePolicyOnExitCodesRequirement',
@@ -173,49 +174,37 @@ function jobDefaults(object: Job): Job {
   return { ...object, metadata: { ...object.metadata, ...(labels && { labels }) }, spec }
 }
 
-export function validateJobTemplate(spec: JobSpec, path: string): readonly FieldError[] {
-  const errors: FieldError[] = [
-    ...validateCounts({
-      [`${path}.parallelism`]: spec.parallelism,
-      [`${path}.completions`]: spec.completions,
-      [`${path}.activeDeadlineSeconds`]: spec.activeDeadlineSeconds,
-      [`${path}.backoffLimit`]: spec.backoffLimit,
-      [`${path}.backoffLimitPerIndex`]: spec.backoffLimitPerIndex,
-      [`${path}.maxFailedIndexes`]: spec.maxFailedIndexes,
-      [`${path}.ttlSecondsAfterFinished`]: spec.ttlSecondsAfterFinished,
-    }),
-    ...validateSelector(spec.selector, `${path}.selector`),
-  ]
-  if (spec.completionMode === 'Indexed' && spec.completions === undefined) {
-    errors.push(requiredValue(`${path}.completions`, 'when completion mode is Indexed'))
+function validateJob({ metadata, spec }: Job): readonly FieldError[] {
+  const errors = [...validateJobTemplate(spec, 'spec')]
+  const { selector, template } = spec
+  if (!selector) errors.push(requiredValue('spec.selector'))
+  else {
+    // What a job is given to select its pods by is enough; whoever wants more says so by manualSelector.
+    const own = { [uidLabel]: metadata.uid, 'batch.kubernetes.io/job-name': metadata.name }
+    const legacy = { 'controller-uid': metadata.uid, 'job-name': metadata.name }
+    if (spec.manualSelector !== true && !selects(selector, { ...own, ...legacy })) {
+      errors.push(invalidValue('spec.selector', selector, '`selector` not auto-generated'))
+    }
+    const labels = template?.metadata?.labels
+    if (template && !selects(selector, labels)) {
+      const why = '`selector` does not match template `labels`'
+      errors.push(invalidValue('spec.template.metadata.labels', labels ?? null, why))
+    }
   }
-  if (spec.completionMode !== 'Indexed' && spec.backoffLimitPerIndex !== undefined) {
-    const why = 'requires indexed completion mode'
-    errors.push(invalidValue(`${path}.backoffLimitPerIndex`, spec.backoffLimitPerIndex, why))
-  }
-  if (!spec.template) return errors
-  errors.push(...validateTemplate(spec.template, `${path}.template`))
-  const policy = spec.template.spec?.restartPolicy
-  if (policy === 'Always') {
-    errors.push(requiredValue(`${path}.template.spec.restartPolicy`, 'valid values: "OnFailure", "Never"'))
-  }
-  if (spec.podFailurePolicy && policy !== 'Never') {
-    const why = 'only "Never" is supported when podFailurePolicy is specified'
-    errors.push(invalidValue(`${path}.template.spec.restartPolicy`, policy, why))
+  const { completionMode, completions = 0 } = spec
+  const longest = `${metadata.name}-${completions - 1}`
+  if (completionMode === 'Indexed' && completions > 0 && dnsLabel(longest) !== undefined) {
+    const why = `will not able to create pod with invalid DNS label: ${longest}`
+    errors.push(invalidValue('metadata.name', metadata.name, why))
   }
   return errors
 }
 
-function validateJob(spec: JobSpec): readonly FieldError[] {
-  return [...validateJobTemplate(spec, 'spec'), ...(spec.selector ? [] : [requiredValue('spec.selector')])]
-}
-
 /** Of a suspended job that never ran, where its pods may go can still be changed. */
 function validateJobChange(spec: JobSpec, old: JobSpec): readonly FieldError[] {
-  const elastic = spec.completionMode === 'Indexed' && spec.completions === spec.parallelism
   const placed = old.suspend ? withPlace(spec.template, old.template) : spec.template
   return [
-    ...(elastic ? [] : fixed('spec.completions', spec.completions, old, old.completions)),
+    ...validateCompletionsChange(spec, old),
     ...fixed('spec.selector', spec.selector, old, old.selector),
     ...fixed('spec.template', placed, old, old.template),
     ...fixed('spec.completionMode', spec.completionMode, old, old.completionMode),
@@ -224,6 +213,13 @@ function validateJobChange(spec: JobSpec, old: JobSpec): readonly FieldError[] {
     ...fixed('spec.managedBy', spec.managedBy, old, old.managedBy),
     ...fixed('spec.successPolicy', spec.successPolicy, old, old.successPolicy),
   ]
+}
+
+/** A job whose pods are numbered may grow and shrink, with all its pods at once. */
+function validateCompletionsChange({ completions, completionMode, parallelism }: JobSpec, old: JobSpec) {
+  if (completionMode !== 'Indexed') return fixed('spec.completions', completions, old, old.completions)
+  if (completions === undefined || completions === old.completions || completions === parallelism) return []
+  return [invalidValue('spec.completions', completions, 'can only be modified in tandem with spec.parallelism')]
 }
 
 type Template = JobSpec['template']
@@ -263,5 +259,5 @@ export const job = defineKind({
   fields: ({ status }) => ({ 'status.successful': String(status?.succeeded ?? 0) }),
   prepare: (object, old) => (old ? object : withOwnLabels(object)),
   defaults: jobDefaults,
-  validate: (object, old) => [...validateJob(object.spec), ...(old ? validateJobChange(object.spec, old.spec) : [])],
+  validate: (object, old) => [...validateJob(object), ...(old ? validateJobChange(object.spec, old.spec) : [])],
 })

@@ -4,7 +4,7 @@ import type { FieldError } from '../kind.ts'
 import { defineKind } from '../kind.ts'
 import { podColumns } from '../pod/columns.ts'
 import { podDefaults } from '../pod/defaults.ts'
-import { validatePod, validatePodChange } from '../pod/validate.ts'
+import { validateEphemeralChange, validatePod, validatePodChange } from '../pod/validate.ts'
 import { s, type TypeOf } from '../schema.ts'
 import { objectMeta } from '../types/meta.ts'
 import { podSpec } from '../types/podspec.ts'
@@ -24,8 +24,9 @@ function preparePod(pod: Pod, old: Pod | undefined, subresource: string | undefi
   if (!old) return pod
   switch (subresource) {
     case 'ephemeralcontainers': {
+      const { ephemeralContainers: _, ...rest } = old.spec
       const { ephemeralContainers } = pod.spec
-      return { ...pod, spec: { ...old.spec, ...(ephemeralContainers && { ephemeralContainers }) } }
+      return { ...pod, spec: { ...rest, ...(ephemeralContainers && { ephemeralContainers }) } }
     }
     case 'status':
     case 'binding':
@@ -52,7 +53,9 @@ function resized(pod: Pod, old: Pod): Pod['spec'] {
 
 function validateAll(pod: Pod, old: Pod | undefined, subresource: string | undefined): readonly FieldError[] {
   const errors = validatePod(pod, old)
-  return old && subresource === undefined ? [...errors, ...validatePodChange(pod.spec, old.spec)] : errors
+  if (!old) return errors
+  if (subresource === 'ephemeralcontainers') return [...errors, ...validateEphemeralChange(pod.spec, old.spec)]
+  return subresource === undefined ? [...errors, ...validatePodChange(pod.spec, old.spec)] : errors
 }
 
 export const pod = defineKind({

@@ -1,8 +1,8 @@
 // What is wrong with containers: names, images, ports, environment, mounts, probes, hooks (upstream: validateContainers in
 // pkg/apis/core/validation). Paths are as in the object: spec.template.spec.containers[0].ports[1].
-import { duplicateValue, forbidden, invalidValue, notFoundValue, notSupported, requiredValue } from '../field.ts'
+import { duplicateValue, forbidden, invalidValue, notFoundValue, requiredValue } from '../field.ts'
 import type { FieldError } from '../kind.ts'
-import { configKey, dnsLabel, environmentName, type NameRule, portName, portNumber, qualifiedName } from '../names.ts'
+import { configKey, dnsLabel, environmentName, type NameRule, portName, portNumber } from '../names.ts'
 import type {
   Container,
   ContainerPort,
@@ -14,6 +14,7 @@ import type {
   SecurityContext,
 } from '../types/container.ts'
 import type { PodSpec } from '../types/podspec.ts'
+import { validateFieldRef, validateResourceRef } from './downward.ts'
 import { validateResources } from './resources.ts'
 
 type AnyContainer = Container | EphemeralContainer
@@ -31,7 +32,7 @@ export function validateContainers(spec: PodSpec, path: string): readonly FieldE
   for (const [list, containers] of lists) {
     for (const [i, container] of containers.entries()) {
       const at = `${path}.${list}[${i}]`
-      errors.push(...validateContainer(container, at, volumes, spec.hostNetwork === true))
+      errors.push(...validateContainer(container, at, volumes, spec))
       if (list === 'initContainers') errors.push(...validateInit(container as Container, at))
       if (names.has(container.name)) errors.push(duplicateValue(`${at}.name`, container.name))
       names.add(container.name)
@@ -51,7 +52,7 @@ function validateContainer(
   container: AnyContainer,
   path: string,
   volumes: ReadonlySet<string>,
-  hostNetwork: boolean,
+  { hostNetwork = false, terminationGracePeriodSeconds: grace }: PodSpec,
 ): readonly FieldError[] {
   const { image = '', lifecycle, livenessProbe, readinessProbe, startupProbe } = container
   const errors: FieldError[] = [...named(`${path}.name`, container.name ?? '', dnsLabel)]
@@ -70,7 +71,7 @@ function validateContainer(
     }
   }
   if (startupProbe) errors.push(...validateProbe(startupProbe, `${path}.startupProbe`, true))
-  if (lifecycle) errors.push(...validateLifecycle(lifecycle, `${path}.lifecycle`))
+  if (lifecycle) errors.push(...validateLifecycle(lifecycle, `${path}.lifecycle`, grace))
   errors.push(...validateResources(container.resources, `${path}.resources`))
   if (container.securityContext) {
     errors.push(...validateSecurity(container.securityContext, `${path}.securityContext`))
@@ -119,9 +120,7 @@ function validatePorts(ports: readonly ContainerPort[], path: string, hostNetwor
     if (hostPort !== 0) {
       errors.push(...numbered(`${at}.hostPort`, hostPort))
       if (hostNetwork && hostPort !== containerPort) {
-        errors.push(
-          invalidValue(`${at}.containerPort`, containerPort, 'must match `hostPort` when `hostNetwork` is true'),
-        )
+        errors.push(invalidValue(`${at}.hostPort`, hostPort, 'must match `containerPort` when `hostNetwork` is true'))
       }
     }
     if (hostIP !== '' && !isAddress(hostIP)) {
@@ -154,20 +153,6 @@ function takeHostPorts(ports: readonly ContainerPort[], path: string, taken: Set
   return errors
 }
 
-const fieldPaths = [
-  'metadata.annotations',
-  'metadata.labels',
-  'metadata.name',
-  'metadata.namespace',
-  'metadata.uid',
-  'spec.nodeName',
-  'spec.serviceAccountName',
-  'status.hostIP',
-  'status.hostIPs',
-  'status.podIP',
-  'status.podIPs',
-]
-
 function validateEnvironment(container: AnyContainer, path: string): readonly FieldError[] {
   const errors: FieldError[] = []
   for (const [i, variable] of (container.env ?? []).entries()) {
@@ -199,14 +184,8 @@ function validateValueFrom({ value = '', valueFrom }: EnvVar, path: string): rea
     errors.push(invalidValue(path, '', `must specify one of: ${names}`))
   } else if (value !== '') errors.push(invalidValue(path, '', 'may not be specified when `value` is not empty'))
   else if (count > 1) errors.push(invalidValue(path, '', 'may not have more than one field specified at a time'))
-  if (fieldRef) {
-    const subscript = /^(metadata\.(?:labels|annotations))\['(.*)'\]$/.exec(fieldRef.fieldPath ?? '')
-    const at = `${path}.fieldRef.fieldPath`
-    if (subscript) errors.push(...named(at, subscript[2] ?? '', qualifiedName))
-    else if (fieldRef.fieldPath && !fieldPaths.slice(2).includes(fieldRef.fieldPath)) {
-      errors.push(notSupported(at, fieldRef.fieldPath, fieldPaths.slice(2)))
-    }
-  }
+  if (fieldRef) errors.push(...validateFieldRef(fieldRef, `${path}.fieldRef`, 'variable'))
+  if (resourceFieldRef) errors.push(...validateResourceRef(resourceFieldRef, `${path}.resourceFieldRef`, 'variable'))
   for (const [name, ref] of [
     ['configMapKeyRef', configMapKeyRef],
     ['secretKeyRef', secretKeyRef],
@@ -268,17 +247,21 @@ function validateProbe(probe: Probe, path: string, once: boolean): readonly Fiel
   return errors
 }
 
-function validateLifecycle({ postStart, preStop }: Lifecycle, path: string): readonly FieldError[] {
+function validateLifecycle(
+  { postStart, preStop }: Lifecycle,
+  path: string,
+  grace: number | undefined,
+): readonly FieldError[] {
   return [
-    ...(postStart ? validateHandler(postStart, `${path}.postStart`) : []),
-    ...(preStop ? validateHandler(preStop, `${path}.preStop`) : []),
+    ...(postStart ? validateHandler(postStart, `${path}.postStart`, grace) : []),
+    ...(preStop ? validateHandler(preStop, `${path}.preStop`, grace) : []),
   ]
 }
 
 type Handler = Pick<Probe, 'exec' | 'httpGet' | 'tcpSocket' | 'grpc'> & Pick<LifecycleHandler, 'sleep'>
 
-/** Exactly one way to act. */
-function validateHandler(handler: Handler, path: string): readonly FieldError[] {
+/** Exactly one way to act. `grace`: how long a pod may take to end, in seconds, where that bounds it. */
+function validateHandler(handler: Handler, path: string, grace?: number): readonly FieldError[] {
   const { exec, httpGet, tcpSocket, grpc, sleep } = handler
   const set = (['exec', 'httpGet', 'tcpSocket', 'grpc', 'sleep'] as const).filter(key => handler[key] !== undefined)
   if (set.length === 0) return [requiredValue(path, 'must specify a handler type')]
@@ -296,8 +279,9 @@ function validateHandler(handler: Handler, path: string): readonly FieldError[] 
   }
   if (tcpSocket) errors.push(...validatePortRef(tcpSocket.port, `${path}.tcpSocket.port`))
   if (grpc) errors.push(...numbered(`${path}.grpc.port`, grpc.port))
-  if (sleep && sleep.seconds < 0) {
-    errors.push(invalidValue(`${path}.sleep.seconds`, sleep.seconds, 'must be non-negative'))
+  if (sleep && grace !== undefined && (sleep.seconds < 0 || sleep.seconds > grace)) {
+    const why = `must be non-negative and less than terminationGracePeriodSeconds (${grace})`
+    errors.push(invalidValue(`${path}.sleep`, sleep.seconds, why))
   }
   return errors
 }

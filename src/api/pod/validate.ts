@@ -221,9 +221,11 @@ const mutable =
 export function validatePodChange(spec: PodSpec, old: PodSpec): readonly FieldError[] {
   const errors: FieldError[] = []
   const [deadline, before] = [spec.activeDeadlineSeconds, old.activeDeadlineSeconds]
-  if (before !== undefined && (deadline === undefined || deadline > before)) {
-    const why = `must be less than or equal to previous value`
-    errors.push(invalidValue('spec.activeDeadlineSeconds', deadline ?? null, why))
+  if (before !== undefined && deadline === undefined) {
+    const why = 'must not update from a positive integer to nil value'
+    errors.push(invalidValue('spec.activeDeadlineSeconds', null, why))
+  } else if (before !== undefined && deadline !== undefined && deadline > before) {
+    errors.push(invalidValue('spec.activeDeadlineSeconds', deadline, 'must be less than or equal to previous value'))
   }
   const kept = (old.tolerations ?? []).every(toleration =>
     (spec.tolerations ?? []).some(({ tolerationSeconds: _, ...rest }) => {
@@ -245,6 +247,18 @@ export function validatePodChange(spec: PodSpec, old: PodSpec): readonly FieldEr
   }
   if (!equalJson(fixedPart(spec, old), fixedPart(old, old))) errors.push(forbidden('spec', mutable))
   return errors
+}
+
+/** Who joined a pod stays in it as it came: containers for debugging can only be added. */
+export function validateEphemeralChange(spec: PodSpec, old: PodSpec): readonly FieldError[] {
+  const path = 'spec.ephemeralContainers'
+  const now = new Map((spec.ephemeralContainers ?? []).map(container => [container.name, container]))
+  return (old.ephemeralContainers ?? []).flatMap(container => {
+    const same = now.get(container.name)
+    const name = `existing ephemeral containers ${JSON.stringify(container.name)}`
+    if (same === undefined) return [forbidden(path, `${name} may not be removed\n`)]
+    return equalJson(same, container) ? [] : [forbidden(path, `${name} may not be changed\n`)]
+  })
 }
 
 /** The spec with all that may change taken from `old`. */

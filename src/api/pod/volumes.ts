@@ -6,6 +6,7 @@ import { configKey, dnsLabel, dnsSubdomain } from '../names.ts'
 import type { EphemeralVolumeSource, KeyToPath, Volume } from '../types/volume.ts'
 import { validateAnnotations, validateLabels } from '../validate.ts'
 import { validateSubPath } from './containers.ts'
+import { validateFieldRef, validateResourceRef } from './downward.ts'
 
 export function validateVolumes(volumes: readonly Volume[], path: string): readonly FieldError[] {
   const errors: FieldError[] = []
@@ -97,12 +98,13 @@ function validateFiles(files: Files, path: string): readonly FieldError[] {
   return files.flatMap((file, i) => {
     const at = `${path}[${i}]`
     const errors = [...validateLocalPath(file.path ?? '', `${at}.path`), ...validateMode(file.mode, `${at}.mode`)]
+    if (file.fieldRef) errors.push(...validateFieldRef(file.fieldRef, `${at}.fieldRef`, 'file'))
     if (file.fieldRef && file.resourceFieldRef) {
       errors.push(invalidValue(at, 'resource', 'fieldRef and resourceFieldRef can not be specified simultaneously'))
     } else if (!file.fieldRef && !file.resourceFieldRef) {
       errors.push(requiredValue(at, 'one of fieldRef and resourceFieldRef is required'))
-    } else if (file.resourceFieldRef && !file.resourceFieldRef.containerName) {
-      errors.push(requiredValue(`${at}.resourceFieldRef.containerName`))
+    } else if (file.resourceFieldRef) {
+      errors.push(...validateResourceRef(file.resourceFieldRef, `${at}.resourceFieldRef`, 'file'))
     }
     return errors
   })

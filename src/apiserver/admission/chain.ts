@@ -6,7 +6,7 @@ import { limitRanger } from './limitranger.ts'
 import { mandatoryFlows } from './mandatoryflows.ts'
 import { nodeRestriction } from './noderestriction.ts'
 import { podSecurity } from './podsecurity.ts'
-import { priority } from './priority.ts'
+import { oneDefault, priority } from './priority.ts'
 import { resourceQuota } from './resourcequota.ts'
 import { runtimeClass } from './runtimeclass.ts'
 import { serviceAccount } from './serviceaccount.ts'
@@ -19,6 +19,7 @@ export const chain: readonly Step[] = [
   { plugin: nodeRestriction },
   { plugin: podSecurity },
   { plugin: priority },
+  { plugin: oneDefault },
   { plugin: defaultTolerationSeconds },
   { plugin: defaultStorageClass },
   { plugin: storageObjectInUse },

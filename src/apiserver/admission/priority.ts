@@ -16,6 +16,23 @@ export const priority: Plugin = {
     old === undefined ? withPriority(object as Pod, seen.all(priorityClass)) : keptPriority(object as Pod, old as Pod),
 }
 
+/** Of all classes one may be the default. */
+export const oneDefault: Plugin = {
+  name: 'Priority',
+  handles: change => change.objectKind === priorityClass && (change.verb === 'CREATE' || change.verb === 'UPDATE'),
+  reads: () => [{ kind: priorityClass }],
+  validate({ object }, seen) {
+    const { globalDefault, metadata } = object as PriorityClass
+    const other = globalDefault === true ? defaultOf(seen.all(priorityClass)) : undefined
+    if (other === undefined || other.metadata.name === metadata.name) return undefined
+    throw new ApiError(
+      'Forbidden',
+      `priorityclasses.scheduling.k8s.io "${metadata.name}" is forbidden: PriorityClass ${other.metadata.name} is already marked as default. Only one default can exist`,
+      { name: metadata.name, group: priorityClass.group, kind: priorityClass.plural },
+    )
+  },
+}
+
 type Chosen = Pick<Pod['spec'], 'priorityClassName'> & {
   readonly priority: number
   readonly preemptionPolicy: 'PreemptLowerPriority' | 'Never'

@@ -1,0 +1,580 @@
+// The API of workloads as the official suite uses it: their life, their scale and status by their own paths, and what it
+// asks of controllers without waiting for a pod.
+import { describe, expect, test } from 'vitest'
+import type { Controller } from '../../../src/controllers/controller.ts'
+import { daemonSetController } from '../../../src/controllers/daemonset.ts'
+import { runControllers } from '../../../src/controllers/run.ts'
+import { testApiserver } from '../../apiserver/setup.ts'
+import { inputs } from '../../controllers/cluster.ts'
+import { walkThrough } from './operations.ts'
+import { type Api, ask, oneApi, openWatch, patch, post, put, remove } from './wire.ts'
+
+const apps = { root: '/apis/apps/v1', namespace: 'default' }
+const batch = { root: '/apis/batch/v1', namespace: 'default' }
+const inApps = '/apis/apps/v1/namespaces/default'
+const inBatch = '/apis/batch/v1/namespaces/default'
+const labels = { app: 'web' }
+const selector = { matchLabels: labels }
+const template = { metadata: { labels }, spec: { containers: [{ name: 'web', image: 'web:1' }] } }
+const once = { spec: { restartPolicy: 'Never', containers: [{ name: 'work', image: 'work:1' }] } }
+const keeping = (name: string, more: object = {}) => ({
+  metadata: { name, labels },
+  spec: { replicas: 2, selector, template, ...more },
+})
+const patience = { timeout: 20_000 }
+const second = () => `${new Date().toISOString().slice(0, 19)}Z`
+
+const workloads = [
+  { plural: 'deployments', kind: 'Deployment' },
+  { plural: 'replicasets', kind: 'ReplicaSet' },
+  { plural: 'statefulsets', kind: 'StatefulSet' },
+] as const
+
+describe.each(workloads)('$plural', ({ plural, kind }) => {
+  const one = oneApi()
+  const at = `${inApps}/${plural}`
+  const make = (name: string) => post(one.api, at, { apiVersion: 'apps/v1', kind, ...keeping(name) })
+
+  test('a scale is read, updated without a version, and patched with a whole Scale', async () => {
+    const made = (await make('scaled')).body
+    const { body } = await ask(one.api, `${at}/scaled/scale`)
+    expect(body).toMatchObject({ kind: 'Scale', apiVersion: 'autoscaling/v1', spec: { replicas: 2 } })
+    expect(body.metadata).toMatchObject({ name: 'scaled', namespace: 'default', uid: made.metadata.uid })
+    expect(body['status']).toEqual({ replicas: 0, selector: 'app=web' })
+    const unconditional = { ...body, metadata: { ...body.metadata, resourceVersion: '' }, spec: { replicas: 3 } }
+    expect((await put(one.api, `${at}/scaled/scale`, unconditional)).body['spec']).toEqual({ replicas: 3 })
+    // As Go writes a Scale of which only the replicas are set.
+    const whole = { metadata: { creationTimestamp: null }, spec: { replicas: 4 }, status: { replicas: 0 } }
+    const patched = await patch(one.api, `${at}/scaled/scale`, 'strategic', whole)
+    expect([patched.code, patched.body['spec']]).toEqual([200, { replicas: 4 }])
+    const after = (await ask(one.api, `${at}/scaled`)).body
+    expect(after).toMatchObject({ spec: { replicas: 4 }, metadata: { generation: 3 } })
+    const stale = await put(one.api, `${at}/scaled/scale`, body)
+    expect([stale.code, stale.body.reason]).toEqual([409, 'Conflict'])
+  })
+
+  test('a status is patched and updated by its own path, labels along with it, and seen by who watches', async () => {
+    const made = (await make('told')).body
+    const since = made.metadata.resourceVersion
+    const watch = await openWatch(one.api, `${at}?watch=1&resourceVersion=${since}&labelSelector=app%3Dweb`)
+    const condition = { type: 'StatusPatched', status: 'True' }
+    const patched = await patch(one.api, `${at}/told/status`, 'merge', { status: { conditions: [condition] } })
+    expect(patched.body['status']).toMatchObject({ conditions: [condition] })
+    const read = (await ask(one.api, `${at}/told/status`)).body
+    const update = { type: 'StatusUpdate', status: 'True', reason: 'E2E', message: 'Set from e2e test' }
+    const conditions = [condition, update]
+    const updated = await put(one.api, `${at}/told/status`, {
+      ...read,
+      status: { ...(read['status'] as object), conditions },
+    })
+    expect(updated.body['status']).toMatchObject({ conditions })
+    const labelled = await patch(one.api, `${at}/told/status`, 'merge', {
+      metadata: { labels: { seen: 'patched-status' } },
+      status: { readyReplicas: 0 },
+    })
+    expect(labelled.body.metadata).toMatchObject({ labels: { app: 'web', seen: 'patched-status' }, generation: 1 })
+    expect(await watch.names(3)).toEqual(['MODIFIED told', 'MODIFIED told', 'MODIFIED told'])
+    watch.close()
+  })
+
+  test('a strategic patch changes template and replicas, containers by their name', async () => {
+    await make('patched')
+    const container = { name: 'web', image: 'web:2', command: ['/bin/sleep', '100000'] }
+    const { body } = await patch(one.api, `${at}/patched`, 'strategic', {
+      metadata: { labels: { stage: 'patched' } },
+      spec: { replicas: 3, template: { spec: { terminationGracePeriodSeconds: 0, containers: [container] } } },
+    })
+    expect(body.metadata).toMatchObject({ labels: { app: 'web', stage: 'patched' }, generation: 2 })
+    expect(body['spec']).toMatchObject({
+      replicas: 3,
+      template: {
+        spec: { terminationGracePeriodSeconds: 0, containers: [{ ...container, imagePullPolicy: 'IfNotPresent' }] },
+      },
+    })
+    const all = await ask(one.api, `/apis/apps/v1/${plural}?labelSelector=stage%3Dpatched`)
+    expect(all.body.items.map(({ metadata }) => metadata.name)).toEqual(['patched'])
+  })
+
+  test('a collection is deleted by its label', async () => {
+    await make('first')
+    await make('second')
+    expect((await remove(one.api, `${at}?labelSelector=app%3Dweb`)).code).toBe(200)
+    expect((await ask(one.api, `${at}?labelSelector=app%3Dweb`)).body.items).toEqual([])
+  })
+
+  test('a selector that its own template does not meet is refused, and a scale below zero', async () => {
+    const { code, body } = await post(one.api, at, keeping('wrong', { selector: { matchLabels: { app: 'other' } } }))
+    expect([code, body.details?.causes?.[0]?.field]).toEqual([422, 'spec.template.metadata.labels'])
+    await make('low')
+    const scaled = await patch(one.api, `${at}/low/scale`, 'merge', { spec: { replicas: -1 } })
+    expect([scaled.code, scaled.body.reason]).toEqual([422, 'Invalid'])
+  })
+})
+
+describe('daemonset', () => {
+  walkThrough({
+    ...apps,
+    resource: 'daemonsets',
+    kind: 'DaemonSet',
+    shortNames: ['ds'],
+    subresources: ['status'],
+    make: i => ({ metadata: { name: `ds-${i}` }, spec: { selector, template } }),
+    change: { spec: { minReadySeconds: 3 } },
+    status: {
+      patch: { conditions: [{ type: 'StatusPatched', status: 'True' }] },
+      expected: { conditions: [{ type: 'StatusPatched', status: 'True' }] },
+    },
+    columns: ['Name', 'Desired', 'Current', 'Ready', 'Up-to-date', 'Available', 'Node Selector', 'Age'],
+    cells: ['ds-0', 0, 0, 0, 0, 0, '<none>', 'web', 'web:1', 'app=web'],
+  })
+
+  test('has no scale', async () => {
+    const api = await testApiserver()
+    await post(api, `${inApps}/daemonsets`, { metadata: { name: 'ds' }, spec: { selector, template } })
+    expect((await ask(api, `${inApps}/daemonsets/ds/scale`)).code).toBe(404)
+    api.stop()
+  })
+})
+
+describe('controllerrevision', () => {
+  walkThrough({
+    ...apps,
+    resource: 'controllerrevisions',
+    kind: 'ControllerRevision',
+    make: i => ({ metadata: { name: `revision-${i}` }, data: { spec: { template } }, revision: 1 }),
+    change: { revision: 7 },
+    columns: ['Name', 'Controller', 'Revision', 'Age'],
+    cells: ['revision-0', '<none>', 1],
+  })
+
+  test('its data stays', async () => {
+    const api = await testApiserver()
+    const at = `${inApps}/controllerrevisions`
+    await post(api, at, { metadata: { name: 'fixed' }, data: { a: 1 }, revision: 1 })
+    const { code, body } = await patch(api, `${at}/fixed`, 'merge', { data: { a: 2 } })
+    expect([code, body.details?.causes?.[0]?.field]).toEqual([422, 'data'])
+    api.stop()
+  })
+
+  test('those of a DaemonSet are listed, patched, copied, deleted and replaced beside its controller', async () => {
+    await using running = await beside([daemonSetController])
+    const { api } = running
+    const own = { 'daemonset-name': 'ds' }
+    const chosen = 'labelSelector=daemonset-name%3Dds'
+    const at = `${inApps}/controllerrevisions`
+    const found = async () => (await ask(api, `${at}?${chosen}`)).body.items
+    const count = (expected: number) => expect.poll(async () => (await found()).length, patience).toBe(expected)
+    const set = { selector: { matchLabels: own }, template: { ...template, metadata: { labels: own } } }
+    const made = await post(api, `${inApps}/daemonsets`, { metadata: { name: 'ds', labels: own }, spec: set })
+    await count(1)
+    const { body: all } = await ask(api, `/apis/apps/v1/controllerrevisions?${chosen}`)
+    const [initial] = all.items
+    if (initial === undefined) throw new Error('no revision')
+    const { name, ownerReferences } = initial.metadata as typeof initial.metadata & { ownerReferences: object[] }
+    expect(ownerReferences).toMatchObject([{ kind: 'DaemonSet', uid: made.body.metadata.uid, controller: true }])
+    const patched = await patch(api, `${at}/${name}`, 'strategic', { metadata: { labels: { [name]: 'patched' } } })
+    expect(patched.body.metadata.labels).toMatchObject({ ...own, [name]: 'patched' })
+
+    const copy = { name: 'ds-copy', labels: { ...own, 'controller-revision-hash': 'copy' }, ownerReferences }
+    expect((await post(api, at, { metadata: copy, data: initial['data'], revision: 2 })).code).toBe(201)
+    // The controller has seen it once it has seen what was written after it.
+    await patch(api, `${inApps}/daemonsets/ds`, 'merge', { spec: { minReadySeconds: 1 } })
+    await expect.poll(async () => observed(api), patience).toBe(2)
+    expect(await found()).toHaveLength(2)
+    expect((await remove(api, `${at}/${name}`)).code).toBe(200)
+    await count(1)
+    const updated = await patch(api, `${at}/ds-copy`, 'merge', { metadata: { labels: { 'ds-copy': 'updated' } } })
+    expect(updated.code).toBe(200)
+
+    const grace = {
+      spec: { template: { spec: { terminationGracePeriodSeconds: 1 } } },
+      updateStrategy: { type: 'RollingUpdate' },
+    }
+    expect((await patch(api, `${inApps}/daemonsets/ds`, 'strategic', grace)).code).toBe(200)
+    await count(2)
+    expect((await remove(api, `${at}?labelSelector=ds-copy%3Dupdated`)).code).toBe(200)
+    await count(1)
+    expect((await found()).map(each => each['revision'])).toEqual([3])
+  })
+})
+
+const observed = async (api: Api) =>
+  ((await ask(api, `${inApps}/daemonsets/ds`)).body['status'] as { observedGeneration?: number }).observedGeneration
+
+/** An API server with controllers beside it. */
+async function beside(controllers: readonly Controller[]) {
+  const api = await testApiserver()
+  const running = runControllers(api.world, api.client, inputs(), controllers, api.signal)
+  return {
+    api,
+    async [Symbol.asyncDispose]() {
+      api.stop()
+      await running
+    },
+  }
+}
+
+describe('cronjob', () => {
+  const cron = (name: string, more: object = {}) => ({
+    metadata: { name },
+    spec: { schedule: '*/1 * * * *', suspend: true, jobTemplate: { spec: { template: once } }, ...more },
+  })
+  walkThrough({
+    ...batch,
+    resource: 'cronjobs',
+    kind: 'CronJob',
+    shortNames: ['cj'],
+    subresources: ['status'],
+    make: i => cron(`cron-${i}`),
+    change: { spec: { successfulJobsHistoryLimit: 10 } },
+    status: {
+      patch: { lastScheduleTime: '2026-01-02T03:04:05Z' },
+      expected: { lastScheduleTime: '2026-01-02T03:04:05Z' },
+    },
+    columns: ['Name', 'Schedule', 'Timezone', 'Suspend', 'Active', 'Last Schedule', 'Age'],
+    cells: ['cron-0', '*/1 * * * *', '<none>', 'True', 0, '<none>', 'work', 'work:1', '<none>'],
+  })
+  const one = oneApi()
+  const at = `${inBatch}/cronjobs`
+
+  test('has its defaults, and its template those of a pod alone', async () => {
+    const { body } = await post(one.api, at, { ...cron('plain'), metadata: { generateName: 'plain-' } })
+    expect(body.metadata.name).toMatch(/^plain-[a-z0-9]{5}$/)
+    expect(body['spec']).toMatchObject({
+      concurrencyPolicy: 'Allow',
+      successfulJobsHistoryLimit: 3,
+      failedJobsHistoryLimit: 1,
+    })
+    const { jobTemplate } = body['spec'] as { jobTemplate: { spec: object } }
+    expect(Object.keys(jobTemplate.spec)).toEqual(['template'])
+    expect(jobTemplate.spec).toMatchObject({ template: { spec: { dnsPolicy: 'ClusterFirst', securityContext: {} } } })
+  })
+
+  test.each<[string, object, string]>([
+    ['spec.schedule', { schedule: '60 * * * *' }, 'end of range (60) above maximum (59): 60'],
+    [
+      'spec.schedule',
+      { schedule: 'TZ=UTC 0 * * * *' },
+      'cannot use TZ or CRON_TZ in schedule, use timeZone field instead',
+    ],
+    ['spec.timeZone', { timeZone: 'Nowhere/City' }, 'unknown time zone Nowhere/City'],
+    ['spec.timeZone', { timeZone: '../etc' }, 'unknown time zone ../etc'],
+    ['spec.timeZone', { timeZone: 'Local' }, 'timeZone must be an explicit time zone'],
+    ['spec.timeZone', { timeZone: '' }, 'timeZone must be nil or non-empty string'],
+    ['spec.concurrencyPolicy', { concurrencyPolicy: 'Sometimes' }, 'supported values: "Allow", "Forbid", "Replace"'],
+    ['spec.startingDeadlineSeconds', { startingDeadlineSeconds: -1 }, 'must be greater than or equal to 0'],
+    [
+      'spec.jobTemplate.spec.selector',
+      { jobTemplate: { spec: { template: once, selector } } },
+      '`selector` will be auto-generated',
+    ],
+    [
+      'spec.jobTemplate.spec.manualSelector',
+      { jobTemplate: { spec: { template: once, manualSelector: true } } },
+      'supported values: "false", "nil"',
+    ],
+    [
+      'spec.jobTemplate.spec.template.spec.restartPolicy',
+      { jobTemplate: { spec: { template } } },
+      'Required value: valid values: "OnFailure", "Never"',
+    ],
+  ])('%s %j', async (field, spec, why) => {
+    const { code, body } = await post(one.api, at, cron('wrong', spec))
+    expect([code, body.reason]).toEqual([422, 'Invalid'])
+    expect(body.details?.causes).toContainEqual({
+      reason: expect.any(String),
+      field,
+      message: expect.stringContaining(why),
+    })
+  })
+
+  test('takes the time zones that there are', async () => {
+    for (const [i, timeZone] of ['Europe/Berlin', 'Etc/UTC', 'America/Argentina/Ushuaia', 'US/Pacific'].entries()) {
+      expect((await post(one.api, at, cron(`zone-${i}`, { timeZone }))).code).toBe(201)
+    }
+  })
+})
+
+describe('job', () => {
+  const job = (name: string, more: object = {}) => ({
+    metadata: { name },
+    spec: { parallelism: 2, completions: 4, template: once, ...more },
+  })
+  walkThrough({
+    ...batch,
+    resource: 'jobs',
+    kind: 'Job',
+    subresources: ['status'],
+    make: i => job(`job-${i}`, { suspend: true }),
+    change: { spec: { suspend: false } },
+    columns: ['Name', 'Status', 'Completions', 'Duration', 'Age'],
+    cells: ['job-0', 'Running', '0/4', '', 'work', 'work:1', expect.stringContaining('controller-uid=')],
+  })
+  const one = oneApi()
+  const at = `${inBatch}/jobs`
+
+  test('its status takes conditions of others, and keeps their times', async () => {
+    await post(one.api, at, job('told'))
+    const condition = { type: 'CustomConditionType', status: 'True', lastProbeTime: null, lastTransitionTime: second() }
+    const patched = await patch(one.api, `${at}/told/status`, 'merge', {
+      metadata: { annotations: { patchedstatus: 'true' } },
+      status: { conditions: [condition] },
+    })
+    const { lastProbeTime: _, ...kept } = condition
+    expect(patched.body['status']).toMatchObject({ conditions: [kept] })
+    expect(patched.body.metadata).toMatchObject({ annotations: { patchedstatus: 'true' } })
+    const read = (await ask(one.api, `${at}/told/status`)).body
+    const conditions = [{ ...kept, lastTransitionTime: '2026-01-02T03:04:05Z' }]
+    const updated = await put(one.api, `${at}/told/status`, { ...read, status: { conditions } })
+    expect(updated.body['status']).toMatchObject({ conditions })
+  })
+
+  test('selects its pods by its own uid', async () => {
+    const { body } = await post(one.api, at, job('own'))
+    const { uid } = body.metadata
+    const { selector: own, template: made } = body['spec'] as { selector: object; template: { metadata: object } }
+    expect(own).toEqual({ matchLabels: { 'batch.kubernetes.io/controller-uid': uid } })
+    expect(made.metadata).toEqual({
+      labels: {
+        'batch.kubernetes.io/controller-uid': uid,
+        'batch.kubernetes.io/job-name': 'own',
+        'controller-uid': uid,
+        'job-name': 'own',
+      },
+    })
+  })
+
+  const rule = (more: object) => ({ podFailurePolicy: { rules: [more] } })
+  const indexed = { completionMode: 'Indexed' }
+  const succeeds = (more: object) => ({ ...indexed, successPolicy: { rules: [more] } })
+  test.each<[string, object, string]>([
+    ['spec.selector', { selector }, '`selector` not auto-generated'],
+    [
+      'spec.template.metadata.labels',
+      { selector, manualSelector: true },
+      '`selector` does not match template `labels`',
+    ],
+    ['spec.completions', { ...indexed, completions: null }, 'when completion mode is Indexed'],
+    ['spec.parallelism', { ...indexed, parallelism: 100_001 }, 'must be less than or equal to 100000'],
+    [
+      'spec.maxFailedIndexes',
+      { ...indexed, backoffLimitPerIndex: 1, maxFailedIndexes: 5 },
+      'less than or equal to completions',
+    ],
+    ['spec.backoffLimitPerIndex', { ...indexed, maxFailedIndexes: 1 }, 'when maxFailedIndexes is specified'],
+    ['spec.maxFailedIndexes', { maxFailedIndexes: 1, backoffLimitPerIndex: 1 }, 'requires indexed completion mode'],
+    ['spec.managedBy', { managedBy: 'me' }, 'must be a domain-prefixed path'],
+    [
+      'spec.podReplacementPolicy',
+      {
+        ...rule({ action: 'FailJob', onExitCodes: { operator: 'In', values: [1] } }),
+        podReplacementPolicy: 'TerminatingOrFailed',
+      },
+      'supported values: "Failed"',
+    ],
+    [
+      'spec.podFailurePolicy.rules[0]',
+      rule({ action: 'FailJob' }),
+      'specifying one of OnExitCodes and OnPodConditions is required',
+    ],
+    [
+      'spec.podFailurePolicy.rules[0].action',
+      rule({ action: 'Panic', onExitCodes: { operator: 'In', values: [1] } }),
+      'supported values: "Count", "FailIndex", "FailJob", "Ignore"',
+    ],
+    [
+      'spec.podFailurePolicy.rules[0].action',
+      rule({ action: 'FailIndex', onExitCodes: { operator: 'In', values: [1] } }),
+      'requires the backoffLimitPerIndex to be set',
+    ],
+    [
+      'spec.podFailurePolicy.rules[0].onExitCodes.values[0]',
+      rule({ action: 'FailJob', onExitCodes: { operator: 'In', values: [0] } }),
+      'must not be 0 for the In operator',
+    ],
+    [
+      'spec.podFailurePolicy.rules[0].onExitCodes.values',
+      rule({ action: 'FailJob', onExitCodes: { operator: 'NotIn', values: [2, 1] } }),
+      'must be ordered',
+    ],
+    [
+      'spec.podFailurePolicy.rules[0].onExitCodes.containerName',
+      rule({ action: 'FailJob', onExitCodes: { containerName: 'other', operator: 'In', values: [1] } }),
+      'must be one of the container or initContainer names',
+    ],
+    [
+      'spec.podFailurePolicy.rules[0].onPodConditions[0].status',
+      rule({ action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'Perhaps' }] }),
+      'supported values: "False", "True", "Unknown"',
+    ],
+    ['spec.successPolicy', { successPolicy: { rules: [{ succeededCount: 1 }] } }, 'requires indexed completion mode'],
+    [
+      'spec.successPolicy.rules[0]',
+      succeeds({}),
+      'at least one of succeededCount or succeededIndexes must be specified',
+    ],
+    [
+      'spec.successPolicy.rules[0].succeededIndexes',
+      succeeds({ succeededIndexes: '0-9' }),
+      'error parsing succeededIndexes: too large index: "9"',
+    ],
+    [
+      'spec.successPolicy.rules[0].succeededIndexes',
+      succeeds({ succeededIndexes: '2,1' }),
+      'non-increasing order, previous: 2, current: 1',
+    ],
+    [
+      'spec.successPolicy.rules[0].succeededIndexes',
+      succeeds({ succeededIndexes: '1-1' }),
+      'non-increasing order, previous: 1, current: 1',
+    ],
+    [
+      'spec.successPolicy.rules[0].succeededIndexes',
+      succeeds({ succeededIndexes: 'x' }),
+      'cannot convert string to integer for index: "x"',
+    ],
+    [
+      'spec.successPolicy.rules[0].succeededCount',
+      succeeds({ succeededIndexes: '0-1', succeededCount: 3 }),
+      'the number of indexes in the specified succeededIndexes field',
+    ],
+    [
+      'spec.successPolicy.rules[0].succeededCount',
+      succeeds({ succeededCount: 5 }),
+      'must be less than or equal to 4 (the number of specified completions)',
+    ],
+  ])('%s %j', async (field, spec, why) => {
+    const { code, body } = await post(one.api, at, job('wrong', spec))
+    expect([code, body.reason]).toEqual([422, 'Invalid'])
+    expect(body.details?.causes).toContainEqual({
+      reason: expect.any(String),
+      field,
+      message: expect.stringContaining(why),
+    })
+  })
+
+  test('a name that leaves no room for the index of its last pod is refused', async () => {
+    const { body } = await post(one.api, at, job('j'.repeat(62), { ...indexed, completions: 11 }))
+    expect(body.details?.causes?.[0]).toMatchObject({ field: 'metadata.name' })
+  })
+
+  test('policies that make sense are taken, and stay', async () => {
+    const podFailurePolicy = {
+      rules: [
+        { action: 'FailIndex', onExitCodes: { containerName: 'work', operator: 'In', values: [1, 42] } },
+        { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] },
+      ],
+    }
+    const successPolicy = { rules: [{ succeededIndexes: '0,2-3', succeededCount: 2 }] }
+    const spec = { ...indexed, podFailurePolicy, successPolicy, backoffLimitPerIndex: 1, managedBy: 'example.com/mine' }
+    const { code, body } = await post(one.api, at, job('policies', spec))
+    expect([code, body['spec']]).toEqual([201, expect.objectContaining(spec)])
+    const { body: refused } = await patch(one.api, `${at}/policies`, 'merge', {
+      spec: { managedBy: 'example.com/other' },
+    })
+    expect(refused.details?.causes).toMatchObject([{ field: 'spec.managedBy' }])
+    const grown = await patch(one.api, `${at}/policies`, 'merge', { spec: { completions: 6 } })
+    expect(grown.body.message).toContain('can only be modified in tandem with spec.parallelism')
+    const together = await patch(one.api, `${at}/policies`, 'merge', { spec: { completions: 6, parallelism: 6 } })
+    expect(together.code).toBe(200)
+  })
+})
+
+describe('poddisruptionbudget', () => {
+  const core = '/api/v1/namespaces/default'
+  const at = '/apis/policy/v1/namespaces/default/poddisruptionbudgets'
+  const budget = (name: string, more: object = { minAvailable: '1%' }) => ({
+    metadata: { name },
+    spec: { selector, ...more },
+  })
+  walkThrough({
+    root: '/apis/policy/v1',
+    namespace: 'default',
+    resource: 'poddisruptionbudgets',
+    kind: 'PodDisruptionBudget',
+    shortNames: ['pdb'],
+    subresources: ['status'],
+    make: i => budget(`pdb-${i}`),
+    change: { spec: { minAvailable: '3%' } },
+    status: { patch: { disruptionsAllowed: 1 }, expected: { disruptionsAllowed: 1 } },
+    columns: ['Name', 'Min Available', 'Max Unavailable', 'Allowed Disruptions', 'Age'],
+    cells: ['pdb-0', '1%', 'N/A', 0],
+  })
+  const one = oneApi()
+
+  test('who was disrupted is noted in the status, and taken out of it by null', async () => {
+    await post(one.api, at, budget('noted'))
+    const read = (await ask(one.api, `${at}/noted/status`)).body
+    const disruptedPods = { web: '2026-01-02T03:04:05Z' }
+    const updated = await put(one.api, `${at}/noted/status`, {
+      ...read,
+      status: { ...(read['status'] as object), disruptedPods },
+    })
+    expect(updated.body['status']).toMatchObject({ disruptedPods })
+    const patched = await patch(one.api, `${at}/noted/status`, 'merge', { status: { disruptedPods: null } })
+    expect(patched.body['status']).not.toHaveProperty('disruptedPods')
+  })
+
+  test('either bound may be said, not both, and one can be put for the other', async () => {
+    await post(one.api, at, budget('bounds'))
+    const both = await patch(one.api, `${at}/bounds`, 'merge', { spec: { maxUnavailable: 0 } })
+    expect(both.body.message).toContain('minAvailable and maxUnavailable cannot be both set')
+    const swapped = await patch(one.api, `${at}/bounds`, 'merge', { spec: { maxUnavailable: 0, minAvailable: null } })
+    expect(swapped.body['spec']).toEqual({ selector, maxUnavailable: 0 })
+    const { body } = await patch(one.api, `${at}/bounds`, 'merge', { spec: { maxUnavailable: '101%' } })
+    expect(body.details?.causes?.[0]).toMatchObject({ field: 'spec.maxUnavailable' })
+  })
+
+  test('an eviction is refused (429) until the budget allows it, spends it, and needs no budget once that is gone', async () => {
+    const own = { evict: 'me' }
+    await post(one.api, at, {
+      metadata: { name: 'tight' },
+      spec: { selector: { matchLabels: own }, minAvailable: 3 },
+    })
+    for (const name of ['first', 'second']) {
+      const spec = { nodeName: 'n', containers: template.spec.containers }
+      await post(one.api, `${core}/pods`, { metadata: { name, labels: own }, spec })
+      const status = { phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] }
+      await patch(one.api, `${core}/pods/${name}/status`, 'merge', { status })
+    }
+    const evict = (name: string) =>
+      post(one.api, `${core}/pods/${name}/eviction`, {
+        apiVersion: 'policy/v1',
+        kind: 'Eviction',
+        metadata: { name, namespace: 'default' },
+      })
+    const early = await evict('first')
+    expect([early.code, early.body.reason]).toEqual([429, 'TooManyRequests'])
+    expect(early.body.details?.causes).toEqual([
+      { reason: 'DisruptionBudget', message: 'The disruption budget tight is still being processed by the server.' },
+    ])
+    expect(early.body.message).toBe("Cannot evict pod as it would violate the pod's disruption budget.")
+    const say = (status: object) =>
+      patch(one.api, `${at}/tight/status`, 'merge', { status: { observedGeneration: 1, ...status } })
+    await say({ currentHealthy: 3, desiredHealthy: 3, expectedPods: 3, disruptionsAllowed: 0 })
+    const tight = await evict('first')
+    expect([tight.code, tight.body.details?.causes?.[0]]).toEqual([
+      429,
+      { reason: 'DisruptionBudget', message: 'The disruption budget tight needs 3 healthy pods and has 3 currently' },
+    ])
+    await say({ desiredHealthy: 2, disruptionsAllowed: 1 })
+    const allowed = await evict('first')
+    expect([allowed.code, allowed.body['status']]).toEqual([201, 'Success'])
+    expect((await ask(one.api, `${at}/tight`)).body['status']).toMatchObject({
+      disruptionsAllowed: 0,
+      disruptedPods: { first: expect.any(String) },
+    })
+    const evicted = (await ask(one.api, `${core}/pods/first`)).body
+    expect(evicted.metadata.deletionTimestamp).toBeDefined()
+    expect(evicted['status']).toMatchObject({
+      conditions: expect.arrayContaining([
+        expect.objectContaining({ type: 'DisruptionTarget', status: 'True', reason: 'EvictionByEvictionAPI' }),
+      ]),
+    })
+    expect((await evict('second')).code).toBe(429)
+    await remove(one.api, `${at}/tight`)
+    expect((await evict('second')).code).toBe(201)
+    expect((await evict('nobody')).code).toBe(404)
+    expect((await ask(one.api, `${core}/pods/second/eviction`)).code).toBe(405)
+  })
+})

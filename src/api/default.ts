@@ -1,7 +1,7 @@
 // Fills in what a writer left out: first the constants that stand in the schema, at every depth, then the kind's own rules.
 // A default stands only inside a parent that is there. What Go always writes is there too: a required number, and within
 // status every required scalar, is zero when nobody gave it. Idempotent.
-
+import { Derivation, isKept, keptWith } from '../lib/kept.ts'
 import type { Kind, KubeObject } from './kind.ts'
 import { isList, isObject } from './parse.ts'
 import type { Json, JsonObject, Schema, Shape } from './schema.ts'
@@ -85,13 +85,21 @@ function fillObject(shape: Shape & { kind: 'object' }, value: JsonObject, inStat
       delete out[key]
       continue
     }
-    const after = fill(chore.shape, absent ? (standard ?? null) : (before ?? null), chore.inStatus)
+    const given = absent ? (standard ?? null) : (before ?? null)
+    const after = isKept(given)
+      ? filledOf.of(given, chore.shape, () => {
+          const filled = fill(chore.shape, given, chore.inStatus)
+          return isObject(filled) ? keptWith(given, filled) : filled
+        })
+      : fill(chore.shape, given, chore.inStatus)
     if (after === before) continue
     out ??= { ...value }
     out[key] = after
   }
   return out ?? value
 }
+
+const filledOf = new Derivation<Shape, Json>()
 
 function zeroOf(shape: Shape, inStatus: boolean): Json | undefined {
   if (shape.kind !== 'scalar') return undefined

@@ -3,6 +3,7 @@
 // is absence here too. It neither defaults nor validates: api/admit.ts does.
 // https://kubernetes.io/docs/reference/using-api/api-concepts/#field-validation
 import { readRfc3339, rfc3339OfSeconds } from '../lib/duration.ts'
+import { Derivation, isKept, keptWith } from '../lib/kept.ts'
 import { formatQuantity, parseQuantity, quantityMalformed } from '../lib/quantity.ts'
 import { ApiError } from './error.ts'
 import { apiVersionOf, type CustomKind, type Kind, type KubeObject } from './kind.ts'
@@ -254,6 +255,8 @@ export function isAbsence(field: Field, value: Json): boolean {
   }
 }
 
+const soundOf = new Derivation<Shape, JsonObject | undefined>()
+
 class Walk {
   readonly problems = new Set<string>()
   readonly #duplicates: Duplicates
@@ -329,7 +332,11 @@ class Walk {
       const field = Object.hasOwn(shape.fields, key) ? shape.fields[key] : undefined
       if (!field) this.#problem(`unknown field ${JSON.stringify(below)}`)
       else if (entry !== null) {
-        const parsed = this.parse(field.schema.shape, entry, below, pathOf(goPath, key), name)
+        const shape = field.schema.shape
+        const parsed =
+          path === '' && isKept(entry)
+            ? this.#kept(shape, entry as JsonObject, key, name)
+            : this.parse(shape, entry, below, pathOf(goPath, key), name)
         if (!isAbsence(field, parsed)) out[key] = parsed
       }
       for (const repeated of this.#duplicates.get(below) ?? []) {
@@ -339,6 +346,16 @@ class Walk {
     }
     this.#depth -= 1
     return out
+  }
+
+  /** A value that is kept has no doubled keys; and where it was sound once it is so again. */
+  #kept(shape: Shape, value: JsonObject, key: string, struct: string): Json {
+    const sound = soundOf.of(value, shape, () => {
+      const walk = new Walk(noDuplicates)
+      const parsed = walk.parse(shape, value, key, key, struct)
+      return walk.problems.size === 0 && isObject(parsed) ? keptWith(value, parsed) : undefined
+    })
+    return sound ?? this.parse(shape, value, key, key, struct)
   }
 
   #schemaOr(shape: Shape, value: Json, path: string, goPath: string, struct: string): Json {

@@ -3,7 +3,8 @@
 
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Node as YamlNode } from 'yaml'
 import { exactInteger, mayHoldLong, parseExact } from '../lib/json.ts'
-import type { Json } from './schema.ts'
+import { Derivation, isKept, keep } from '../lib/kept.ts'
+import type { Json, JsonObject } from './schema.ts'
 
 /** The text is malformed; the message says where. */
 export class ReadError extends Error {
@@ -53,19 +54,28 @@ export type Read = { readonly value: Json; readonly duplicates: Duplicates }
 
 /** `asYaml`: the text is told of as the YAML that it is too. */
 export function readJsonText(text: string, asYaml = false): Read {
-  const colons = scanned(text)
+  const scan = scanned(text)
   // JSON.parse says whether the text is sound; after it the scan below needs no error cases of its own.
-  const value = parsed(text)
+  const value = withKeptSpec(text, scan)
   // Each key has a colon behind it. Where as many keys are left, none stood twice: so it is nearly always.
-  if (keyCount(value) === colons) return { value, duplicates: noDuplicates }
+  if (keyCount(value) === scan.colons) return { value, duplicates: noDuplicates }
   const found = new Found()
   new Scanner(text, found, asYaml).value('', 0)
-  return { value, duplicates: found.byPath }
+  return { value: parsed(text), duplicates: found.byPath }
 }
 
 export function parseJson(text: string): Json {
   scanned(text)
   return parsed(text)
+}
+
+/** The spec is what many objects have in common: of the same text it is the same value. */
+function withKeptSpec(text: string, { specStart, specEnd }: Scan): Json {
+  if (specEnd === 0 || mayHoldLong(text)) return parsed(text)
+  const spec = keep(text.slice(specStart, specEnd), part => parsed(part) as JsonObject)
+  const value = parsed(`${text.slice(0, specStart)}null${text.slice(specEnd)}`) as { spec: Json }
+  value.spec = spec
+  return value
 }
 
 function parsed(text: string): Json {
@@ -83,21 +93,42 @@ function keyCount(value: Json): number {
     for (const item of value) count += keyCount(item)
     return count
   }
-  for (const key of Object.keys(value)) count += 1 + keyCount(value[key] ?? null)
+  for (const key of Object.keys(value)) {
+    const below = value[key] ?? null
+    count += 1 + (isKept(below) ? keyCounts.of(below, undefined, () => keyCount(below)) : keyCount(below))
+  }
   return count
 }
+
+const keyCounts = new Derivation<undefined, number>()
 
 function isList(value: Json): value is readonly Json[] {
   return Array.isArray(value)
 }
 
-/** How many colons there are outside of texts. What is nested deeper than anything that is read here is refused. */
-function scanned(text: string): number {
+type Scan = {
+  /** How many there are outside of texts. */
+  readonly colons: number
+  /** Where the object `spec` of the outermost one lies; the end is 0 where there is none. */
+  readonly specStart: number
+  readonly specEnd: number
+}
+
+const specKey = '"spec":'
+
+/** What is nested deeper than anything that is read here is refused. */
+function scanned(text: string): Scan {
   let depth = 0
   let colons = 0
+  let specStart = 0
+  let specEnd = 0
   for (let at = 0; at < text.length; at++) {
     switch (text.charCodeAt(at)) {
       case 0x22: // "
+        if (depth === 1 && specStart === 0 && text.startsWith(specKey, at)) {
+          const start = at + specKey.length + (text.charCodeAt(at + specKey.length) === 0x20 ? 1 : 0)
+          if (text.charCodeAt(start) === 0x7b) specStart = start
+        }
         at = stringEnd(text, at)
         break
       case 0x3a: // :
@@ -110,9 +141,10 @@ function scanned(text: string): number {
       case 0x5d: // ]
       case 0x7d: // }
         depth--
+        if (depth === 1 && specStart !== 0 && specEnd === 0) specEnd = at + 1
     }
   }
-  return colons
+  return { colons, specStart, specEnd }
 }
 
 /** Where the text that begins at `start` ends: its closing quote, or the end of all. */

@@ -1,6 +1,7 @@
 // What is wrong with an object: what its schema says (required, one of, at least), metadata's rules, then the kind's own.
 // Everything is collected, so that one answer tells a user all.
 // https://kubernetes.io/docs/concepts/overview/working-with-objects/
+import { Derivation, isKept } from '../lib/kept.ts'
 import { addAll, forbidden, immutable, invalidValue, notSupported, requiredValue, tooLong } from './field.ts'
 import type { FieldError, Kind, KubeObject } from './kind.ts'
 import { dnsLabel, labelValue, qualifiedName } from './names.ts'
@@ -66,10 +67,16 @@ function check(shape: Shape, value: Json, path: string, errors: FieldError[]): v
         const below = value[key]
         if (below === undefined || isEmptyRequired(field, below)) {
           if (field.required) errors.push(requiredValue(pathOf(path, key)))
-        } else check(field.schema.shape, below, pathOf(path, key), errors)
+        } else if (!isKept(below) || !flawless.of(below, field.schema.shape, () => isFlawless(field.schema, below))) {
+          check(field.schema.shape, below, pathOf(path, key), errors)
+        }
       }
   }
 }
+
+const flawless = new Derivation<Shape, boolean>()
+
+const isFlawless = (schema: Schema, value: Json): boolean => validateSchema(schema, value).length === 0
 
 const checked = new WeakMap<Shape, readonly (readonly [string, Field])[]>()
 

@@ -115,14 +115,18 @@ export function respondStored(kind: Kind, stored: KeyValue, view: View): HttpRes
   return objectAnswer(view, kind, 200, shaped(kind, objectOf(stored), view), {})
 }
 
-/** An answer of write.ts: an object of the kind, or a Status, a Scale, a list. */
+/** An answer of write.ts: an object of the kind, or a Status, a Scale, a list. `text`: its JSON, if that is there. */
 export function respondObject(
   kind: Kind,
   code: number,
   object: Json,
   view: View,
   warnings: readonly string[] = [],
+  text?: string,
 ): HttpResponse {
+  if (text !== undefined && view.answers.as === 'Object') {
+    return mediaOf(view, code, text, () => protobufOf(kind, object as JsonObject), warningHeaders(warnings))
+  }
   const value = object as JsonObject
   const isWhole = view.answers.as === 'Object' || value['kind'] !== kind.kind
   const shown = isWhole ? value : shaped(kind, object as unknown as KubeObject, view)

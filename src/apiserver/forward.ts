@@ -46,8 +46,12 @@ export function decodeOperation(bytes: Bytes): Operation {
 
 export function encodeReply(reply: Reply): Bytes {
   switch (reply.kind) {
-    case 'answer':
-      return utf8(JSON.stringify({ version, ...reply }))
+    case 'answer': {
+      const { answer, ...rest } = reply
+      const { object, text: made, ...said } = answer
+      const body = made === undefined ? { object } : { text: made }
+      return utf8(JSON.stringify({ version, ...rest, answer: { ...said, ...body } }))
+    }
     case 'refused': {
       const { error, ...rest } = reply
       return utf8(JSON.stringify({ version, ...rest, status: statusOf(error) }))
@@ -63,7 +67,7 @@ export function decodeReply(bytes: Bytes): Reply {
     const annotations = (message['annotations'] ?? []) as unknown as readonly Annotation[]
     switch (message['kind']) {
       case 'answer':
-        return { kind: 'answer', answer: message['answer'] as unknown as Answer, annotations }
+        return { kind: 'answer', answer: answerOf(message['answer'] as unknown as Answer), annotations }
       case 'refused': {
         const status = message['status'] as unknown as Parameters<typeof errorOf>[0]
         return {
@@ -78,6 +82,20 @@ export function decodeReply(bytes: Bytes): Reply {
     }
   }
   throw new ApiError('InternalError', 'the leader answered in a form that this version does not know')
+}
+
+/** Most who asked are shown the text as it is. */
+function answerOf(answer: Answer): Answer {
+  const { text: made } = answer
+  if (made === undefined) return answer
+  let object: Json | undefined
+  return {
+    ...answer,
+    get object() {
+      object ??= parseExact(made) as Json
+      return object
+    },
+  }
 }
 
 function parsed(bytes: Bytes): { readonly [key: string]: Json } {

@@ -41,6 +41,8 @@ export type Operation = {
 export type Answer = {
   readonly code: number
   readonly object: Json
+  /** Its JSON, where that is there anyway. */
+  readonly text?: string
   /** The peer that answers the client first waits until it has applied this. */
   readonly revision: number
   readonly warnings: readonly string[]

@@ -124,7 +124,7 @@ async function attempt(context: WriteContext, kind: Kind, op: Operation, signal:
     switch (result.kind) {
       case 'done': {
         const { code, warnings } = plan
-        return { code, object: plan.answer(result.revision), revision: result.revision, warnings }
+        return { code, ...plan.answer(result.revision), revision: result.revision, warnings }
       }
       case 'fenced':
         throw new ApiError('ServiceUnavailable', `term ${op.term ?? 0} is over, the cluster is in term ${result.term}`)
@@ -151,17 +151,18 @@ async function planned(
 ): Promise<Plan> {
   const course =
     op.subresource === undefined ? planWrite(kind, op, seen, rules) : planSubresource(kind, op, seen, rules)
+  const asking = admission.begin()
   const said: string[] = []
   const verdicts: Required<Verdict>[] = []
   let step = course.next()
   while (!step.done) {
     const { stage, change } = step.value
     if (stage === 'mutate') {
-      const { object, warnings } = await admission.mutate(change, signal)
+      const { object, warnings } = await asking.mutate(change, signal)
       said.push(...warnings)
       step = course.next(object)
     } else {
-      const verdict = await admission.validate(change, signal)
+      const verdict = await asking.validate(change, signal)
       said.push(...verdict.warnings)
       verdicts.push(verdict)
       step = course.next()
@@ -252,7 +253,9 @@ async function dryRun(
   const { store } = context
   const current = await store.get(plan.key)
   if (op.verb === 'create' && current !== undefined) throw alreadyExists(kind, nameIn(plan.key))
-  const object = plan.answer(current?.modRevision ?? 0) as { readonly metadata?: { readonly resourceVersion?: string } }
+  const object = plan.answer(current?.modRevision ?? 0).object as {
+    readonly metadata?: { readonly resourceVersion?: string }
+  }
   // An object that is not there yet has no version.
   const { resourceVersion, ...metadata } = object.metadata ?? {}
   const shown = resourceVersion === '0' ? { ...object, metadata } : object

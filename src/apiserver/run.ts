@@ -453,7 +453,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     const done = await write(context, op, until, annotate)
     roles.wrote(op.group, op.resource, done.revision)
     const shown = asked.subresource === 'scale' ? scaleKind : kind
-    return respondObject(shown, done.code, done.object, view, done.warnings)
+    return respondObject(shown, done.code, done.object, view, done.warnings, done.text)
   }
 
   const forwarded = acceptForwarded(context)

@@ -6,6 +6,7 @@ import { type Kind, type KubeObject, resourceOf } from '../api/kind.ts'
 import type { KeyValue } from '../kv/store.ts'
 import { assert } from '../lib/assert.ts'
 import { parseExact } from '../lib/json.ts'
+import { Derivation, isKept } from '../lib/kept.ts'
 import { packText, unpackText } from '../lib/packed.ts'
 
 type Placed = Pick<Kind, 'group' | 'plural' | 'storedAs'>
@@ -30,8 +31,32 @@ export function keyOf(kind: Placed & Pick<Kind, 'scope'>, namespace: string | un
 export function encodeStored(object: KubeObject): string {
   const { apiVersion, kind, metadata, ...rest } = object
   const { resourceVersion: _, ...meta } = metadata
-  return packText(JSON.stringify({ apiVersion, kind, metadata: meta, ...rest }))
+  return packText(objectText({ apiVersion, kind, metadata: meta, ...rest }, ownerPath))
 }
+
+/** Kept values, whose text is made once, stand at the top of an object, and below the entries of its managedFields. */
+const ownerPath = ['metadata', 'managedFields', 'fieldsV1', '']
+
+const texts = new Derivation<undefined, string>()
+
+/** As JSON.stringify. `path` leads to what may hold kept values. */
+function valueText(value: unknown, path: readonly string[]): string | undefined {
+  if (isKept(value)) return texts.of(value, undefined, () => JSON.stringify(value))
+  if (path.length === 0 || typeof value !== 'object' || value === null) return JSON.stringify(value)
+  if (Array.isArray(value)) return `[${value.map(item => valueText(item, path) ?? 'null').join(',')}]`
+  return objectText(value, path)
+}
+
+function objectText(object: object, path: readonly string[]): string {
+  let text = ''
+  for (const [key, value] of Object.entries(object)) {
+    const part = valueText(value, key === path[0] ? path.slice(1) : none)
+    if (part !== undefined) text += `${text === '' ? '' : ','}${JSON.stringify(key)}:${part}`
+  }
+  return `{${text}}`
+}
+
+const none: readonly string[] = []
 
 /** The object of a value that is to be stored: it has no resourceVersion yet. */
 export function decodeStored(value: string): KubeObject {
@@ -42,9 +67,13 @@ const metadataStart = '"metadata":{'
 
 /** The text to serve. `revision` differs from the modRevision for an object that was deleted then. */
 export function servedText(stored: KeyValue, revision = stored.modRevision): string {
-  const text = unpackText(stored.value)
+  return textAt(unpackText(stored.value), revision)
+}
+
+/** The text of an object that encodeStored has made, with its version. */
+export function textAt(text: string, revision: number): string {
   const at = text.indexOf(metadataStart) + metadataStart.length
-  assert(at >= metadataStart.length, `${stored.key} holds no object`)
+  assert(at >= metadataStart.length, 'what is stored is no object')
   const comma = text[at] === '}' ? '' : ','
   return `${text.slice(0, at)}"resourceVersion":"${revision}"${comma}${text.slice(at)}`
 }

@@ -145,7 +145,8 @@ function* planScale(kind: Kind, op: Operation, seen: Seen, rules: Rules): Planni
   })
   const plan = updated(kind, stored, old, next, seen, rules, warnings)
   if (plan.kind === 'answer') return { ...plan, object: asJson(before) }
-  return { ...plan, answer: revision => asJson(scaleOf(plan.answer(revision) as unknown as KubeObject, custom)) }
+  const scaleAt = (revision: number) => scaleOf(plan.answer(revision).object as unknown as KubeObject, custom)
+  return { ...plan, answer: revision => ({ object: asJson(scaleAt(revision)) }) }
 }
 
 function scaleAfter(
@@ -213,7 +214,7 @@ function* planBinding(op: Operation, seen: Seen, rules: Rules): Planning {
   const next = admit(podKind, 'update', { old: pod, incoming, stamp: rules.stamp, subresource: 'binding' })
   const plan = updated(podKind, stored, pod, next, seen, rules)
   if (plan.kind === 'answer') return { kind: 'answer', warnings: [], ...statusAnswer(201) }
-  return { ...plan, code: 201, answer: () => statusAnswer(201).object }
+  return { ...plan, code: 201, answer: () => statusAnswer(201) }
 }
 
 function statusAnswer(code: number) {
@@ -243,7 +244,7 @@ function* planEviction(op: Operation, seen: Seen, rules: Rules): Planning {
   const deletion = planDeletion(podKind, old, options, rules.stamp.nowMs)
   const next = deletion.kind === 'keep' ? disrupted(deletion.object as Pod, rules) : undefined
   const spent = budgetSpent(old as Pod, seen, rules)
-  const done = statusAnswer(201).object
+  const done = statusAnswer(201)
   return {
     kind: 'write',
     key: stored.key,

@@ -13,13 +13,14 @@ import { patchObject } from '../api/patch/patch.ts'
 import type { Json, JsonObject } from '../api/schema.ts'
 import { deleteOptions } from '../api/types/meta.ts'
 import type { Compare, KeyValue, Operation as StoreOperation } from '../kv/store.ts'
+import { unpackText } from '../lib/packed.ts'
 import type { Change } from './admission/admission.ts'
 import type { Annotate } from './annotations.ts'
 import { createAsked, forbidden } from './authorize.ts'
 import { checkDeleteOptions, checkPreconditions, deletedAnswer, isFinished, planDeletion } from './delete.ts'
 import type { Operation } from './operation.ts'
 import { allocate, keepAllocated, release, type ServiceConfig, type Taken } from './services.ts'
-import { encodeStored, keyOf, objectOf, withRevision } from './stored.ts'
+import { encodeStored, keyOf, objectOf, textAt, withRevision } from './stored.ts'
 
 /** What the store holds of what the operation touches. */
 export type Seen = {
@@ -41,7 +42,7 @@ export type Plan =
       readonly operations: readonly StoreOperation[]
       readonly code: number
       readonly warnings: readonly string[]
-      answer(revision: number): JsonObject
+      answer(revision: number): Shown
     }
   | {
       readonly kind: 'answer'
@@ -49,6 +50,9 @@ export type Plan =
       readonly object: JsonObject
       readonly warnings: readonly string[]
     }
+
+/** An object or a Status; `text` is its JSON, where that is there anyway. */
+export type Shown = { readonly object: JsonObject; readonly text?: string }
 
 /** What admission is asked on the way: to change the object, or to let it pass as it is. */
 export type Ask = { readonly stage: 'mutate' | 'validate'; readonly change: Change }
@@ -177,14 +181,15 @@ function created(
   warnings: readonly string[],
 ): Plan {
   const key = keyOf(kind, object.metadata.namespace, object.metadata.name)
+  const value = encodeStored(object)
   return {
     kind: 'write',
     key,
     compare: [{ key, modRevision: 0 }, ...compare, ...free],
-    operations: [{ key, value: encodeStored(object) }, ...operations],
+    operations: [{ key, value }, ...operations],
     code: 201,
     warnings: kind.caution === undefined ? warnings : [...warnings, kind.caution],
-    answer: revision => asJson(withRevision(object, revision)),
+    answer: shownAt(object, value),
   }
 }
 
@@ -404,16 +409,24 @@ export function updated(
   if (operations.length === 0 && sameObject(old, object, kind)) {
     return { kind: 'answer', code: 200, object: asJson(old), warnings }
   }
+  const value = encodeStored(object)
   return {
     kind: 'write',
     key: stored.key,
     compare: [{ key: stored.key, modRevision: stored.modRevision }, ...compare],
-    operations: [{ key: stored.key, value: encodeStored(object) }, ...operations],
+    operations: [{ key: stored.key, value }, ...operations],
     code: 200,
     warnings,
-    answer: revision => asJson(withRevision(object, revision)),
+    answer: shownAt(object, value),
   }
 }
+
+const shownAt =
+  (object: KubeObject, value: string) =>
+  (revision: number): Shown => ({
+    object: asJson(withRevision(object, revision)),
+    text: textAt(unpackText(value), revision),
+  })
 
 function removed(
   kind: Kind,
@@ -430,7 +443,7 @@ function removed(
     operations: [{ key: stored.key, value: undefined }, ...freed],
     code: 200,
     warnings,
-    answer: () => answer,
+    answer: () => ({ object: answer }),
   }
 }
 

@@ -1,6 +1,7 @@
 // Objects seen through their schema, as server-side apply needs them: which fields an object sets, how two differ, the two
 // merged, and one without some fields. A list is one value (atomic), a set, or a map by its keys; the schema says which.
 // Upstream: sigs.k8s.io/structured-merge-diff v4, typed/{tofieldset,compare,merge,remove}.go
+import { Derivation, isKept, keptWith } from '../../lib/kept.ts'
 import { equalJson } from '../equal.ts'
 import { isList, isObject } from '../parse.ts'
 import type { Field, Json, JsonObject, Shape } from '../schema.ts'
@@ -133,7 +134,7 @@ function walk(
 ): void {
   if (before === after) return
   if (path.length > 0 && (before === undefined || after === undefined)) {
-    const whole = wholeSet(shape, before ?? after ?? null, always)
+    const whole = setOfWhole(shape, before ?? after ?? null, always)
     if (before === undefined) out.added.attach(path, whole)
     else out.removed.attach(path, whole)
     return
@@ -162,6 +163,14 @@ function walk(
   if (always) return
   if (before === undefined) out.added.insert(path)
   else if (after === undefined) out.removed.insert(path)
+}
+
+const setsOfKept = { always: new Derivation<Shape, FieldSet>(), added: new Derivation<Shape, FieldSet>() }
+
+function setOfWhole(shape: Shape | undefined, value: Json, always: boolean): FieldSet {
+  if (shape === undefined || !isKept(value)) return wholeSet(shape, value, always)
+  const sets = always ? setsOfKept.always : setsOfKept.added
+  return sets.of(value, shape, () => keptWith(value, wholeSet(shape, value, always)))
 }
 
 /** All that comes with a value that was not there before, or goes with one that no longer is. */

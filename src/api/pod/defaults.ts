@@ -1,5 +1,6 @@
 // The defaults of pods and pod templates that depend on other fields (upstream: pkg/apis/core/v1/defaults.go). What holds
 // for pods alone, and not for the templates of controllers, stands at the end. Called by api/kinds/*.ts.
+import { Derivation, keptWith } from '../../lib/kept.ts'
 import { claimDefaults } from '../claims.ts'
 import type { Pod } from '../kinds/pod.ts'
 import type { Container, EphemeralContainer, Probe } from '../types/container.ts'
@@ -81,15 +82,7 @@ function volumeDefaults(volume: Volume): Volume {
 
 /** What only pods get, and templates do not. */
 export function podDefaults(pod: Pod): Pod {
-  const shared = podSpecDefaults(pod.spec)
-  const spec: PodSpec = {
-    ...shared,
-    enableServiceLinks: shared.enableServiceLinks ?? true,
-    ...(shared.containers && { containers: shared.containers.map(c => ownDefaults(c, shared.hostNetwork === true)) }),
-    ...(shared.initContainers && {
-      initContainers: shared.initContainers.map(c => ownDefaults(c, shared.hostNetwork === true)),
-    }),
-  }
+  const spec = completeOf.of(pod.spec, undefined, () => complete(pod.spec))
   return {
     ...pod,
     spec,
@@ -99,6 +92,21 @@ export function podDefaults(pod: Pod): Pod {
       qosClass: pod.status.qosClass ?? qualityOf(spec),
     },
   }
+}
+
+const completeOf = new Derivation<undefined, PodSpec>()
+
+function complete(given: PodSpec): PodSpec {
+  const shared = podSpecDefaults(given)
+  const spec: PodSpec = {
+    ...shared,
+    enableServiceLinks: shared.enableServiceLinks ?? true,
+    ...(shared.containers && { containers: shared.containers.map(c => ownDefaults(c, shared.hostNetwork === true)) }),
+    ...(shared.initContainers && {
+      initContainers: shared.initContainers.map(c => ownDefaults(c, shared.hostNetwork === true)),
+    }),
+  }
+  return keptWith(given, spec)
 }
 
 function ownDefaults(container: Container, hostNetwork: boolean): Container {

@@ -1,4 +1,5 @@
 // The quality-of-service class of a pod. https://kubernetes.io/docs/concepts/workloads/pods/pod-qos/
+import { Derivation } from '../../lib/kept.ts'
 import { compareQuantity } from '../../lib/quantity.ts'
 import type { PodSpec } from '../types/podspec.ts'
 
@@ -11,7 +12,15 @@ function has(amounts: Amounts, name: string): boolean {
   return amount !== undefined && compareQuantity(amount, '0') > 0
 }
 
-export function qualityOf(spec: PodSpec): 'Guaranteed' | 'Burstable' | 'BestEffort' {
+type Quality = 'Guaranteed' | 'Burstable' | 'BestEffort'
+
+const qualities = new Derivation<undefined, Quality>()
+
+export function qualityOf(spec: PodSpec): Quality {
+  return qualities.of(spec, undefined, () => computed(spec))
+}
+
+function computed(spec: PodSpec): Quality {
   const resources = spec.resources ? [spec.resources] : []
   const all =
     resources.length > 0

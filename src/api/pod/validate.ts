@@ -1,5 +1,6 @@
 // What is wrong with a pod's spec, and what of it may change once the pod is there (upstream: ValidatePodSpec,
 // ValidatePodUpdate in pkg/apis/core/validation).
+import { Derivation } from '../../lib/kept.ts'
 import { equalJson } from '../equal.ts'
 import { duplicateValue, forbidden, invalidValue, requiredValue } from '../field.ts'
 import type { FieldError } from '../kind.ts'
@@ -31,7 +32,13 @@ function named(path: string, text: string | undefined, rule: NameRule): readonly
   return wrong === undefined ? [] : [invalidValue(path, text, wrong)]
 }
 
+const faults = new Derivation<string, readonly FieldError[]>()
+
 export function validatePodSpec(spec: PodSpec, path: string): readonly FieldError[] {
+  return faults.of(spec, path, () => faultsOf(spec, path))
+}
+
+function faultsOf(spec: PodSpec, path: string): readonly FieldError[] {
   const errors: FieldError[] = [
     ...validateVolumes(spec.volumes ?? [], `${path}.volumes`),
     ...validateContainers(spec, path),

@@ -72,8 +72,9 @@ export async function admitConnect(
     stamp: stampOf(context),
     annotate: context.annotate,
   }
-  const { object } = await context.admission.mutate(change, signal)
-  await context.admission.validate({ ...change, object }, signal)
+  const asking = context.admission.begin()
+  const { object } = await asking.mutate(change, signal)
+  await asking.validate({ ...change, object }, signal)
   return object === change.object ? wanted : connectionOf(wanted, subresource, object as unknown as JsonObject)
 }
 

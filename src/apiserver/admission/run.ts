@@ -1,12 +1,17 @@
 // Asks the plugins and hooks about a change, one after the other: reads for them what they must see, and gathers what they
 // want to have written along with it.
 import { type Kind, type KubeObject, resourceOf } from '../../api/kind.ts'
-import { type KeyValue, prefixEnd, type Store } from '../../kv/store.ts'
+import { type Compare, type KeyValue, type Operation, prefixEnd, type Store } from '../../kv/store.ts'
 import { assert } from '../../lib/assert.ts'
 import { keyOf, objectOf, prefixOf } from '../stored.ts'
 import type { Change, Hook, Mutated, Plugin, Read, Reading, Step, Verdict } from './admission.ts'
 
 export interface Admission {
+  /** For one attempt at a request: what a plugin has read, the others are shown as well. */
+  begin(): Asking
+}
+
+export interface Asking {
   /** The object to go on with. Throws the ApiError of whoever refuses. */
   mutate(change: Change, signal: AbortSignal): Promise<Pick<Mutated, 'object' | 'warnings'>>
   validate(change: Change, signal: AbortSignal): Promise<Required<Verdict>>
@@ -14,62 +19,85 @@ export interface Admission {
 
 export function openAdmission(store: Store, steps: readonly Step[]): Admission {
   return {
-    async mutate(change, signal) {
-      assert(change.object !== undefined, 'there is an object to change')
-      let { object } = change
-      const warnings: string[] = []
-      const left = new Map<Hook, unknown>()
-      let again = true
-      // A second time when a hook has changed what the others had seen; never a third.
-      for (let round = 0; again && round < 2; round++) {
-        again = false
-        for (const step of steps) {
-          const now = { ...change, object }
-          if ('plugin' in step) {
-            const { plugin } = step
-            if (plugin.mutate === undefined || !plugin.handles(now)) continue
-            object = plugin.mutate(now, await read(store, plugin, now))
-          } else {
-            const { hook } = step
-            if (hook.mutate === undefined || !hook.handles(now)) continue
-            const mutated = await hook.mutate(now, signal, left.get(hook))
-            object = mutated.object
-            warnings.push(...mutated.warnings)
-            left.set(hook, mutated.left)
-            if (mutated.again === true) again = true
-          }
-        }
-      }
-      return { object, warnings }
-    },
-
-    async validate(change, signal) {
-      const verdicts: Verdict[] = []
-      for (const step of steps) {
-        const member = 'plugin' in step ? step.plugin : step.hook
-        if (member.validate === undefined || !member.handles(change)) continue
-        const verdict =
-          'plugin' in step
-            ? step.plugin.validate?.(change, await read(store, step.plugin, change))
-            : await step.hook.validate?.(change, signal)
-        if (verdict !== undefined) verdicts.push(verdict)
-      }
+    begin() {
+      const found: Found = new Map()
       return {
-        warnings: verdicts.flatMap(({ warnings }) => warnings ?? []),
-        compare: verdicts.flatMap(({ compare }) => compare ?? []),
-        operations: verdicts.flatMap(({ operations }) => operations ?? []),
+        mutate: (change, signal) => mutated(store, steps, found, change, signal),
+        validate: (change, signal) => judged(store, steps, found, change, signal),
       }
     },
   }
 }
 
-async function read(store: Store, plugin: Plugin, change: Change): Promise<Reading> {
+async function mutated(store: Store, steps: readonly Step[], found: Found, change: Change, signal: AbortSignal) {
+  assert(change.object !== undefined, 'there is an object to change')
+  let { object } = change
+  let now = change
+  const warnings: string[] = []
+  const left = new Map<Hook, unknown>()
+  let again = true
+  // A second time when a hook has changed what the others had seen; never a third.
+  for (let round = 0; again && round < 2; round++) {
+    again = false
+    for (const step of steps) {
+      if (now.object !== object) now = { ...change, object }
+      if ('plugin' in step) {
+        const { plugin } = step
+        if (plugin.mutate === undefined || !plugin.handles(now)) continue
+        const seen = read(store, plugin, now, found)
+        object = plugin.mutate(now, seen instanceof Promise ? await seen : seen)
+      } else {
+        const { hook } = step
+        if (hook.mutate === undefined || !hook.handles(now)) continue
+        const result = await hook.mutate(now, signal, left.get(hook))
+        object = result.object
+        warnings.push(...result.warnings)
+        left.set(hook, result.left)
+        if (result.again === true) again = true
+      }
+    }
+  }
+  return { object, warnings }
+}
+
+async function judged(store: Store, steps: readonly Step[], found: Found, change: Change, signal: AbortSignal) {
+  const warnings: string[] = []
+  const compare: Compare[] = []
+  const operations: Operation[] = []
+  for (const step of steps) {
+    const member = 'plugin' in step ? step.plugin : step.hook
+    if (member.validate === undefined || !member.handles(change)) continue
+    let verdict: Verdict | undefined
+    if ('hook' in step) verdict = await step.hook.validate?.(change, signal)
+    else {
+      const seen = read(store, step.plugin, change, found)
+      verdict = step.plugin.validate?.(change, seen instanceof Promise ? await seen : seen)
+    }
+    warnings.push(...(verdict?.warnings ?? []))
+    compare.push(...(verdict?.compare ?? []))
+    operations.push(...(verdict?.operations ?? []))
+  }
+  return { warnings, compare, operations }
+}
+
+/** What has been read for one attempt, by nameOf. */
+type Found = Map<string, readonly KeyValue[]>
+
+function read(store: Store, plugin: Plugin, change: Change, found: Found): Reading | Promise<Reading> {
   const reads = plugin.reads?.(change) ?? []
-  const found = new Map<string, readonly KeyValue[]>()
-  await Promise.all(reads.map(async wanted => found.set(nameOf(wanted), await itemsOf(store, wanted))))
+  const missing = reads.filter(wanted => !found.has(nameOf(wanted)))
+  const reading = readingOf(plugin, reads, found)
+  if (missing.length === 0) return reading
+  return Promise.all(missing.map(async wanted => found.set(nameOf(wanted), await itemsOf(store, wanted)))).then(
+    () => reading,
+  )
+}
+
+function readingOf(plugin: Plugin, reads: readonly Read[], found: Found): Reading {
   const under = (wanted: Read): readonly KeyValue[] => {
-    const items = found.get(nameOf(wanted))
-    assert(items !== undefined, `${plugin.name} looks at what it did not name: ${nameOf(wanted)}`)
+    const name = nameOf(wanted)
+    const items = reads.some(one => nameOf(one) === name) ? found.get(name) : undefined
+    assert(items !== undefined, `${plugin.name} looks at what it did not name: ${name}`)
     return items
   }
   const stored = (kind: Kind, namespace: string | undefined, name: string) =>

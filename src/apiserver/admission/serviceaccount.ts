@@ -2,12 +2,16 @@
 // inside a cluster look for them. Pure. After kubernetes plugin/pkg/admission/serviceaccount.
 // https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/
 
+import { suffixAlphabet, suffixLength } from '../../api/admit.ts'
 import { schemaDefaults } from '../../api/default.ts'
 import { ApiError } from '../../api/error.ts'
 import type { KubeObject } from '../../api/kind.ts'
 import { type Pod, pod as podKind } from '../../api/kinds/pod.ts'
 import { serviceAccount as kind, type ServiceAccount } from '../../api/kinds/serviceaccount.ts'
 import { podSpec } from '../../api/types/podspec.ts'
+import { utf8 } from '../../lib/bytes.ts'
+import { crc32 } from '../../lib/crc32.ts'
+import { Derivation, keptWith } from '../../lib/kept.ts'
 import type { Change, Plugin } from './admission.ts'
 
 export const tokenPath = '/var/run/secrets/kubernetes.io/serviceaccount'
@@ -18,8 +22,7 @@ export const serviceAccount: Plugin = {
   name: 'ServiceAccount',
   handles: isNewPod,
   reads: ({ object, namespace }) => [{ kind, ...(namespace !== undefined && { namespace }), name: accountOf(object) }],
-  mutate: ({ object, namespace, stamp }, seen) =>
-    withAccount(object as Pod, seen.one(kind, namespace, accountOf(object)), stamp.suffix),
+  mutate: ({ object, namespace }, seen) => withAccount(object as Pod, seen.one(kind, namespace, accountOf(object))),
 }
 
 export function isNewPod(change: Change): boolean {
@@ -31,7 +34,7 @@ function accountOf(pod: KubeObject | undefined): string {
 }
 
 /** `account`: as it is stored. That of every namespace may still be on its way; any other must be there. */
-export function withAccount(pod: Pod, account: ServiceAccount | undefined, suffix: string): Pod {
+export function withAccount(pod: Pod, account: ServiceAccount | undefined): Pod {
   const { spec, metadata } = pod
   const name = spec.serviceAccountName || 'default'
   if (account === undefined && name !== 'default') {
@@ -39,19 +42,47 @@ export function withAccount(pod: Pod, account: ServiceAccount | undefined, suffi
     const message = `pods "${metadata.name}" is forbidden: error looking up service account ${where}: serviceaccount "${name}" not found`
     throw new ApiError('Forbidden', message, { name: metadata.name, kind: 'pods' })
   }
-  const pullSecrets = (spec.imagePullSecrets ?? []).length > 0 ? spec.imagePullSecrets : account?.imagePullSecrets
-  const named = { ...spec, serviceAccountName: name, serviceAccount: name }
-  const withSecrets: Pod = { ...pod, spec: { ...named, ...(pullSecrets && { imagePullSecrets: pullSecrets }) } }
   const wanted = spec.automountServiceAccountToken ?? account?.automountServiceAccountToken ?? true
-  return wanted ? withToken(withSecrets, suffix) : withSecrets
+  const { imagePullSecrets = [] } = account ?? {}
+  const how = JSON.stringify([name, wanted, imagePullSecrets])
+  return {
+    ...pod,
+    spec: equippedOf.of(spec, how, () => keptWith(spec, equipped(spec, name, wanted, imagePullSecrets))),
+  }
 }
 
-function withToken(pod: Pod, suffix: string): Pod {
-  const { spec } = pod
+type PodSpec = Pod['spec']
+
+const equippedOf = new Derivation<string, PodSpec>()
+
+function equipped(
+  spec: PodSpec,
+  name: string,
+  mounts: boolean,
+  pullSecrets: NonNullable<PodSpec['imagePullSecrets']>,
+): PodSpec {
+  const lacksSecrets = (spec.imagePullSecrets ?? []).length === 0 && pullSecrets.length > 0
+  const named = { ...spec, serviceAccountName: name, serviceAccount: name }
+  const withSecrets = { ...named, ...(lacksSecrets && { imagePullSecrets: pullSecrets }) }
+  return mounts ? withToken(withSecrets, name) : withSecrets
+}
+
+/** The name is another in each pod upstream; nobody needs it to be, and so the pods of one template stay alike. */
+function volumeName(account: string): string {
+  let number = crc32(utf8(account))
+  let letters = ''
+  for (let i = 0; i < suffixLength; i++) {
+    letters += suffixAlphabet[number % suffixAlphabet.length]
+    number = Math.floor(number / suffixAlphabet.length)
+  }
+  return `kube-api-access-${letters}`
+}
+
+function withToken(spec: PodSpec, account: string): PodSpec {
   // A webhook may have added a container since: it gets the volume that is there.
   const known = spec.volumes?.find(volume => volume.name.startsWith('kube-api-access-'))
-  const name = known?.name ?? `kube-api-access-${suffix}`
-  type Container = Pod['spec']['containers'][number]
+  const name = known?.name ?? volumeName(account)
+  type Container = PodSpec['containers'][number]
   const lacks = ({ volumeMounts = [] }: Container) => !volumeMounts.some(({ mountPath }) => mountPath === tokenPath)
   const mounted = (container: Container): Container =>
     lacks(container)
@@ -62,7 +93,7 @@ function withToken(pod: Pod, suffix: string): Pod {
       : container
   const { containers = [], initContainers = [] } = spec
   // Somebody brings their own, for every container.
-  if (![...containers, ...initContainers].some(lacks)) return pod
+  if (![...containers, ...initContainers].some(lacks)) return spec
   const volume = {
     name,
     projected: {
@@ -84,5 +115,5 @@ function withToken(pod: Pod, suffix: string): Pod {
     ...(initContainers.length > 0 && { initContainers: initContainers.map(mounted) }),
     volumes: known === undefined ? [...(spec.volumes ?? []), volume] : (spec.volumes ?? []),
   }
-  return { ...pod, spec: schemaDefaults(podSpec, next) }
+  return schemaDefaults(podSpec, next)
 }

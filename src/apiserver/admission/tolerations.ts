@@ -2,6 +2,7 @@
 // reached. Pure. After plugin/pkg/admission/defaulttolerationseconds.
 // https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/#taint-based-evictions
 import { type Pod, pod as podKind } from '../../api/kinds/pod.ts'
+import { Derivation, keptWith } from '../../lib/kept.ts'
 import type { Plugin } from './admission.ts'
 
 const evictionDelaySeconds = 300
@@ -15,19 +16,26 @@ export const defaultTolerationSeconds: Plugin = {
 }
 
 export function withPatience(pod: Pod): Pod {
-  const given = pod.spec.tolerations ?? []
+  const spec = patientOf.of(pod.spec, undefined, () => keptWith(pod.spec, patient(pod.spec)))
+  return spec === pod.spec ? pod : { ...pod, spec }
+}
+
+const patientOf = new Derivation<undefined, Pod['spec']>()
+
+function patient(spec: Pod['spec']): Pod['spec'] {
+  const given = spec.tolerations ?? []
   const missing = taints.filter(
     taint =>
       !given.some(
         ({ key = '', effect = '' }) => (key === taint || key === '') && (effect === '' || effect === 'NoExecute'),
       ),
   )
-  if (missing.length === 0) return pod
+  if (missing.length === 0) return spec
   const added = missing.map(key => ({
     key,
     operator: 'Exists' as const,
     effect: 'NoExecute' as const,
     tolerationSeconds: evictionDelaySeconds,
   }))
-  return { ...pod, spec: { ...pod.spec, tolerations: [...given, ...added] } }
+  return { ...spec, tolerations: [...given, ...added] }
 }

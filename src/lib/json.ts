@@ -23,10 +23,10 @@ export function mayHoldLong(text: string): boolean {
   return longDigits.test(text)
 }
 
-/** A number where that is exact, else a bigint; beyond an int64 the nearest number, as upstream reads it. */
+/** A number where that is written with the same digits, else a bigint; beyond an int64 the nearest number, as upstream reads it. */
 export function exactInteger(value: bigint): number | bigint {
-  const isSmall = value <= BigInt(Number.MAX_SAFE_INTEGER) && value >= BigInt(Number.MIN_SAFE_INTEGER)
-  return isSmall || value > int64Max || value < int64Min ? Number(value) : value
+  const number = Number(value)
+  return String(number) === String(value) || value > int64Max || value < int64Min ? number : value
 }
 
 const long = new WeakSet<object>()

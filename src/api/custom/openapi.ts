@@ -7,14 +7,16 @@ import type { JsonSchemaProps } from '../types/jsonschema.ts'
 import { additionalOf, isEmbedded, isIntOrString, itemsOf, preservesUnknown } from './schema.ts'
 
 const descriptions = {
-  apiVersion: 'The group and version in which the object is written: <group>/<version>.',
-  kind: 'The kind of the object, in CamelCase.',
+  apiVersion: 'APIVersion defines in which version the object is written: <group>/<version>.',
+  kind: 'Kind is what the object is, in CamelCase.',
   metadata:
     "Standard object's metadata. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata",
 } as const
 
 /** `meta` refers to the definition of ObjectMeta. */
 export function definitionOf(schema: JsonSchemaProps, dialect: 'v2' | 'v3', meta: JsonObject): JsonObject {
+  // Whoever reads version 2 takes the properties that are named for all that there are.
+  if (dialect === 'v2' && preservesUnknown(schema)) return { type: 'object' }
   const made = dialect === 'v2' ? convertV2(schema, meta) : convertV3(schema, meta)
   return { ...made, type: 'object', properties: { ...(made['properties'] as JsonObject), ...own(dialect, meta) } }
 }

@@ -25,21 +25,50 @@ export const ownerReference = s.object(
 )
 export type OwnerReference = TypeOf<typeof ownerReference>
 export const objectMeta = s.object('io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta', {
-  name: s.string(1, { stored: true }),
-  generateName: s.string(2),
-  namespace: s.string(3),
-  selfLink: s.string(4),
-  uid: s.string(5, { stored: true }),
-  resourceVersion: s.string(6, { stored: true }),
-  generation: s.int64(7),
-  creationTimestamp: s.time(8, { stored: true }),
-  deletionTimestamp: s.time(9),
-  deletionGracePeriodSeconds: s.int64(10, { pointer: true }),
-  labels: s.map(11, scalars.string),
-  annotations: s.map(12, scalars.string),
-  ownerReferences: s.list(13, ownerReference, { listType: 'map', mapKeys: ['uid'], mergeKey: 'uid' }),
-  finalizers: s.list(14, scalars.string, { listType: 'set', mergeKey: '' }),
-  managedFields: s.list(17, managedFieldsEntry),
+  name: s.string(1, {
+    stored: true,
+    description: 'Name is what the object is called; no other of its kind in its namespace is called the same.',
+  }),
+  generateName: s.string(2, { description: 'GenerateName is what a name begins with that the server makes up.' }),
+  namespace: s.string(3, { description: 'Namespace is the space within which the name is unique.' }),
+  selfLink: s.string(4, { description: 'SelfLink is no longer filled in.' }),
+  uid: s.string(5, {
+    stored: true,
+    description: 'UID tells the object from all that ever were. The server gives it.',
+  }),
+  resourceVersion: s.string(6, {
+    stored: true,
+    description: 'ResourceVersion is the version of the store in which the object was written last.',
+  }),
+  generation: s.int64(7, { description: 'Generation counts the changes of what is wanted.' }),
+  creationTimestamp: s.time(8, {
+    stored: true,
+    description: 'CreationTimestamp is a timestamp of when the server made the object. Nobody else can set it.',
+  }),
+  deletionTimestamp: s.time(9, {
+    description:
+      'DeletionTimestamp is when the object is to be gone. The server sets it when somebody deletes the object.',
+  }),
+  deletionGracePeriodSeconds: s.int64(10, {
+    pointer: true,
+    description: 'DeletionGracePeriodSeconds is how long the object may take to go once it is deleted.',
+  }),
+  labels: s.map(11, scalars.string, { description: 'Labels are what selectors find the object by.' }),
+  annotations: s.map(12, scalars.string, {
+    description: 'Annotations are notes of programs, which nothing is found by.',
+  }),
+  ownerReferences: s.list(13, ownerReference, {
+    listType: 'map',
+    mapKeys: ['uid'],
+    mergeKey: 'uid',
+    description: 'OwnerReferences are the objects with all of which gone this one goes too.',
+  }),
+  finalizers: s.list(14, scalars.string, {
+    listType: 'set',
+    mergeKey: '',
+    description: 'Finalizers are what has to be done, and taken from here, before the object may go.',
+  }),
+  managedFields: s.list(17, managedFieldsEntry, { description: 'ManagedFields are who has written which field.' }),
 })
 export type ObjectMeta = TypeOf<typeof objectMeta>
 export const labelSelectorRequirement = s.object('io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelectorRequirement', {

@@ -42,6 +42,9 @@ export interface Auditor {
   begin(request: HttpRequest): Trail
 }
 
+/** How they showed who they are: without it nobody can tell a stolen token from a stolen key. */
+export const methodAnnotation = 'flotilla.dev/authentication'
+
 const nobody: Identity = { user: '', groups: [] }
 const idLengthMax = 64
 const userAgentLengthMax = 1_024
@@ -70,6 +73,12 @@ export function auditIdOf({ headers }: Pick<HttpRequest, 'headers'>, random: Wor
   return asked !== '' && asked.length <= idLengthMax ? asked : random.uuid()
 }
 
+/** In the order in which authentication looks. */
+function methodOf({ certificate, headers }: HttpRequest): 'certificate' | 'token' | 'none' {
+  if (certificate !== undefined) return 'certificate'
+  return headers['authorization'] === undefined ? 'none' : 'token'
+}
+
 function trailOf(
   world: Pick<World, 'clock' | 'random'>,
   policy: Policy,
@@ -87,6 +96,7 @@ function trailOf(
   const annotate = (annotation: Annotation) => {
     if (!annotations.has(annotation.key)) annotations.set(annotation.key, annotation)
   }
+  annotate({ key: methodAnnotation, value: methodOf(given) })
 
   const request: HttpRequest = {
     ...given,
@@ -151,7 +161,7 @@ function trailOf(
     annotate,
     async answered(response) {
       // Refused before anybody knew what it asks for.
-      if (extent === undefined) await begin(undefined, nobody)
+      if (extent === undefined) await begin(undefined, given.certificate ?? nobody)
       const ended = (code: number) => write('ResponseComplete', { code })
       switch (response.kind) {
         case 'whole': {

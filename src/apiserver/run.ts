@@ -20,6 +20,7 @@ import { certificateSteps, type MaySign, signerAsked } from './admission/run-cer
 import { admitConnect } from './admission/run-connect.ts'
 import { escalationHook } from './admission/run-escalation.ts'
 import { eventRateHook } from './admission/run-eventratelimit.ts'
+import { externalIpsHook } from './admission/run-externalips.ts'
 import { lastSteps } from './admission/run-hooks.ts'
 import { equivalentsIn } from './admission/run-webhooks.ts'
 import type { Annotate } from './annotations.ts'
@@ -35,6 +36,7 @@ import {
   viewOf,
 } from './answer.ts'
 import { type Attributes, createAsked, forbidden } from './authorize.ts'
+import { checkSite } from './crosssite.ts'
 import { deprecations, warned } from './custom.ts'
 import { type Body, bodyBytesMax, decode, nameOfBody, unsupportedPatch } from './decode.ts'
 import { impersonation } from './impersonate.ts'
@@ -138,6 +140,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
   const steps = [
     ...chain,
     { hook: eventRateHook(world) },
+    { hook: externalIpsHook(authorizer) },
     ...certificateSteps(maySign),
     { hook: escalationHook(authorizer, roles) },
     ...lastSteps({
@@ -192,6 +195,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     const known = await authenticate(request, tokens)
     if (known === undefined) throw unauthorized()
     await trail?.asked(asked, known)
+    checkSite(request)
     const identity = await speaker(known, request.headers)
     if (identity !== known) trail?.speaksFor(identity)
     const attributes: Attributes =

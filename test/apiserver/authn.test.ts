@@ -10,15 +10,16 @@ import { serviceAccount } from '../../src/api/kinds/serviceaccount.ts'
 import type { OidcConfig } from '../../src/apiserver/run-oidc.ts'
 import { oidcTokens } from '../../src/apiserver/run-oidc.ts'
 import { openCaller } from '../../src/drivers/http/call.ts'
-import { type Asking, asking } from './ask.ts'
+import type { Asking } from './ask.ts'
+import { auditedApiserver } from './audited.ts'
 import { certificates } from './certificates.ts'
-import { testApiserver, testConfig } from './setup.ts'
+import { testConfig } from './setup.ts'
 
 const whoPath = '/apis/authentication.k8s.io/v1/selfsubjectreviews'
 const reviewPath = '/apis/authentication.k8s.io/v1/tokenreviews'
 const { issuer, privateKeys } = testConfig.serviceAccountKeys
 type Claims = Readonly<Record<string, unknown>>
-type Api = Awaited<ReturnType<typeof testApiserver>>
+type Api = Awaited<ReturnType<typeof auditedApiserver>>
 
 /** Who the server takes the bearer of a token for; undefined when for nobody. */
 async function who(ask: Asking, token: string) {
@@ -37,14 +38,14 @@ async function review(ask: Asking, token: string, audiences?: readonly string[])
 const seconds = (ms: number) => Math.floor(ms / 1_000)
 const subject = 'system:serviceaccount:default:me'
 
-describe('tokens of service accounts', () => {
+describe('tokens of service accounts (A8)', () => {
   let api: Api
   let ask: Asking
   let uid: string
   const own = createPrivateKey(privateKeys[0] ?? '')
   beforeEach(async () => {
-    api = await testApiserver()
-    ask = asking(api)
+    api = await auditedApiserver()
+    ask = api.ask
     const account = { metadata: { name: 'me', namespace: 'default' } }
     uid = (await api.client.create(serviceAccount, account, api.signal)).metadata.uid
     return () => api.stop()
@@ -173,8 +174,8 @@ describe('bootstrap tokens', () => {
   let api: Api
   let ask: Asking
   beforeEach(async () => {
-    api = await testApiserver()
-    ask = asking(api)
+    api = await auditedApiserver()
+    ask = api.ask
     return () => api.stop()
   })
   const keep = (
@@ -310,9 +311,9 @@ describe('people of an OpenID Connect provider', () => {
       ...config,
       caller,
     }
-    const api = await testApiserver({ oidc })
+    const api = await auditedApiserver({ oidc })
     controller.signal.addEventListener('abort', api.stop)
-    return { api, ask: asking(api) }
+    return { api, ask: api.ask }
   }
 
   async function idToken(api: Api, by: string, claims: Claims = {}): Promise<string> {
@@ -464,8 +465,8 @@ describe('people of an OpenID Connect provider', () => {
 })
 
 test('who says nothing is nobody, and who says nonsense is not let in', async () => {
-  const api = await testApiserver()
-  const ask = asking(api)
+  const api = await auditedApiserver()
+  const { ask } = api
   for (const headers of [
     {},
     { authorization: 'Basic YTpi' },

@@ -3,17 +3,21 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ApiserverConfig } from '../../src/apiserver/run.ts'
-import { serveHttps } from '../../src/drivers/http/serve.ts'
+import { type Bounds, serveHttps } from '../../src/drivers/http/serve.ts'
 import { peerId } from '../../src/world/network.ts'
 import { certificates } from './certificates.ts'
 import { fakeKubelet } from './fake-kubelet.ts'
 import { testApiserver } from './setup.ts'
 
-export async function servedApiserver(more: Partial<ApiserverConfig> = {}, port = 0) {
+export async function servedApiserver(more: Partial<ApiserverConfig> = {}, port = 0, bounds: Partial<Bounds> = {}) {
   const api = await testApiserver(more)
   const certs = await certificates()
   const served = await serveHttps(
-    { port, hosts: ['127.0.0.1'], ...certs.server, ca: certs.ca, handle: api.apiserver.handle, log: api.world.log },
+    {
+      ...{ port, hosts: ['127.0.0.1'], ...certs.server, ca: certs.ca, bounds },
+      handle: api.apiserver.handle,
+      log: api.world.log,
+    },
     api.signal,
   )
   const folder = await mkdtemp(join(tmpdir(), 'apiserver-'))

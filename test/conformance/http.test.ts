@@ -302,7 +302,7 @@ function socket(): Promise<TLSSocket> {
   })
 }
 
-test('a connection whose upgrade failed is closed and serves nothing more', async () => {
+test('a connection whose upgrade failed is closed and serves nothing more (A2, CVE-2018-1002105)', async () => {
   for (const wanted of ['websocket', 'SPDY/3.1', 'h2c']) {
     const open = await socket()
     const head = `Host: x\r\nConnection: Upgrade\r\nUpgrade: ${wanted}\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n`

@@ -10,6 +10,7 @@ import { oneDefault, priority } from './priority.ts'
 import { resourceQuota } from './resourcequota.ts'
 import { runtimeClass } from './runtimeclass.ts'
 import { serviceAccount } from './serviceaccount.ts'
+import { specialAddresses } from './specialaddresses.ts'
 import { claimResize, defaultStorageClass, storageObjectInUse } from './storage.ts'
 import { defaultTolerationSeconds } from './tolerations.ts'
 
@@ -28,6 +29,7 @@ export const chain: readonly Step[] = [
   { plugin: certificateRequester },
   { plugin: defaultIngressClass },
   { plugin: mandatoryFlows },
+  { plugin: specialAddresses },
 ]
 
 /** Asked behind everybody else: what is refused by another is not counted. */

@@ -9,10 +9,12 @@ import {
   type Http2SecureServer,
   type Http2ServerRequest,
   type Http2ServerResponse,
+  constants as http2,
   type ServerHttp2Session,
 } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
+import { ApiError } from '../../api/error.ts'
 import { onAbort } from '../../lib/abort.ts'
 import type { HttpRequest, HttpResponse, Identity } from '../../world/http.ts'
 import type { Log } from '../../world/log.ts'
@@ -30,7 +32,20 @@ export type ServeOptions = {
   readonly ca: string
   handle(request: HttpRequest): Promise<HttpResponse>
   readonly log: Log
+  /** Where they are to be others than the usual ones. */
+  readonly bounds?: Partial<Bounds>
 }
+
+/** What one client may take up of the port. */
+export type Bounds = {
+  /** From the first byte of a request to the end of its headers. HTTP/1.1 alone: HTTP/2 bounds them by their size. */
+  readonly headersMs: number
+  /** From there to the end of the body. */
+  readonly bodyMs: number
+  readonly connectionsPerAddress: number
+}
+
+export const usualBounds: Bounds = { headersMs: 10_000, bodyMs: 60_000, connectionsPerAddress: 1_000 }
 
 export type Served = {
   readonly port: number
@@ -40,9 +55,7 @@ export type Served = {
   readonly done: Promise<void>
 }
 
-const bodyTimeoutMs = 60_000
 const idleTimeoutMs = 180_000
-const connectionsPerAddressMax = 1_000
 const graceMs = 3_000
 
 export async function serveHttps(options: ServeOptions, signal: AbortSignal): Promise<Served> {
@@ -91,13 +104,13 @@ export async function serveHttps(options: ServeOptions, signal: AbortSignal): Pr
 }
 
 /** Of the HTTP/1.1 side, which the types of node do not name for an Http2SecureServer, though it takes them. */
-const http1: Partial<ServerOptions> & { readonly headersTimeout: number } = {
-  headersTimeout: 10_000,
-  requestTimeout: bodyTimeoutMs,
+const http1 = ({ headersMs, bodyMs }: Bounds): Partial<ServerOptions> & { readonly headersTimeout: number } => ({
+  headersTimeout: headersMs,
+  requestTimeout: bodyMs,
   keepAliveTimeout: idleTimeoutMs,
   connectionsCheckingInterval: 2_000,
   maxHeaderSize: 64 * 1024,
-}
+})
 
 function listen(server: Http2SecureServer, port: number, host: string): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -116,6 +129,7 @@ function makeServer(
   sessions: Set<ServerHttp2Session>,
 ): Http2SecureServer {
   const { log } = options
+  const bounds = { ...usualBounds, ...options.bounds }
   const server = createSecureServer({
     key: options.key,
     cert: options.cert,
@@ -131,12 +145,12 @@ function makeServer(
     settings: { maxConcurrentStreams: 1_000, initialWindowSize: 1024 * 1024, maxHeaderListSize: 64 * 1024 },
     maxSessionMemory: 128,
     unknownProtocolTimeout: 10_000,
-    ...http1,
+    ...http1(bounds),
   })
   server.on('connection', (socket: Socket) => {
     const address = socket.remoteAddress ?? ''
     const count = perAddress.get(address) ?? 0
-    if (count >= connectionsPerAddressMax) {
+    if (count >= bounds.connectionsPerAddress) {
       socket.destroy()
       return
     }
@@ -211,7 +225,7 @@ async function serveOne(options: ServeOptions, request: IncomingMessage, respons
   const asked: HttpRequest = {
     ...headOf(request, tlsSocketOf(request)),
     upgrade: undefined,
-    body: bytesMax => readBody(request, response, bytesMax),
+    body: bytesMax => readBody(request, response, bytesMax, options.bounds?.bodyMs ?? usualBounds.bodyMs),
     signal: controller.signal,
   }
   const answer = await options.handle(asked)
@@ -232,6 +246,8 @@ function headOf(request: IncomingMessage, socket: TLSSocket | undefined) {
     if (name.startsWith(':') || value === undefined) continue
     headers[name] = Array.isArray(value) ? value.join(', ') : value
   }
+  const authority = request.headers[':authority']
+  if (typeof authority === 'string') headers['host'] ??= authority
   return {
     method: request.method ?? 'GET',
     path: at < 0 ? url : url.slice(0, at),
@@ -263,7 +279,7 @@ function subjectOf(socket: TLSSocket): Subject | undefined {
 }
 
 /** undefined when there is more than `bytesMax`; what comes after that is not kept. */
-function readBody(request: IncomingMessage, response: ServerResponse, bytesMax: number) {
+function readBody(request: IncomingMessage, response: ServerResponse, bytesMax: number, timeoutMs: number) {
   const announced = Number(request.headers['content-length'] ?? '0')
   if (announced > bytesMax) {
     closeAfter(response)
@@ -273,9 +289,10 @@ function readBody(request: IncomingMessage, response: ServerResponse, bytesMax: 
     const parts: Buffer[] = []
     let length = 0
     const timer = setTimeout(() => {
-      reject(new Error('the body did not come in time'))
-      request.destroy()
-    }, bodyTimeoutMs)
+      request.pause()
+      closeAfter(response)
+      reject(new ApiError('BadRequest', 'the body did not come in time'))
+    }, timeoutMs)
     request.on('data', (part: Buffer) => {
       length += part.length
       if (length <= bytesMax) {
@@ -293,16 +310,21 @@ function readBody(request: IncomingMessage, response: ServerResponse, bytesMax: 
     })
     request.on('error', error => {
       clearTimeout(timer)
-      reject(error)
+      reject(new ApiError('BadRequest', 'the body broke off', undefined, { cause: error }))
     })
     request.on('close', () => {
       clearTimeout(timer)
-      if (!request.complete) reject(new Error('the client went before its body had come'))
+      if (!request.complete) reject(new ApiError('BadRequest', 'the client went before its body had come'))
     })
   })
 }
 
-/** The rest of a body that is too large is not read: over HTTP/1.1 the connection cannot be used again. */
+/** The rest of the body is not read: over HTTP/1.1 the connection cannot be used again, over HTTP/2 the stream ends. */
 function closeAfter(response: ServerResponse | Http2ServerResponse): void {
-  if (response.req.httpVersionMajor === 1) (response as ServerResponse).setHeader('connection', 'close')
+  if (response.req.httpVersionMajor === 1) {
+    ;(response as ServerResponse).setHeader('connection', 'close')
+    return
+  }
+  const { stream } = response as Http2ServerResponse
+  stream.on('finish', () => stream.close(http2.NGHTTP2_NO_ERROR))
 }

@@ -236,7 +236,7 @@ describe('aggregator', () => {
     expect(answer).toBe(404)
   })
 
-  test('nobody is redirected by another server', async () => {
+  test('nobody is redirected by another server (A3, CVE-2022-3172)', async () => {
     const { code, headers, text } = await ask(`${flunders}/a/moved`)
     expect({ code, text }).toEqual({
       code: 502,
@@ -459,7 +459,7 @@ describe('aggregator', () => {
     await api.client.delete(apiService, { name: `v5.${group}` }, {}, signal)
   })
 
-  test('endpoints without a pod never lead to a peer itself or its link', () => {
+  test('endpoints without a pod never lead to a peer itself or its link (A3)', () => {
     const local = {
       metadata: { name: `v1.${group}` },
       spec: { group, version: 'v1', groupPriorityMinimum: 1, versionPriority: 1 },

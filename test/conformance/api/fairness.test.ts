@@ -44,7 +44,7 @@ describe('priority and fairness', () => {
     api.stop()
   })
 
-  test('fairness.enter: one who floods gets 429 with Retry-After, while others and the highest are served', async () => {
+  test('fairness.enter (D5): one who floods gets 429 with Retry-After, while others and the highest are served', async () => {
     const api = await testApiserver()
     const ask = asking(api)
     const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'edit' }
@@ -148,7 +148,7 @@ describe('priority and fairness', () => {
     api.stop()
   })
 
-  test('limiter.enter: the watches of one user are bounded', async () => {
+  test('limiter.enter (D5): the watches of one user are bounded', async () => {
     const api = await testApiserver()
     const controller = new AbortController()
     const open = () =>

@@ -1,13 +1,13 @@
 // Speaking for others. Every test is of the guard `speaker` in apiserver/run.ts, which asks for each right.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Asking, asking } from '../../apiserver/ask.ts'
-import { testApiserver } from '../../apiserver/setup.ts'
+import type { Asking } from '../../apiserver/ask.ts'
+import { auditedApiserver } from '../../apiserver/audited.ts'
 
 const rbac = '/apis/rbac.authorization.k8s.io/v1'
 const who = '/apis/authentication.k8s.io/v1/selfsubjectreviews'
 
-describe('impersonation', () => {
-  let api: Awaited<ReturnType<typeof testApiserver>>
+describe('impersonation (A5)', () => {
+  let api: Awaited<ReturnType<typeof auditedApiserver>>
   let admin: Asking
   const lets = async (user: string, rules: readonly object[], namespace = '') => {
     const kind = namespace === '' ? 'ClusterRole' : 'Role'
@@ -29,8 +29,8 @@ describe('impersonation', () => {
   const speak = (user: string, headers: Readonly<Record<string, string>>) =>
     admin(who, { identity: { user, groups: [] }, headers, body: {} })
   beforeAll(async () => {
-    api = await testApiserver()
-    admin = asking(api)
+    api = await auditedApiserver()
+    admin = api.ask
     await lets('helper', [
       on('users', ['jane']),
       on('groups', ['devs', 'ops']),

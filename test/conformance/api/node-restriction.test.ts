@@ -1,22 +1,22 @@
 // What an agent may do with the identity of its node. Each test names the guard that it needs.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { peerAnnotation } from '../../../src/api/annotations.ts'
-import { type Asking, asking, podNamed } from '../../apiserver/ask.ts'
+import { type Asking, podNamed } from '../../apiserver/ask.ts'
+import { auditedApiserver } from '../../apiserver/audited.ts'
 import type { Ask } from '../../apiserver/setup.ts'
-import { testApiserver } from '../../apiserver/setup.ts'
 
 const inDefault = '/api/v1/namespaces/default'
 const identity = { user: 'system:node:n1', groups: ['system:nodes'] }
 
-describe('node restriction', () => {
-  let api: Awaited<ReturnType<typeof testApiserver>>
+describe('node restriction (A6)', () => {
+  let api: Awaited<ReturnType<typeof auditedApiserver>>
   let admin: Asking
   const uids: Record<string, string> = {}
   const ask = (url: string, more: Ask = {}) => admin(url, { ...more, identity })
   const patch = (url: string, body: object) => ask(url, { method: 'PATCH', body })
   beforeAll(async () => {
-    api = await testApiserver()
-    admin = asking(api)
+    api = await auditedApiserver()
+    admin = api.ask
     for (const name of ['n1', 'n2']) {
       const metadata = { name, annotations: { [peerAnnotation]: `peer-${name}` } }
       await admin('/api/v1/nodes', { body: { metadata } })

@@ -3,16 +3,16 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Namespace, namespace } from '../../../src/api/kinds/namespace.ts'
 import type { Change, Reading } from '../../../src/apiserver/admission/admission.ts'
 import { podSecurity } from '../../../src/apiserver/admission/podsecurity.ts'
-import { type Asking, asking, namespaceNamed, podNamed } from '../../apiserver/ask.ts'
-import { testApiserver } from '../../apiserver/setup.ts'
+import { type Asking, namespaceNamed, podNamed } from '../../apiserver/ask.ts'
+import { auditedApiserver } from '../../apiserver/audited.ts'
 
 const label = (mode: string, level: string) => ({ [`pod-security.kubernetes.io/${mode}`]: level })
-let api: Awaited<ReturnType<typeof testApiserver>>
+let api: Awaited<ReturnType<typeof auditedApiserver>>
 let ask: Asking
 
 beforeAll(async () => {
-  api = await testApiserver()
-  ask = asking(api)
+  api = await auditedApiserver()
+  ask = api.ask
   const spaces = {
     free: {},
     baseline: label('enforce', 'baseline'),
@@ -47,7 +47,7 @@ async function refusal(namespace: string, spec: object, metadata: object = {}): 
   return message
 }
 
-describe('pod-security', () => {
+describe('pod-security (A11)', () => {
   test('a namespace without labels holds privileged pods', async () => {
     const { code, warnings } = await ask(place('free'), { body: podNamed('p', contained({ privileged: true })) })
     expect({ code, warnings }).toEqual({ code: 201, warnings: [] })

@@ -3,8 +3,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { clusterRole } from '../../../src/api/kinds/clusterrole.ts'
 import { clusterRoleBinding } from '../../../src/api/kinds/clusterrolebinding.ts'
 import { defaultClusterRoles } from '../../../src/apiserver/bootstrap/policy.ts'
-import { type Asking, asking, podNamed } from '../../apiserver/ask.ts'
-import { type Ask, testApiserver } from '../../apiserver/setup.ts'
+import { type Asking, podNamed } from '../../apiserver/ask.ts'
+import { auditedApiserver } from '../../apiserver/audited.ts'
+import type { Ask } from '../../apiserver/setup.ts'
 import { walkThrough } from './operations.ts'
 
 const root = '/apis/rbac.authorization.k8s.io/v1'
@@ -33,7 +34,7 @@ walkThrough({
   cells: ['b-0', 'ClusterRole/view', 'ann', '', ''],
 })
 
-type Api = Awaited<ReturnType<typeof testApiserver>>
+type Api = Awaited<ReturnType<typeof auditedApiserver>>
 
 describe('rbac', () => {
   let api: Api
@@ -44,8 +45,8 @@ describe('rbac', () => {
       body: { metadata: { name }, roleRef: ref, subjects },
     })
   beforeAll(async () => {
-    api = await testApiserver()
-    admin = asking(api)
+    api = await auditedApiserver()
+    admin = api.ask
     await admin('/api/v1/namespaces', { body: { metadata: { name: 'other' } } })
     await admin('/api/v1/namespaces/default/pods', { body: podNamed('p') })
     await admin('/api/v1/namespaces/default/secrets', { body: { metadata: { name: 's' } } })

@@ -1,14 +1,15 @@
 // Attacks of the past on API servers, each refused. The letters are those of the classes in which they are known; each test
-// names the guard that it needs.
+// names the guard that it needs; test/guards/ takes each of them away. Every refusal is on the record: audited.ts.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Asking, asking, podNamed } from '../../apiserver/ask.ts'
+import { auditedApiserver } from '../../apiserver/audited.ts'
 import { type Ask, request, testApiserver } from '../../apiserver/setup.ts'
 
 const inDefault = '/api/v1/namespaces/default'
 const rbac = '/apis/rbac.authorization.k8s.io/v1'
 
 describe('security', () => {
-  let api: Awaited<ReturnType<typeof testApiserver>>
+  let api: Awaited<ReturnType<typeof auditedApiserver>>
   let admin: Asking
   const as = (user: string, url: string, more: Ask = {}) => admin(url, { ...more, identity: { user, groups: [] } })
   const bind = async (user: string, rules: readonly object[], namespace = 'default') => {
@@ -23,8 +24,8 @@ describe('security', () => {
     expect(made.code).toBe(201)
   }
   beforeAll(async () => {
-    api = await testApiserver()
-    admin = asking(api)
+    api = await auditedApiserver()
+    admin = api.ask
     await admin('/api/v1/nodes', { body: { metadata: { name: 'n1' } } })
     await admin(`${inDefault}/secrets`, { body: { metadata: { name: 's' }, stringData: { key: 'canary-4711' } } })
     await bind('local', [{ verbs: ['*'], apiGroups: ['*'], resources: ['*'] }])
@@ -80,6 +81,7 @@ describe('security', () => {
     const { body } = await admin('/api/v1/namespaces/default2/secrets?limit=1')
     const token = encodeURIComponent(body.metadata.continue)
     const stolen = await as('local', `${inDefault}/secrets?limit=5&continue=${token}`)
+    expect(stolen.code).toBe(400)
     const names = (stolen.body.items ?? []).map(
       ({ metadata }: { metadata: { namespace: string } }) => metadata.namespace,
     )

@@ -51,7 +51,7 @@ describe('telemetry', () => {
     stop()
   })
 
-  test('nobody makes it remember more by asking for what is not there', async () => {
+  test('nobody makes it remember more by asking for what is not there (D3)', async () => {
     const { get, metrics, stop } = await opened()
     const lines = async () => (await metrics()).split('\n').length
     await get('/apis/x0.example.com/v1/things')

@@ -3,7 +3,14 @@
 import { type Schema, s } from './schema.ts'
 import { admissionReview } from './types/admissionreview.ts'
 import { conversionReview } from './types/conversionreview.ts'
-import { apiGroup, apiGroupDiscovery, apiVersions } from './types/discovery.ts'
+import {
+  apiGroup,
+  apiGroupDiscovery,
+  apiGroupDiscoveryList,
+  apiGroupList,
+  apiResourceList,
+  apiVersions,
+} from './types/discovery.ts'
 import { deleteOptions, objectMeta } from './types/meta.ts'
 import { createOptions, getOptions, listOptions, patchOptions, updateOptions } from './types/options.ts'
 import {
@@ -52,6 +59,8 @@ export type Message = { readonly apiVersion: string; readonly kind: string; read
 
 const ofCore: Readonly<Record<string, Schema>> = {
   APIGroup: apiGroup,
+  APIGroupList: apiGroupList,
+  APIResourceList: apiResourceList,
   APIVersions: apiVersions,
   CreateOptions: createOptions,
   DeleteOptions: deleteOptions,
@@ -76,5 +85,6 @@ export const messages: readonly Message[] = [
   ...Object.entries(ofCore).map(([kind, schema]) => ({ apiVersion: 'v1', kind, schema })),
   { apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', schema: admissionReview },
   { apiVersion: 'apidiscovery.k8s.io/v2', kind: 'APIGroupDiscovery', schema: apiGroupDiscovery },
+  { apiVersion: 'apidiscovery.k8s.io/v2', kind: 'APIGroupDiscoveryList', schema: apiGroupDiscoveryList },
   { apiVersion: 'apiextensions.k8s.io/v1', kind: 'ConversionReview', schema: conversionReview },
 ]

@@ -1,9 +1,9 @@
 // The schemas as OpenAPI v2, as JSON and in the protobuf form that kubectl up to 1.28 insists on before it creates, applies
 // or explains. Pure. The message numbers are those of gnostic's openapiv2/OpenAPIv2.proto.
 // https://github.com/google/gnostic/blob/main/openapiv2/OpenAPIv2.proto
-import { ByteWriter } from '../lib/binary.ts'
-import { type Bytes, utf8 } from '../lib/bytes.ts'
+import type { Bytes } from '../lib/bytes.ts'
 import { groupVersions } from './discovery.ts'
+import { any, Double, encode, extensions, has, type Message, named } from './gnostic.ts'
 import type { Kind } from './kind.ts'
 import { defineKinds, type Operation, operationsOf, reference } from './openapi.ts'
 import type { Json, JsonObject } from './schema.ts'
@@ -42,48 +42,6 @@ function operation(each: Operation): JsonObject {
   }
 }
 
-type Message = { [number: number]: Value | readonly Value[] }
-type Value = string | boolean | number | Double | Message
-class Double {
-  readonly value: number
-  constructor(value: number) {
-    this.value = value
-  }
-}
-
-function encode(message: Message): Bytes {
-  const out = new ByteWriter(512)
-  const bytes = (number: number, payload: Bytes) => {
-    out.varint(number * 8 + 2)
-    out.varint(payload.length)
-    out.raw(payload)
-  }
-  for (const [key, field] of Object.entries(message)) {
-    const number = Number(key)
-    for (const value of Array.isArray(field) ? (field as readonly Value[]) : [field as Value]) {
-      if (typeof value === 'string') bytes(number, utf8(value))
-      else if (typeof value === 'boolean' || typeof value === 'number') {
-        out.varint(number * 8)
-        out.varint(Number(value))
-      } else if (value instanceof Double) {
-        out.varint(number * 8 + 1)
-        out.raw(new Uint8Array(new Float64Array([value.value]).buffer))
-      } else bytes(number, encode(value))
-    }
-  }
-  return out.finish()
-}
-
-/** JSON is YAML, so it is the text of an Any. */
-const any = (value: Json): Message => ({ 2: `${JSON.stringify(value)}\n` })
-
-function extensions(of: JsonObject): Message[] {
-  const names = Object.keys(of).filter(name => name.startsWith('x-'))
-  return names.map(name => ({ 1: name, 2: any(of[name] ?? null) }))
-}
-
-const has = (value: Json | undefined): value is Json => value !== undefined
-
 function schema(of: JsonObject): Message {
   const { $ref, format, description, type, items, properties, required, additionalProperties, title, pattern } = of
   const values = of['enum']
@@ -120,10 +78,6 @@ function schema(of: JsonObject): Message {
 /** Either a schema or whether anything may stand there. */
 function additional(of: Json): Message {
   return typeof of === 'boolean' ? { 2: of } : { 1: schema(of as JsonObject) }
-}
-
-function named(map: JsonObject, one: (value: JsonObject) => Message): Message[] {
-  return Object.entries(map).map(([name, value]) => ({ 1: name, 2: one(value as JsonObject) }))
 }
 
 function parameter(of: JsonObject): Message {

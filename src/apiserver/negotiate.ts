@@ -95,14 +95,18 @@ export function negotiate(header: string | undefined, offers: Offers): Answers |
   return undefined
 }
 
-/** Which form of discovery the client takes: the first that it offers and that we have. */
-export function negotiateDiscovery(header: string | undefined): 'v2' | 'v2beta1' | 'plain' | undefined {
+/** `form`: how /api and /apis tell all at once; elsewhere there is only the plain one. */
+export type DiscoveryAnswers = { readonly form: 'v2' | 'v2beta1' | 'plain'; readonly media: Media }
+
+/** Which form of discovery the client takes: the first that it offers and that we have; undefined: none (406). */
+export function negotiateDiscovery(header: string | undefined, aggregates: boolean): DiscoveryAnswers | undefined {
   for (const { type, parameters } of parseAccept(header)) {
-    if (type !== 'application/json' && type !== '*/*' && type !== 'application/*') continue
-    if (parameters['as'] === undefined) return 'plain'
-    const version = parameters['v']
-    if (parameters['as'] !== 'APIGroupDiscoveryList' || parameters['g'] !== 'apidiscovery.k8s.io') continue
-    if (version === 'v2' || version === 'v2beta1') return version
+    const media = mediaTypes.find(([, name]) => matches(type, name))?.[0]
+    if (media === undefined) continue
+    const { as, g, v } = parameters
+    if (as === undefined) return { form: 'plain', media }
+    if (!aggregates || as !== 'APIGroupDiscoveryList' || g !== 'apidiscovery.k8s.io') continue
+    if (v === 'v2' || v === 'v2beta1') return { form: v, media }
   }
   return undefined
 }

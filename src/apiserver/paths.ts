@@ -9,10 +9,19 @@ import {
 } from '../api/discovery.ts'
 import { ApiError } from '../api/error.ts'
 import type { Kind } from '../api/kind.ts'
-import type { JsonObject } from '../api/schema.ts'
+import { encodeBody } from '../api/protobuf.ts'
+import type { JsonObject, Schema } from '../api/schema.ts'
+import {
+  apiGroupDiscoveryList as apiGroupDiscoveryListSchema,
+  apiGroupList as apiGroupListSchema,
+  apiGroup as apiGroupSchema,
+  apiResourceList as apiResourceListSchema,
+  apiVersions as apiVersionsSchema,
+} from '../api/types/discovery.ts'
+import { yamlText } from '../api/yaml.ts'
 import type { HttpResponse } from '../world/http.ts'
 import { json } from './answer.ts'
-import { negotiateDiscovery } from './negotiate.ts'
+import { acceptable, contentTypeOf, type Media, negotiateDiscovery, type Offers } from './negotiate.ts'
 import { pathNotFound } from './route.ts'
 
 export type Version = {
@@ -38,15 +47,63 @@ export function versionAnswer(version: Version): JsonObject {
   }
 }
 
-/** undefined: not a path of discovery. */
+const isRoot = (path: string): boolean => path === '/api' || path === '/apis'
+const aggregatedType = (version: string): string => `g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`
+
+/** What the client takes on a path of discovery, and how to ask for the same in JSON; undefined: not such a path. */
+export function discoveryAsked(
+  path: string,
+  accept: string | undefined,
+): { readonly media: Media; readonly accept: string } | undefined {
+  const [, root] = path.split('/')
+  if (root !== 'api' && root !== 'apis') return undefined
+  const wanted = negotiateDiscovery(accept, isRoot(path))
+  if (wanted === undefined) {
+    throw new ApiError('NotAcceptable', `only the following media types are accepted: ${acceptable(inAnyMedia)}`)
+  }
+  const { form, media } = wanted
+  return { media, accept: form === 'plain' ? 'application/json' : `application/json;${aggregatedType(form)}` }
+}
+
+const inAnyMedia: Offers = { protobuf: true, table: false, stream: false }
+
+const described: Readonly<Record<string, Schema>> = {
+  APIVersions: apiVersionsSchema,
+  APIGroupList: apiGroupListSchema,
+  APIGroup: apiGroupSchema,
+  APIResourceList: apiResourceListSchema,
+  APIGroupDiscoveryList: apiGroupDiscoveryListSchema,
+}
+
+/** An answer of discovery in JSON as the client takes it. */
+export function discoveryIn(media: Media, answer: HttpResponse): HttpResponse {
+  if (answer.kind !== 'whole') return answer
+  const { 'content-type': type = '', etag, ...headers } = answer.headers
+  const vary = { ...headers, vary: 'Accept' }
+  if (media === 'json') return { ...answer, headers: { ...vary, 'content-type': type, ...(etag && { etag }) } }
+  const object = JSON.parse(String(answer.body)) as JsonObject
+  const schema = described[String(object['kind'])]
+  if (media === 'protobuf' && schema === undefined) return answer
+  const typed = {
+    ...vary,
+    'content-type': type.replace('application/json', contentTypeOf(media, false)),
+    ...(etag && { etag: `${etag.slice(0, -1)}-${media}"` }),
+  }
+  const body =
+    schema !== undefined && media === 'protobuf'
+      ? encodeBody(schema, { apiVersion: 'v1', ...object })
+      : yamlText(object)
+  return { ...answer, headers: typed, body }
+}
+
+/** In JSON; undefined: not a path of discovery. */
 export function discovery(served: readonly Kind[], path: string, accept: string | undefined): HttpResponse | undefined {
-  if (path === '/api' || path === '/apis') {
-    const form = negotiateDiscovery(accept)
-    if (form === undefined) throw new ApiError('NotAcceptable', 'only application/json is given here')
+  if (isRoot(path)) {
+    const form = negotiateDiscovery(accept, true)?.form ?? 'plain'
     if (form === 'plain') return json(200, path === '/api' ? apiVersions() : apiGroupList(served))
-    const type = `application/json;g=apidiscovery.k8s.io;v=${form};as=APIGroupDiscoveryList`
+    const type = `application/json;${aggregatedType(form)}`
     const body = JSON.stringify(aggregatedDiscovery(served, path === '/api', form))
-    return json(200, body, { 'content-type': type, etag: etagOf(body), vary: 'Accept' })
+    return json(200, body, { 'content-type': type, etag: etagOf(body) })
   }
   const [, root, group = '', version] = path.split('/')
   if (root === 'api' && group !== '' && version === undefined) return found(apiResourceList(served, '', group))
@@ -86,5 +143,6 @@ export function etagOf(body: string): string {
     low = Math.imul(low ^ body.charCodeAt(i), 0x01000193) >>> 0
     high = Math.imul(high ^ low, 0x01000193) >>> 0
   }
-  return `"${high.toString(16).padStart(8, '0')}${low.toString(16).padStart(8, '0')}${body.length.toString(16)}"`
+  const hash = `${high.toString(16).padStart(8, '0')}${low.toString(16).padStart(8, '0')}${body.length.toString(16)}`
+  return `"${hash.toUpperCase()}"`
 }

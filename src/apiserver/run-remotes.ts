@@ -10,6 +10,7 @@ import { type Claim, type Place, passed, proxyHeaders, sameWay, type Verdict, wi
 import { mergedAggregated, mergedGroup, mergedGroupList, type Remote } from './aggregate-discovery.ts'
 import { mergedV2 } from './aggregate-openapi.ts'
 import { json } from './answer.ts'
+import { answerV3, type DocumentAsked, type DocumentV3, indexV3, urlOfV3 } from './openapi-paths.ts'
 import { etagOf } from './paths.ts'
 import { pathNotFound } from './route.ts'
 import type { AggregateContext } from './run-aggregate.ts'
@@ -25,6 +26,7 @@ const documentBytesMax = 32 * 1024 * 1024
 
 /** Gives what this server itself would answer; throws NotFound, or gives undefined, where it has nothing. */
 type Own = (path: string, accept: string | undefined) => HttpResponse | undefined
+type OwnDocument = (asked: DocumentAsked) => HttpResponse | undefined
 
 export interface Remotes {
   /** From now on these are all. */
@@ -32,7 +34,7 @@ export interface Remotes {
   upstream(claim: Claim): Upstream
   /** What `own` gives, with what the others said. */
   discovery(path: string, accept: string | undefined, own: Own): HttpResponse | undefined
-  openApi(path: string, accept: string | undefined, own: Own): HttpResponse | undefined
+  openApi(asked: DocumentAsked, own: OwnDocument): HttpResponse | undefined
 }
 
 type Entry = {
@@ -40,7 +42,7 @@ type Entry = {
   readonly upstream: Upstream
   resources: readonly JsonObject[] | undefined
   current: boolean
-  v3: { readonly url: string; readonly text: string; readonly etag: string } | undefined
+  v3: (DocumentV3 & { readonly url: string }) | undefined
   v2: { readonly etag: string; readonly document: JsonObject } | undefined
   /** Where it was when it was last asked. */
   place: string
@@ -211,28 +213,29 @@ export function openRemotes(context: AggregateContext, ways: Ways, signal: Abort
 
   let merged: { readonly of: string; readonly document: JsonObject; readonly etag: string } | undefined
 
-  function openApi(path: string, accept: string | undefined, own: Own): HttpResponse | undefined {
-    if (entries.size === 0 || !path.startsWith('/openapi/')) return own(path, accept)
+  function openApi(asked: DocumentAsked, own: OwnDocument): HttpResponse | undefined {
+    const { path } = asked
+    if (entries.size === 0 || !path.startsWith('/openapi/')) return own(asked)
     const others = [...entries.values()]
+    const nameOf = ({ group, version }: Claim) => `apis/${group}/${version}`
     if (path === '/openapi/v3') {
-      const mine = objectIn(own(path, accept)) ?? {}
+      const mine = objectIn(own(asked)) ?? {}
       const theirs = others.map(({ claim, v3 }): [string, Json | undefined] => {
-        const name = `apis/${claim.group}/${claim.version}`
-        const hash = v3?.etag.replaceAll('"', '').toUpperCase()
-        return [name, v3 && { serverRelativeURL: `/openapi/v3/${name}?hash=${hash}` }]
+        const name = nameOf(claim)
+        return [name, v3 && { serverRelativeURL: urlOfV3(name, v3) }]
       })
       const paths = { ...(mine['paths'] as JsonObject), ...Object.fromEntries(theirs) }
-      return json(200, JSON.stringify({ ...mine, paths }))
+      return indexV3(JSON.parse(JSON.stringify(paths)) as JsonObject)
     }
-    const asked = others.find(({ claim }) => path === `/openapi/v3/apis/${claim.group}/${claim.version}`)
-    if (asked !== undefined) {
-      if (asked.v3 === undefined) throw new ApiError('NotFound', pathNotFound)
-      return json(200, asked.v3.text, { etag: asked.v3.etag, 'cache-control': 'public, max-age=3600' })
+    const theirs = others.find(({ claim }) => path === `/openapi/v3/${nameOf(claim)}`)
+    if (theirs !== undefined) {
+      if (theirs.v3 === undefined) throw new ApiError('NotFound', pathNotFound)
+      return answerV3(nameOf(theirs.claim), theirs.v3, asked)
     }
-    if (path !== '/openapi/v2') return own(path, accept)
+    if (path !== '/openapi/v2') return own(asked)
     // What is taken, and whether anything can be, our own document decides.
-    const answer = own(path, accept)
-    const plain = own(path, 'application/json')
+    const answer = own(asked)
+    const plain = own({ ...asked, accept: 'application/json' })
     if (answer?.kind !== 'whole' || plain?.kind !== 'whole') return answer
     const of = [plain.headers['etag'], ...others.map(({ v2 }) => v2?.etag)].join()
     if (merged?.of !== of) {

@@ -10,6 +10,7 @@ import type { Revision } from '../kv/store.ts'
 import { onAbort } from '../lib/abort.ts'
 import { type Bytes, concat } from '../lib/bytes.ts'
 import type { HttpRequest, HttpResponse } from '../world/http.ts'
+import type { World } from '../world/world.ts'
 import type { View } from './answer.ts'
 import { bodyOf, protobufOf } from './encode.ts'
 import { revisionOf } from './list.ts'
@@ -20,13 +21,14 @@ import { list, type ReadContext } from './run-read.ts'
 import { changes, matcher } from './run-watch.ts'
 import { added, bookmark, type Change, frame, frameOf, objectIn } from './watch.ts'
 
+/** Upstream's min-request-timeout. Who says nothing gets up to twice that, so that not all watches end at once. */
 const timeoutSecondsMin = 1_800
 const bookmarkEveryMs = 30_000
 /** How many objects of what there is at the beginning are sent together. */
 const chunkCount = 100
 
 export function watchResponse(
-  context: ReadContext,
+  context: ReadContext & { readonly world: Pick<World, 'random'> },
   kind: Kind,
   asked: ResourceRoute,
   query: URLSearchParams,
@@ -37,7 +39,7 @@ export function watchResponse(
   stopping: AbortSignal,
 ): HttpResponse {
   try {
-    const plan = planOf(asked, query)
+    const plan = planOf(asked, query, context.world.random.float())
     // A selector that says nothing is refused before there is a stream.
     matcher(kind, plan.selectors)
     // Also when the client goes before it has read the first frame.
@@ -64,7 +66,8 @@ type Plan = {
   readonly timeoutMs: number
 }
 
-function planOf(asked: ResourceRoute, query: URLSearchParams): Plan {
+/** `chance` in [0, 1). */
+function planOf(asked: ResourceRoute, query: URLSearchParams, chance: number): Plan {
   checkListOptions(query, true)
   const resourceVersion = query.get('resourceVersion') ?? ''
   const initial = query.get('sendInitialEvents')
@@ -83,7 +86,7 @@ function planOf(asked: ResourceRoute, query: URLSearchParams): Plan {
     sayInitial: wantsInitial,
     atLeast: wantsInitial && revision > 0 ? resourceVersion : '',
     bookmarks: isTrue(query.get('allowWatchBookmarks')),
-    timeoutMs: 1_000 * (seconds > 0 ? Math.min(seconds, 86_400) : timeoutSecondsMin),
+    timeoutMs: 1_000 * (seconds > 0 ? Math.min(seconds, 86_400) : timeoutSecondsMin * (1 + chance)),
   }
 }
 

@@ -44,7 +44,7 @@ import { Limiter } from './limits.ts'
 import { openApi } from './openapi-paths.ts'
 import type { Operation } from './operation.ts'
 import { checkListOptions, countOf, deleteBody, writeQuery } from './options.ts'
-import { discovery, rootPaths, type Version, versionAnswer } from './paths.ts'
+import { discovery, discoveryAsked, discoveryIn, rootPaths, type Version, versionAnswer } from './paths.ts'
 import { type Quorum, quorum } from './quorum.ts'
 import { isTrue, pathNotFound, type ResourceRoute, type Route, route } from './route.ts'
 import { type AggregateConfig, openAggregator } from './run-aggregate.ts'
@@ -246,13 +246,23 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     if (path === '/') return json(200, rootPaths(catalog.kinds()))
     const { accept } = request.headers
     const { gitVersion } = config.version
+    const wanted = discoveryAsked(path, accept)
+    const told = wanted && aggregator.discovery(path, wanted.accept, (...asked) => discovery(catalog.kinds(), ...asked))
+    const hash = new URLSearchParams(request.query).get('hash') ?? ''
+    const document = { path, accept, hash, nowMs: world.clock.nowMs() }
     const found =
-      aggregator.discovery(path, accept, (...asked) => discovery(catalog.kinds(), ...asked)) ??
-      aggregator.openApi(path, accept, (...asked) => openApi(catalog.kinds(), ...asked, gitVersion))
+      wanted && told
+        ? discoveryIn(wanted.media, told)
+        : aggregator.openApi(document, asked => openApi(catalog.kinds(), asked, gitVersion))
     if (found === undefined) throw new ApiError('NotFound', pathNotFound)
     const etag = found.kind === 'whole' ? found.headers['etag'] : undefined
-    if (etag !== undefined && (request.headers['if-none-match'] ?? '').split(/, */).includes(etag)) {
-      return { kind: 'whole', code: 304, headers: { etag }, body: '' }
+    if (
+      found.kind === 'whole' &&
+      etag !== undefined &&
+      (request.headers['if-none-match'] ?? '').split(/, */).includes(etag)
+    ) {
+      const { 'content-type': _, ...headers } = found.headers
+      return { kind: 'whole', code: 304, headers, body: '' }
     }
     return found
   }

@@ -105,8 +105,11 @@ test('the form of an answer is the first that is offered and can be made', () =>
   expect(negotiate(`${json};stream=watch`, all)).toBeUndefined()
   expect(negotiate('text/html', all)).toBeUndefined()
   expect(
-    negotiateDiscovery('application/json;g=apidiscovery.k8s.io;v=v9;as=APIGroupDiscoveryList,application/json'),
-  ).toBe('plain')
+    negotiateDiscovery('application/json;g=apidiscovery.k8s.io;v=v9;as=APIGroupDiscoveryList,application/json', true),
+  ).toEqual({ form: 'plain', media: 'json' })
+  const inProtobuf = `${protobuf};g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList`
+  expect(negotiateDiscovery(inProtobuf, true)).toEqual({ form: 'v2', media: 'protobuf' })
+  expect(negotiateDiscovery(inProtobuf, false)).toBeUndefined()
   expect(bodyForm('application/apply-patch+yaml; charset=utf-8')).toEqual({ form: 'yaml', patch: 'apply' })
   expect(bodyForm('application/xml')).toBeUndefined()
 })

@@ -1,7 +1,7 @@
 // What the API says of itself (meta/v1, apidiscovery.k8s.io/v2); api/discovery.ts makes it.
 // https://kubernetes.io/docs/concepts/overview/kubernetes-api/#discovery-api
 import { s, scalars, type TypeOf } from '../schema.ts'
-import { objectMeta } from './meta.ts'
+import { listMeta, objectMeta } from './meta.ts'
 
 const groupVersionForDiscovery = s.object('io.k8s.apimachinery.pkg.apis.meta.v1.GroupVersionForDiscovery', {
   groupVersion: s.string(1, { required: true }),
@@ -20,6 +20,32 @@ export const apiGroup = s.object('io.k8s.apimachinery.pkg.apis.meta.v1.APIGroup'
   serverAddressByClientCIDRs: s.list(4, serverAddressByClientCIDR),
 })
 export type APIGroup = TypeOf<typeof apiGroup>
+export const apiGroupList = s.object('io.k8s.apimachinery.pkg.apis.meta.v1.APIGroupList', {
+  apiVersion: s.string(0),
+  kind: s.string(0),
+  groups: s.list(1, apiGroup, { required: true }),
+})
+
+const apiResource = s.object('io.k8s.apimachinery.pkg.apis.meta.v1.APIResource', {
+  name: s.string(1, { required: true }),
+  namespaced: s.boolean(2, { required: true }),
+  kind: s.string(3, { required: true }),
+  // Protobuf has a message around the list.
+  verbs: s.list(1, scalars.string, { required: true, within: [4] }),
+  shortNames: s.list(5, scalars.string),
+  singularName: s.string(6, { required: true }),
+  categories: s.list(7, scalars.string),
+  group: s.string(8),
+  version: s.string(9),
+  storageVersionHash: s.string(10),
+})
+export const apiResourceList = s.object('io.k8s.apimachinery.pkg.apis.meta.v1.APIResourceList', {
+  apiVersion: s.string(0),
+  kind: s.string(0),
+  groupVersion: s.string(1, { required: true }),
+  resources: s.list(2, apiResource, { required: true }),
+})
+
 export const apiVersions = s.object('io.k8s.apimachinery.pkg.apis.meta.v1.APIVersions', {
   apiVersion: s.string(0),
   kind: s.string(0),
@@ -59,5 +85,11 @@ export const apiGroupDiscovery = s.object('io.k8s.api.apidiscovery.v2.APIGroupDi
   kind: s.string(0),
   metadata: s.of(1, objectMeta),
   versions: s.list(2, apiVersionDiscovery),
+})
+export const apiGroupDiscoveryList = s.object('io.k8s.api.apidiscovery.v2.APIGroupDiscoveryList', {
+  apiVersion: s.string(0),
+  kind: s.string(0),
+  metadata: s.of(1, listMeta),
+  items: s.list(2, apiGroupDiscovery),
 })
 export type APIGroupDiscovery = TypeOf<typeof apiGroupDiscovery>

@@ -31,7 +31,10 @@ export async function respond(
         ...always,
         ...answer.headers,
         ...(!bodyless && { 'content-length': body.length }),
-        ...(zipped && { 'content-encoding': 'gzip', vary: 'Accept-Encoding' }),
+        ...(zipped && {
+          'content-encoding': 'gzip',
+          vary: [answer.headers['vary'] ?? [], 'Accept-Encoding'].flat().join(', '),
+        }),
       })
       response.end(method === 'HEAD' || bodyless ? undefined : body)
       return

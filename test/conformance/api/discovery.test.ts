@@ -1,7 +1,27 @@
 // What the server says of itself: its version, its groups and resources in the old form and in the new one, OpenAPI.
 import { describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
+import { messages } from '../../../src/api/messages.ts'
+import { decodeBody, type SchemaLookup } from '../../../src/api/protobuf.ts'
 import { builtIn } from '../../../src/apiserver/catalog.ts'
-import { ask, oneApi, type Shown } from './wire.ts'
+import { ask, oneApi, protobuf, type Shown } from './wire.ts'
+
+const lookup: SchemaLookup = (apiVersion, kind) =>
+  messages.find(one => one.apiVersion === apiVersion && one.kind === kind)?.schema
+const messageIn = (bytes: Uint8Array) => decodeBody(bytes, lookup).value
+
+/** Protobuf does not tell what is empty from what is not there. */
+function withoutEmpty(value: unknown): object {
+  const isEmpty = (item: unknown) =>
+    item === '' || item === null || item === false || (typeof item === 'object' && Object.keys(item).length === 0)
+  const clean = (item: unknown): unknown => {
+    if (Array.isArray(item)) return item.map(clean)
+    if (typeof item !== 'object' || item === null) return item
+    const entries = Object.entries(item).map(([key, inner]) => [key, clean(inner)] as const)
+    return Object.fromEntries(entries.filter(([, inner]) => !isEmpty(inner)))
+  }
+  return clean(value) as object
+}
 
 const aggregated = (version: string) => `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`
 type Group = { readonly name: string; readonly versions: readonly Version[]; readonly preferredVersion: Version }
@@ -181,8 +201,62 @@ describe('aggregated-discovery', () => {
   })
 })
 
+describe('discovery in other media types', () => {
+  const one = oneApi()
+
+  test('the old form is given in protobuf and in YAML, too', async () => {
+    for (const path of ['/api', '/apis', '/apis/apps', '/apis/apps/v1', '/api/v1']) {
+      const { body } = await ask(one.api, path)
+      const binary = await ask(one.api, path, { accept: protobuf })
+      expect([path, binary.code, binary.headers['content-type']]).toEqual([path, 200, protobuf])
+      expect(messageIn(binary.bytes)).toMatchObject(withoutEmpty(body))
+      const yaml = await ask(one.api, path, { accept: 'application/yaml' })
+      expect([yaml.headers['content-type'], parse(yaml.text)]).toEqual(['application/yaml', body])
+      expect((await ask(one.api, path, { accept: 'text/html' })).code).toBe(406)
+    }
+  })
+
+  test('the aggregated form, too, under an ETag of its own', async () => {
+    const { body, headers } = await ask(one.api, '/apis', { accept: aggregated('v2') })
+    const accept = `${protobuf};g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList`
+    const binary = await ask(one.api, '/apis', { accept })
+    expect([binary.code, binary.headers['content-type']]).toEqual([200, accept])
+    expect(messageIn(binary.bytes)).toMatchObject(withoutEmpty(body))
+    const etag = binary.headers['etag'] ?? ''
+    expect(etag).not.toBe(headers['etag'])
+    expect((await ask(one.api, '/apis', { accept, headers: { 'if-none-match': etag } })).code).toBe(304)
+  })
+})
+
 describe('openapi', () => {
   const one = oneApi()
+
+  test('v3: what is asked for by its hash may be kept for ever, and an old hash leads to the new one', async () => {
+    const { body, headers } = await ask(one.api, '/openapi/v3')
+    const paths = body['paths'] as Readonly<Record<string, { readonly serverRelativeURL: string }>>
+    const url = paths['apis/apps/v1']?.serverRelativeURL ?? ''
+    const found = await ask(one.api, url)
+    expect(found.headers).toMatchObject({ 'cache-control': 'public, immutable', vary: 'Accept' })
+    expect(found.headers['etag']).toBe(`"${url.split('=')[1]}"`)
+    expect(Date.parse(found.headers['expires'] ?? '')).toBeGreaterThan(Date.now() + 300 * 24 * 3_600_000)
+    const old = await ask(one.api, '/openapi/v3/apis/apps/v1?hash=0123')
+    expect([old.code, old.headers['location']]).toEqual([301, url])
+    const plain = await ask(one.api, '/openapi/v3/apis/apps/v1')
+    expect([plain.code, plain.headers['cache-control']]).toEqual([200, undefined])
+    const again = await ask(one.api, url, { headers: { 'if-none-match': found.headers['etag'] ?? '' } })
+    expect([again.code, again.headers['cache-control']]).toEqual([304, 'public, immutable'])
+    const index = await ask(one.api, '/openapi/v3', { headers: { 'if-none-match': headers['etag'] ?? '' } })
+    expect(index.code).toBe(304)
+  })
+
+  test('v3: in protobuf, under both names of the media type', async () => {
+    const type = 'application/com.github.proto-openapi.spec.v3.v1.0+protobuf'
+    for (const accept of [type, type.replace('v3.v1', 'v3@v1')]) {
+      const { code, headers, bytes } = await ask(one.api, '/openapi/v3/apis/apps/v1', { accept })
+      expect([code, headers['content-type'], bytes.subarray(0, 7).toString()]).toEqual([200, type, '\n\x053.0.0'])
+    }
+    expect((await ask(one.api, '/openapi/v3/apis/apps/v1', { accept: 'text/html' })).code).toBe(406)
+  })
 
   test('v3: an index, and a document for each group that names what the index says', async () => {
     const { body } = await ask(one.api, '/openapi/v3')

@@ -25,7 +25,7 @@ const containersOf = (pod: Pod) => [
   ...(pod.spec.ephemeralContainers ?? []),
 ]
 
-function secretsOf(pod: Pod): Set<string | undefined> {
+export function secretsOf(pod: Pod): Set<string | undefined> {
   return new Set([
     ...(pod.spec.imagePullSecrets ?? []).map(({ name }) => name),
     ...containersOf(pod).flatMap(({ env = [], envFrom = [] }) => [

@@ -5,6 +5,7 @@ import { defaultIngressClass } from './defaultingressclass.ts'
 import { limitRanger } from './limitranger.ts'
 import { mandatoryFlows } from './mandatoryflows.ts'
 import { nodeRestriction } from './noderestriction.ts'
+import { nodeTaint } from './nodetaint.ts'
 import { podSecurity } from './podsecurity.ts'
 import { oneDefault, priority } from './priority.ts'
 import { resourceQuota } from './resourcequota.ts'
@@ -18,6 +19,7 @@ export const chain: readonly Step[] = [
   { plugin: limitRanger },
   { plugin: serviceAccount },
   { plugin: nodeRestriction },
+  { plugin: nodeTaint },
   { plugin: podSecurity },
   { plugin: priority },
   { plugin: oneDefault },

@@ -2,7 +2,7 @@
 // containers and claims to. Pure. After kubernetes plugin/pkg/admission/limitranger.
 // https://kubernetes.io/docs/concepts/policy/limit-range/
 import { ApiError } from '../../api/error.ts'
-import { type KubeObject, resourceOf } from '../../api/kind.ts'
+import { type Kind, type KubeObject, resourceOf } from '../../api/kind.ts'
 import { limitRange as kind, type LimitRange, type LimitRangeItem } from '../../api/kinds/limitrange.ts'
 import type { PersistentVolumeClaim } from '../../api/kinds/persistentvolumeclaim.ts'
 import type { Pod } from '../../api/kinds/pod.ts'
@@ -17,14 +17,16 @@ const annotation = 'kubernetes.io/limit-ranger'
 export const limitRanger: Plugin = {
   name: 'LimitRanger',
   handles({ kind: of, objectKind, verb, subresource, object }) {
-    if (objectKind !== of || subresource !== undefined || (verb !== 'CREATE' && verb !== 'UPDATE')) return false
+    if (objectKind !== of || (verb !== 'CREATE' && verb !== 'UPDATE')) return false
     if (object?.metadata.deletionTimestamp !== undefined) return false
+    if (subresource !== undefined) return isResize(of, subresource)
     // The containers of a pod stay as they are.
     return resourceOf(of) === 'persistentvolumeclaims' || (resourceOf(of) === 'pods' && verb === 'CREATE')
   },
   reads: ({ namespace = '' }) => [{ kind, namespace }],
-  mutate({ kind: of, object, namespace = '' }, seen) {
-    if (resourceOf(of) !== 'pods') return object as KubeObject
+  mutate({ kind: of, object, namespace = '', subresource }, seen) {
+    // Who makes a pod that runs larger or smaller gets nothing that was not asked for.
+    if (resourceOf(of) !== 'pods' || isResize(of, subresource)) return object as KubeObject
     return seen.all(kind, namespace).reduce((pod, range) => withDefaults(pod, range), object as Pod)
   },
   validate(change, seen) {
@@ -36,6 +38,9 @@ export const limitRanger: Plugin = {
     return undefined
   },
 }
+
+const isResize = (of: Kind, subresource: string | undefined): boolean =>
+  resourceOf(of) === 'pods' && subresource === 'resize'
 
 function refused({ kind: { plural }, name }: Change, errors: readonly string[]): ApiError {
   const unique = [...new Set(errors)]

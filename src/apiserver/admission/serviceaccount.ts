@@ -1,5 +1,6 @@
 // What a pod gets from its service account as it is created: the token, the CA and the namespace at the path where clients
-// inside a cluster look for them. Pure. After kubernetes plugin/pkg/admission/serviceaccount.
+// inside a cluster look for them; and the Secrets that the account may keep from it (mountablesecrets.ts). Pure. After
+// kubernetes plugin/pkg/admission/serviceaccount.
 // https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/
 
 import { suffixAlphabet, suffixLength } from '../../api/admit.ts'
@@ -12,7 +13,9 @@ import { podSpec } from '../../api/types/podspec.ts'
 import { utf8 } from '../../lib/bytes.ts'
 import { crc32 } from '../../lib/crc32.ts'
 import { Derivation, keptWith } from '../../lib/kept.ts'
+import { secretsOf } from '../node-use.ts'
 import type { Change, Plugin } from './admission.ts'
+import { annotationWarnings, forbiddenEphemeralUse, forbiddenUse, isEnforced } from './mountablesecrets.ts'
 
 export const tokenPath = '/var/run/secrets/kubernetes.io/serviceaccount'
 /** An hour and a little, so that a client that renews after an hour always has a token. */
@@ -20,9 +23,65 @@ const tokenSeconds = 3_607
 
 export const serviceAccount: Plugin = {
   name: 'ServiceAccount',
-  handles: isNewPod,
-  reads: ({ object, namespace }) => [{ kind, ...(namespace !== undefined && { namespace }), name: accountOf(object) }],
-  mutate: ({ object, namespace }, seen) => withAccount(object as Pod, seen.one(kind, namespace, accountOf(object))),
+  handles: change => isNewPod(change) || isDebugged(change) || isAccount(change),
+  reads: change => {
+    const { object, namespace } = change
+    if (isAccount(change)) return []
+    return [{ kind, ...(namespace !== undefined && { namespace }), name: accountOf(object) }]
+  },
+  mutate(change, seen) {
+    const { object, namespace } = change
+    const pod = object as Pod
+    if (!isNewPod(change) || isMirror(pod)) return object as KubeObject
+    return withAccount(pod, seen.one(kind, namespace, accountOf(object)))
+  },
+  validate(change, seen) {
+    const { object, old, namespace } = change
+    if (isAccount(change)) return { warnings: annotationWarnings(object as ServiceAccount, old as ServiceAccount) }
+    const pod = object as Pod
+    if (isNewPod(change) && isMirror(pod)) {
+      const wrong = forbiddenInMirror(pod)
+      if (wrong !== undefined) throw refused(pod, wrong)
+      return undefined
+    }
+    const account = seen.one<ServiceAccount>(kind, namespace, accountOf(object))
+    if (account === undefined || !isEnforced(account)) return undefined
+    const used = isDebugged(change) ? forbiddenEphemeralUse(pod, account) : forbiddenUse(pod, account)
+    if (used !== undefined) throw refused(pod, used)
+    return undefined
+  },
+}
+
+function isAccount(change: Change): boolean {
+  return change.kind === kind && change.subresource === undefined && change.verb !== 'DELETE'
+}
+
+function isDebugged({ kind: of, verb, subresource }: Change): boolean {
+  return of === podKind && verb === 'UPDATE' && subresource === 'ephemeralcontainers'
+}
+
+/** A pod that a node made by itself, and shows. */
+function isMirror({ metadata }: Pod): boolean {
+  return metadata.annotations?.['kubernetes.io/config.mirror'] !== undefined
+}
+
+function forbiddenInMirror(pod: Pod): string | undefined {
+  const { spec } = pod
+  if ((spec.serviceAccountName ?? '') !== '') return 'a mirror pod may not reference service accounts'
+  if (
+    secretsOf(pod)
+      .values()
+      .some(name => name !== undefined)
+  )
+    return 'a mirror pod may not reference secrets'
+  const isToken = spec.volumes?.some(({ projected }) =>
+    projected?.sources?.some(({ serviceAccountToken }) => serviceAccountToken !== undefined),
+  )
+  return isToken === true ? 'a mirror pod may not use ServiceAccountToken volume projections' : undefined
+}
+
+function refused({ metadata: { name } }: Pod, why: string): ApiError {
+  return new ApiError('Forbidden', `pods "${name}" is forbidden: ${why}`, { name, kind: 'pods' })
 }
 
 export function isNewPod(change: Change): boolean {
@@ -39,8 +98,7 @@ export function withAccount(pod: Pod, account: ServiceAccount | undefined): Pod 
   const name = spec.serviceAccountName || 'default'
   if (account === undefined && name !== 'default') {
     const where = `${metadata.namespace ?? ''}/${name}`
-    const message = `pods "${metadata.name}" is forbidden: error looking up service account ${where}: serviceaccount "${name}" not found`
-    throw new ApiError('Forbidden', message, { name: metadata.name, kind: 'pods' })
+    throw refused(pod, `error looking up service account ${where}: serviceaccount "${name}" not found`)
   }
   const wanted = spec.automountServiceAccountToken ?? account?.automountServiceAccountToken ?? true
   const { imagePullSecrets = [] } = account ?? {}

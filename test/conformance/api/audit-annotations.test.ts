@@ -45,10 +45,11 @@ async function free(): Promise<void> {
   for (const plural of configurations) await ask(`${admission}/${plural}`, { method: 'DELETE' })
 }
 
-/** Of the last request, but who allowed it. */
+/** Of the last request, but how it was known who asks, and who allowed it. */
 function annotations(): Record<string, string> {
   const given: Record<string, string> = lines.at(-1)?.annotations ?? {}
-  return Object.fromEntries(Object.entries(given).filter(([key]) => !key.startsWith('authorization.k8s.io/')))
+  const others = ['authorization.k8s.io/', 'flotilla.dev/']
+  return Object.fromEntries(Object.entries(given).filter(([key]) => !others.some(prefix => key.startsWith(prefix))))
 }
 
 const pods = (namespace: string) => `/api/v1/namespaces/${namespace}/pods`

@@ -1,11 +1,9 @@
 // The API of workloads as the official suite uses it: their life, their scale and status by their own paths, and what it
 // asks of controllers without waiting for a pod.
 import { describe, expect, test } from 'vitest'
-import type { Controller } from '../../../src/controllers/controller.ts'
 import { daemonSetController } from '../../../src/controllers/daemonset.ts'
-import { runControllers } from '../../../src/controllers/run.ts'
 import { testApiserver } from '../../apiserver/setup.ts'
-import { inputs } from '../../controllers/cluster.ts'
+import { beside, patience } from './beside.ts'
 import { walkThrough } from './operations.ts'
 import { type Api, ask, oneApi, openWatch, patch, post, put, remove } from './wire.ts'
 
@@ -21,7 +19,6 @@ const keeping = (name: string, more: object = {}) => ({
   metadata: { name, labels },
   spec: { replicas: 2, selector, template, ...more },
 })
-const patience = { timeout: 20_000 }
 const second = () => `${new Date().toISOString().slice(0, 19)}Z`
 
 const workloads = [
@@ -200,19 +197,6 @@ describe('controllerrevision', () => {
 
 const observed = async (api: Api) =>
   ((await ask(api, `${inApps}/daemonsets/ds`)).body['status'] as { observedGeneration?: number }).observedGeneration
-
-/** An API server with controllers beside it. */
-async function beside(controllers: readonly Controller[]) {
-  const api = await testApiserver()
-  const running = runControllers(api.world, api.client, inputs(), controllers, api.signal)
-  return {
-    api,
-    async [Symbol.asyncDispose]() {
-      api.stop()
-      await running
-    },
-  }
-}
 
 describe('cronjob', () => {
   const cron = (name: string, more: object = {}) => ({

@@ -70,6 +70,8 @@ const storedVerbs = ['create', 'delete', 'deletecollection', 'get', 'list', 'pat
 
 export function verbsOf(kind: Kind): readonly string[] {
   if (kind.readOnly) return ['get', 'list']
+  // Nobody deletes all namespaces at once.
+  if (kind.group === '' && kind.plural === 'namespaces') return storedVerbs.filter(verb => verb !== 'deletecollection')
   return kind.stored ? storedVerbs : ['create']
 }
 

@@ -114,7 +114,7 @@ function verbOf(method: string, named: boolean, watching: boolean): Verb {
     case 'DELETE':
       return named ? 'delete' : 'deletecollection'
     default:
-      throw new ApiError('MethodNotAllowed', `the method ${method} is not allowed`)
+      throw new ApiError('MethodNotAllowed', methodNotAllowed)
   }
 }
 

@@ -1,9 +1,9 @@
 // The Kubernetes API: one function from request to response, the same on every control peer, and the client that our own
 // components use in the same process. Who asks is found here, once; reads come from this peer's replica, writes go to
 // the leader (run-forward.ts).
+import { verbsOf } from '../api/discovery.ts'
 import { ApiError } from '../api/error.ts'
 import type { Kind } from '../api/kind.ts'
-import { apiVersionOf } from '../api/kind.ts'
 import { metricsGroup } from '../api/kinds/nodemetrics.ts'
 import { pod as podKind } from '../api/kinds/pod.ts'
 import { scale as scaleKind } from '../api/kinds/scale.ts'
@@ -46,7 +46,7 @@ import type { Operation } from './operation.ts'
 import { checkListOptions, countOf, deleteBody, writeQuery } from './options.ts'
 import { discovery, discoveryAsked, discoveryIn, rootPaths, type Version, versionAnswer } from './paths.ts'
 import { type Quorum, quorum } from './quorum.ts'
-import { isTrue, pathNotFound, type ResourceRoute, type Route, route } from './route.ts'
+import { isTrue, methodNotAllowed, pathNotFound, type ResourceRoute, type Route, route } from './route.ts'
 import { type AggregateConfig, openAggregator } from './run-aggregate.ts'
 import { type AuditConfig, auditIdOf, openAuditor, type Trail } from './run-audit.ts'
 import { authenticate, openTokens, type ServiceAccountKeys, unauthorized, withReaders } from './run-auth.ts'
@@ -222,8 +222,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
       return await aggregator.proxy(claim, request, identity, place)
     }
     if (asked.kind === 'resource') return await resource(request, asked, query, identity, trail?.annotate ?? unnoted)
-    if (asked.verb !== 'get' && asked.verb !== 'head')
-      throw new ApiError('MethodNotAllowed', `${asked.verb} is not allowed here`)
+    if (asked.verb !== 'get' && asked.verb !== 'head') throw notAllowed()
     return pathAnswer(asked.path, request)
   }
 
@@ -323,7 +322,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     // A name without a namespace names nothing; a list over all namespaces is fine.
     const alone = kind.stored && kind.scope === 'Namespaced' && asked.namespace === undefined
     if (alone && (asked.name !== undefined || asked.verb === 'create' || asked.verb === 'deletecollection')) {
-      throw new ApiError('MethodNotAllowed', `${kind.plural} lie in a namespace: name one in the path`)
+      throw notAllowed()
     }
     const wanted = await admitConnect({ ...context, annotate }, kind, { asked, query }, identity, request.signal)
     const live = await session(context, kubelets, wanted.asked, wanted.query, request, limiter, identity)
@@ -405,7 +404,8 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     annotate: Annotate,
     until: AbortSignal,
   ): Promise<HttpResponse> {
-    if (kind.readOnly) throw new ApiError('MethodNotAllowed', `${kind.plural} can only be read`)
+    if (kind.readOnly) throw notAllowed()
+    if (asked.verb === 'deletecollection' && !verbsOf(kind).includes(asked.verb)) throw notAllowed()
     const view = viewOf(request.headers, query, world.clock.nowMs(), offersOf(kind))
     const options = writeQuery(query, request.headers, asked.verb)
     const bytes = await request.body(bodyBytesMax)
@@ -462,7 +462,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
       identity,
     }
     if (asked.verb === 'create' && asked.name !== undefined && asked.subresource === undefined) {
-      throw new ApiError('MethodNotAllowed', 'POST goes to the collection, not to an object')
+      throw notAllowed()
     }
     const done = await write(context, op, until, annotate)
     roles.wrote(op.group, op.resource, done.revision)
@@ -525,10 +525,11 @@ function isLong(asked: Route): boolean {
 }
 
 function requireStored(kind: Kind): void {
-  if (!kind.stored) {
-    const verbs = kind.readOnly ? 'read, not watched' : 'created'
-    throw new ApiError('MethodNotAllowed', `${kind.plural} of ${apiVersionOf(kind)} can only be ${verbs}`)
-  }
+  if (!kind.stored) throw notAllowed()
+}
+
+function notAllowed(): ApiError {
+  return new ApiError('MethodNotAllowed', methodNotAllowed)
 }
 
 function selectorsOf(query: URLSearchParams) {

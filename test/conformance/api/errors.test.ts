@@ -122,9 +122,19 @@ describe('errors', () => {
       [maps, 'PUT'],
       ['/version', 'POST'],
       ['/apis/authorization.k8s.io/v1/selfsubjectaccessreviews', 'GET'],
+      ['/api/v1/configmaps', 'POST'],
+      ['/api/v1/configmaps', 'DELETE'],
+      ['/api/v1/namespaces', 'DELETE'],
+      ['/api/v1/componentstatuses', 'POST'],
+      ['/api/v1/namespaces/default/pods/x/status', 'POST'],
     ] as const) {
       const { code, body } = await ask(one.api, url, { method, body: { metadata: { name: 'x' } } })
-      expect([url, code, body.reason]).toEqual([url, 405, 'MethodNotAllowed'])
+      expect([url, code, body.reason, body.message]).toEqual([
+        url,
+        405,
+        'MethodNotAllowed',
+        'the server does not allow this method on the requested resource',
+      ])
     }
   })
 

@@ -56,6 +56,38 @@ describe('events-core', () => {
       'event-0',
     ],
   })
+
+  test('one as Go writes it is patched, told with a series, and stays all that it was', async () => {
+    const api = await testApiserver()
+    const ask = asking(api)
+    const metadata = { name: 'event-test', creationTimestamp: null, labels: { 'testevent-constant': 'true' } }
+    const empty = { source: {}, firstTimestamp: null, lastTimestamp: null, eventTime: null }
+    const none = { reportingComponent: '', reportingInstance: '' }
+    const said = { reason: 'Test', message: 'This is a test event', count: 1, type: 'Normal' }
+    const body = { metadata, involvedObject: { namespace: 'default' }, ...said, ...empty, ...none }
+    expect((await ask(core, { body })).code).toBe(201)
+    const strategic = 'application/strategic-merge-patch+json'
+    const at = `${core}/event-test`
+    await ask(at, { method: 'PATCH', type: strategic, body: { message: 'This is a test event - patched' } })
+    const read = (await ask(at)).body
+    expect(read.message).toBe('This is a test event - patched')
+    const series = { count: 100, lastObservedTime: '2017-09-19T13:49:16.000000Z' }
+    const { managedFields: _, resourceVersion: __, ...kept } = read.metadata
+    const next = { ...read, metadata: { ...kept, resourceVersion: '' }, series }
+    expect((await ask(at, { method: 'PUT', body: next })).code).toBe(200)
+    const after = (await ask(at)).body
+    const { managedFields: ___, resourceVersion: ____, ...rest } = after.metadata
+    expect({ ...after, metadata: rest }).toEqual({ ...read, series, metadata: kept })
+    for (const name of ['a', 'b', 'c']) {
+      await ask(core, { body: { ...body, metadata: { name, labels: { 'testevent-set': 'true' } } } })
+    }
+    const set = `${core}?labelSelector=testevent-set%3Dtrue`
+    expect((await ask(set)).body.items).toHaveLength(3)
+    await ask(set, { method: 'DELETE' })
+    expect((await ask(set)).body.items).toEqual([])
+    expect((await ask('/api/v1/events?labelSelector=testevent-constant%3Dtrue')).body.items).toHaveLength(1)
+    api.stop()
+  })
 })
 
 describe('events-k8s-io', () => {

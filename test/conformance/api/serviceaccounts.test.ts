@@ -1,7 +1,6 @@
 // Service accounts as the official suite uses them: what every namespace has, tokens and who believes them, and where the
 // keys of the issuer are found.
-import { createPublicKey } from 'node:crypto'
-import { type JWK, jwtVerify } from 'jose'
+import { importJWK, type JWK, jwtVerify } from 'jose'
 import { describe, expect, test } from 'vitest'
 import { rootCaController, serviceAccountController } from '../../../src/controllers/serviceaccount.ts'
 import { podNamed } from '../../apiserver/ask.ts'
@@ -150,7 +149,7 @@ describe('serviceaccounts', () => {
     const { keys } = JSON.parse(answer.text) as { keys: readonly JWK[] }
     expect(keys).toMatchObject([{ use: 'sig', alg: 'ES256' }])
     expect(Object.keys(keys[0] ?? {})).not.toContain('d')
-    const key = createPublicKey({ key: keys[0] as JsonWebKey, format: 'jwk' })
+    const key = await importJWK(keys[0] as JWK)
     const { payload, protectedHeader } = await jwtVerify(tokenOf(await issue('known')), key, {
       issuer: String(about['issuer']),
     })

@@ -330,16 +330,49 @@ export function encodeListBody(
   items: readonly Bytes[],
   isBeta = false,
 ): Bytes {
-  const writeMeta = (writer: WireWriter, number: number) => {
-    const end = writer.length
-    writeMessage(writer, codecOf(listMeta.shape), meta)
-    writer.lengthSince(number, end)
-  }
   return envelope(apiVersion, kind, writer => {
-    if (isBeta) writeMeta(writer, 2)
-    for (let i = items.length - 1; i >= 0; i--) writer.bytes(isBeta ? 1 : 2, items[i] ?? nothing)
-    if (!isBeta) writeMeta(writer, 1)
+    if (isBeta) writeListMeta(writer, 2, meta)
+    writeListItems(writer, items, isBeta)
+    if (!isBeta) writeListMeta(writer, 1, meta)
   })
+}
+
+function writeListMeta(writer: WireWriter, number: number, meta: JsonObject): void {
+  const end = writer.length
+  writeMessage(writer, codecOf(listMeta.shape), meta)
+  writer.lengthSince(number, end)
+}
+
+function writeListItems(writer: WireWriter, items: readonly Bytes[], isBeta: boolean): void {
+  for (let i = items.length - 1; i >= 0; i--) writer.bytes(isBeta ? 1 : 2, items[i] ?? nothing)
+}
+
+/** Some of the items of `encodeListBody`, as they lie there. */
+export function encodeListItems(items: readonly Bytes[], isBeta = false): Bytes {
+  const writer = scratch.reset()
+  writeListItems(writer, items, isBeta)
+  return writer.finish()
+}
+
+/** What stands before and behind the items of `encodeListBody`, which take `byteCount` bytes. */
+export function encodeListFrame(
+  apiVersion: string,
+  kind: string,
+  meta: JsonObject,
+  byteCount: number,
+  isBeta = false,
+): { readonly start: Bytes; readonly end: Bytes } {
+  const writer = scratch.reset()
+  writeEnvelopeEnd(writer)
+  const rawEnd = writer.length
+  if (isBeta) writeListMeta(writer, 2, meta)
+  const behind = writer.length - rawEnd
+  const end = writer.finish()
+  writer.reset()
+  if (!isBeta) writeListMeta(writer, 1, meta)
+  // As if all that comes behind had been written.
+  writeEnvelopeStart(writer, apiVersion, kind, -(byteCount + behind))
+  return { start: writer.finish(), end }
 }
 
 /** meta/v1 WatchEvent; `object` is a body. In a stream each stands behind its length, four bytes, the highest first. */
@@ -368,17 +401,26 @@ const scratch = new WireWriter()
 
 function envelope(apiVersion: string, kind: string, write: (writer: WireWriter) => void): Bytes {
   const writer = scratch.reset()
-  writer.text(4, '')
-  writer.text(3, '')
+  writeEnvelopeEnd(writer)
   const rawEnd = writer.length
   write(writer)
+  writeEnvelopeStart(writer, apiVersion, kind, rawEnd)
+  return writer.finish()
+}
+
+function writeEnvelopeEnd(writer: WireWriter): void {
+  writer.text(4, '')
+  writer.text(3, '')
+}
+
+/** `rawEnd`: how much had been written before what is inside. */
+function writeEnvelopeStart(writer: WireWriter, apiVersion: string, kind: string, rawEnd: number): void {
   writer.lengthSince(2, rawEnd)
   const typeEnd = writer.length
   writer.text(2, kind)
   writer.text(1, apiVersion)
   writer.lengthSince(1, typeEnd)
   writer.raw(protobufMagic)
-  return writer.finish()
 }
 
 /** From the last field to the first: the writer goes backwards. */

@@ -2,7 +2,7 @@
 
 import { ApiError, notFound, statusOf } from '../api/error.ts'
 import { apiVersionOf, type Kind, type KubeObject } from '../api/kind.ts'
-import { encodeListBody, encodeMessage, hasProtobuf } from '../api/protobuf.ts'
+import { hasProtobuf } from '../api/protobuf.ts'
 import type { Json, JsonObject } from '../api/schema.ts'
 import {
   columnsOf,
@@ -13,17 +13,15 @@ import {
   tableRow,
   toTable,
 } from '../api/table.ts'
-import * as meta from '../api/types/status.ts'
-import { yamlItem, yamlText } from '../api/yaml.ts'
+import { yamlText } from '../api/yaml.ts'
 import type { KeyValue } from '../kv/store.ts'
 import type { Bytes } from '../lib/bytes.ts'
 import { parseExact } from '../lib/json.ts'
 import type { HttpResponse } from '../world/http.ts'
-import { bodyOf, messageOf, protobufOf, statusBytes } from './encode.ts'
+import { bodyOf, protobufOf, statusBytes } from './encode.ts'
 import { ContinueExpired } from './list.ts'
 import { type Answers, acceptable, contentTypeOf, negotiate, type Offers } from './negotiate.ts'
 import { isTrue } from './route.ts'
-import type { Listed } from './run-read.ts'
 import { objectOf, servedText } from './stored.ts'
 
 export type View = {
@@ -168,9 +166,13 @@ function shaped(kind: Kind, object: KubeObject, view: View): JsonObject {
 }
 
 /** A list in the form that was negotiated: all of it but its items, where these go, and how one of them looks. */
-type Parts = { readonly head: JsonObject; readonly member: 'items' | 'rows'; item(object: KubeObject): JsonObject }
+export type Parts = {
+  readonly head: JsonObject
+  readonly member: 'items' | 'rows'
+  item(object: KubeObject): JsonObject
+}
 
-function partsOf(kind: Kind, listMeta: ListMetaOut, view: View): Parts {
+export function partsOf(kind: Kind, listMeta: ListMetaOut, view: View): Parts {
   const { answers, includeObject, nowMs } = view
   switch (answers.as) {
     case 'Object':
@@ -205,97 +207,6 @@ function partsOf(kind: Kind, listMeta: ListMetaOut, view: View): Parts {
       throw new ApiError('NotAcceptable', message)
     }
   }
-}
-
-/** How many objects are made into text at once: a list of many thousands never is one text in memory. */
-const chunkCount = 200
-
-export function respondList(kind: Kind, listed: Listed, view: View): HttpResponse {
-  const listMeta: ListMetaOut = {
-    resourceVersion: String(listed.revision),
-    ...(listed.continue !== undefined && { continue: listed.continue }),
-    ...(listed.remaining !== undefined && listed.remaining > 0 && { remainingItemCount: listed.remaining }),
-  }
-  const { items } = listed
-  const { media } = view.answers
-  const headers = { 'content-type': contentTypeOf(media, false) }
-  const parts = partsOf(kind, listMeta, view)
-  const made: Iterator<string | Bytes, void, void> =
-    media === 'protobuf' ? binaryChunks(kind, parts, items, view) : textChunks(parts, items, view)
-  if (items.length > chunkCount) {
-    return { kind: 'stream', code: 200, headers, body: iterable(made), compressible: true }
-  }
-  const { value: body = '' } = made.next()
-  return { kind: 'whole', code: 200, headers, body }
-}
-
-/** Up to `chunkCount` items are one chunk. */
-function* textChunks(parts: Parts, items: readonly KeyValue[], view: View): Generator<string, void, void> {
-  const frame = frameOf(parts, view, items.length === 0)
-  let text = frame.start
-  for (let at = 0; at < items.length; at += chunkCount) {
-    if (at > 0) text += frame.separator
-    text += items
-      .slice(at, at + chunkCount)
-      .map(item => frame.item(item))
-      .join(frame.separator)
-    if (at + chunkCount >= items.length) text += frame.end
-    yield text
-    text = ''
-  }
-  if (items.length === 0) yield text + frame.end
-}
-
-type Frame = {
-  readonly start: string
-  readonly separator: string
-  readonly end: string
-  item(stored: KeyValue): string
-}
-
-function frameOf(parts: Parts, view: View, isEmpty: boolean): Frame {
-  const { head, member } = parts
-  const isStored = view.answers.as === 'Object'
-  const value = (stored: KeyValue) => parts.item(objectOf(stored))
-  if (view.answers.media === 'yaml') {
-    const start = `${yamlText(head)}${member}:${isEmpty ? ' []' : ''}\n`
-    return { start, separator: '', end: '', item: stored => yamlItem(value(stored)) }
-  }
-  if (view.pretty) {
-    const start = `${JSON.stringify(head, null, 2).slice(0, -2)},\n  "${member}": [${isEmpty ? '' : '\n    '}`
-    const item = (stored: KeyValue) => JSON.stringify(value(stored), null, 2).replaceAll('\n', '\n    ')
-    return { start, separator: ',\n    ', end: isEmpty ? ']\n}\n' : '\n  ]\n}\n', item }
-  }
-  return {
-    start: `${JSON.stringify(head).slice(0, -1)},"${member}":[`,
-    separator: ',',
-    end: ']}\n',
-    item: stored => (isStored ? servedText(stored) : JSON.stringify(value(stored))),
-  }
-}
-
-/**
- * The length of the whole stands at its beginning, so every item is encoded before the first byte goes; empty chunks in
- * between let others run meanwhile.
- */
-function* binaryChunks(kind: Kind, parts: Parts, items: readonly KeyValue[], view: View): Generator<Bytes, void, void> {
-  const { answers } = view
-  const isStored = answers.as === 'Object'
-  const messages: Bytes[] = []
-  for (const [i, stored] of items.entries()) {
-    if (i > 0 && i % chunkCount === 0) yield new Uint8Array(0)
-    messages.push(
-      isStored ? messageOf(kind, stored) : encodeMessage(meta.partialObjectMetadata, parts.item(objectOf(stored))),
-    )
-  }
-  const { kind: name, apiVersion, metadata } = parts.head
-  const isBeta = !isStored && apiVersion === 'meta.k8s.io/v1beta1'
-  yield encodeListBody(String(apiVersion), String(name), metadata as JsonObject, messages, isBeta)
-}
-
-/** Without waiting for anything, so synchronous; the driver takes any iterable. */
-function iterable<T>(chunks: Iterator<T, void, void>): AsyncIterable<T> {
-  return { [Symbol.asyncIterator]: () => ({ next: () => Promise.resolve(chunks.next()) }) }
 }
 
 const warningLengthMax = 1_024

@@ -9,13 +9,14 @@ import type { World } from '../world/world.ts'
 import { type Annotate, openAnnotations } from './annotations.ts'
 import { decodeOperation, decodeReply, encodeOperation, encodeReply, type Reply } from './forward.ts'
 import type { Answer, Operation } from './operation.ts'
+import type { Pace } from './run-pace.ts'
 import { canBeAgain, execute, type WriteContext } from './run-write.ts'
 
 export const leaderWaitMsMax = 8_000
 export const writeTimeoutMs = 30_000
 const leaderPollMs = 25
 
-export type ForwardContext = Omit<WriteContext, 'annotate'> & { readonly world: World }
+export type ForwardContext = Omit<WriteContext, 'annotate'> & { readonly world: World; readonly pace: Pace }
 
 /**
  * Where it runs does not show: the answer's revision is applied here before it is given, and what admission annotates comes

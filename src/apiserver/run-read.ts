@@ -18,14 +18,17 @@ import {
 } from './list.ts'
 import { readAs, readOneAs } from './run-convert.ts'
 import { noLeader } from './run-forward.ts'
+import type { Pace } from './run-pace.ts'
 import { keyOf, objectOf, prefixOf } from './stored.ts'
 
-export type ReadContext = { readonly world: Pick<World, 'clock'>; readonly store: Store }
+export type ReadContext = { readonly world: Pick<World, 'clock'>; readonly store: Store; readonly pace: Pace }
 
 const newestTimeoutMs = 5_000
 const revisionWaitMs = 3_000
 /** How many keys one look at the store takes in while a selector searches. */
 const scanCount = 1_000
+/** How many objects are looked at between two questions whether others are to have their turn. */
+const pacedCount = 16
 
 /** Waits until this replica shows what is wanted. */
 export async function reach(context: ReadContext, wanted: Wanted, signal: AbortSignal): Promise<void> {
@@ -78,7 +81,7 @@ export async function list(
   query: ListQuery,
   signal: AbortSignal,
 ): Promise<Listed> {
-  const { store } = context
+  const { store, pace } = context
   const prefix = prefixOf(kind, namespace)
   const selecting = (selectors.labelSelector ?? '') !== '' || (selectors.fieldSelector ?? '') !== ''
   const matches = selecting ? compileSelector(kind, selectors) : undefined
@@ -108,8 +111,13 @@ export async function list(
       })
       revision ??= part.revision
       const found = await readAs(kind, part.items)
+      // A whole list, which most are, is taken as it is.
+      if (!matches && part.remaining === 0 && items.length === 0) return { items: found, revision }
       for (const [i, item] of found.entries()) {
-        if (matches && !matches(objectOf(item))) continue
+        if (matches) {
+          if (i % pacedCount === 0) await pace.turn()
+          if (!matches(objectOf(item))) continue
+        }
         items.push(item)
         if (items.length < limit) continue
         const behind = part.items.length - i - 1 + part.remaining

@@ -24,17 +24,8 @@ import { externalIpsHook } from './admission/run-externalips.ts'
 import { lastSteps } from './admission/run-hooks.ts'
 import { equivalentsIn } from './admission/run-webhooks.ts'
 import type { Annotate } from './annotations.ts'
-import {
-  failure,
-  json,
-  offersOf,
-  plain,
-  respondList,
-  respondMade,
-  respondObject,
-  respondStored,
-  viewOf,
-} from './answer.ts'
+import { failure, json, offersOf, plain, respondMade, respondObject, respondStored, viewOf } from './answer.ts'
+import { respondList } from './answer-list.ts'
 import { type Attributes, createAsked, forbidden } from './authorize.ts'
 import { checkSite } from './crosssite.ts'
 import { deprecations, warned } from './custom.ts'
@@ -60,6 +51,7 @@ import { openFairness } from './run-fairness.ts'
 import { acceptForwarded, type ForwardContext, fromStore, write } from './run-forward.ts'
 import { type MetricsContext, nodeProxy, readMetrics } from './run-metrics.ts'
 import { type OidcConfig, oidcTokens } from './run-oidc.ts'
+import { openPace } from './run-pace.ts'
 import { socketOver } from './run-proxy.ts'
 import { followRbac } from './run-rbac.ts'
 import { get, list, reach } from './run-read.ts'
@@ -152,7 +144,8 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
       equivalents: kind => equivalentsIn(catalog.kinds(), kind),
     }),
   ]
-  const context: ForwardContext = { world, store, services, catalog, admission: openAdmission(store, steps) }
+  const pace = openPace(world.clock)
+  const context: ForwardContext = { world, store, pace, services, catalog, admission: openAdmission(store, steps) }
   const { serviceAccountKeys: accountKeys, oidc } = config
   const tokens = withReaders(openTokens(world, store, accountKeys), accountKeys.audiences, [
     bootstrapTokens(world, store),
@@ -163,7 +156,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
   const telemetry = openTelemetry(world, store, () => catalog.kinds(), config.version)
   const limiter = new Limiter()
   const log = world.log.with({ component: 'apiserver' })
-  const metrics: MetricsContext = { world, store, stats: openNodeStats(world, kubelets, signal) }
+  const metrics: MetricsContext = { world, store, pace, stats: openNodeStats(world, kubelets, signal) }
 
   async function handle(request: HttpRequest): Promise<HttpResponse> {
     const trail = auditor?.begin(request)
@@ -379,7 +372,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
         resourceVersion,
         resourceVersionMatch: query.get('resourceVersionMatch') ?? '',
       }
-      return respondList(kind, await list(context, kind, asked.namespace, selectors, wanted, until), view)
+      return respondList(kind, await list(context, kind, asked.namespace, selectors, wanted, until), view, pace)
     }
     const stored = await get(context, kind, asked.namespace, asked.name ?? '', resourceVersion, until)
     const { subresource } = asked

@@ -39,8 +39,7 @@ export type HttpResponse =
       readonly body: string | Bytes
     }
   /**
-   * Sent chunk by chunk as the reader takes them; over a WebSocket, each chunk is a message. An empty chunk sends nothing:
-   * it lets others run before the next is made.
+   * Sent chunk by chunk as the reader takes them; over a WebSocket, each chunk is a message. An empty chunk sends nothing.
    */
   | {
       readonly kind: 'stream'
@@ -49,6 +48,8 @@ export type HttpResponse =
       readonly body: AsyncIterable<string | Bytes>
       /** It ends soon, and may be gzipped on its way. */
       readonly compressible?: true
+      /** A chunk holds good only until the next is asked for: they all lie in one piece of memory, one after the other. */
+      readonly lent?: true
     }
   /** exec and attach: the driver upgrades the connection and hands over its channels. */
   | {

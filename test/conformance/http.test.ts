@@ -65,6 +65,18 @@ let leftEndless = 0
 
 const row = `${'a row of a long list '.repeat(50)}\n`
 
+const lentBytes = 100_000
+const letter = (index: number): string => String.fromCharCode(97 + (index % 26))
+
+/** Each in the memory of the one before it. */
+async function* lentRows(count: number): AsyncGenerator<Bytes> {
+  const memory = new Uint8Array(lentBytes)
+  for (let i = 0; i < count; i++) {
+    memory.fill(letter(i).charCodeAt(0))
+    yield memory
+  }
+}
+
 async function* rows(count: number): AsyncGenerator<string> {
   for (let i = 0; i < count; i++) {
     // Others run meanwhile.
@@ -91,6 +103,11 @@ async function handle(request: HttpRequest): Promise<HttpResponse> {
         body: rows(Number(request.query)),
         compressible: true,
       }
+    case '/lent': {
+      const count = Number(request.query)
+      const headers = { 'content-type': 'text/plain', 'content-length': String(count * lentBytes) }
+      return { kind: 'stream', code: 200, headers, body: lentRows(count), compressible: true, lent: true }
+    }
     case '/who':
       return whole(200, request.certificate ?? null)
     case '/body': {
@@ -208,6 +225,27 @@ test('a long list is compressed on its way, a short one is not, and both come wh
     const body = zipped ? gunzipSync(answer.bytes) : answer.bytes
     expect(body.toString() === row.repeat(count)).toBe(true)
   }
+})
+
+test('a list that is made in the same memory again and again comes as it was made', async () => {
+  const session = http2Connect(`https://127.0.0.1:${served.port}`, { ca: certs.ca })
+  const overHttp2 = (path: string) =>
+    new Promise<string>((resolve, reject) => {
+      let got = ''
+      const stream = session.request({ ':path': path }).setEncoding('utf8')
+      stream.on('data', chunk => (got += chunk))
+      stream.on('end', () => resolve(got)).on('error', reject)
+    })
+  for (const count of [1, 2, 60]) {
+    const all = Array.from({ length: count }, (_, i) => letter(i).repeat(lentBytes)).join('')
+    const plain = await get(`/lent?${count}`)
+    expect([plain.headers['content-length'], plain.body === all]).toEqual([String(all.length), true])
+    const zipped = await bytesOf(`/lent?${count}`)
+    const body = zipped.encoding === 'gzip' ? gunzipSync(zipped.bytes) : zipped.bytes
+    expect([zipped.encoding, body.toString() === all]).toEqual([count > 1 ? 'gzip' : undefined, true])
+    expect((await overHttp2(`/lent?${count}`)) === all).toBe(true)
+  }
+  session.close()
 })
 
 test('who goes in the middle of a compressed list leaves nothing behind', async () => {

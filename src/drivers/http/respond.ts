@@ -1,6 +1,5 @@
 // Sends an answer. Streams go out as fast as the client takes them; one that takes nothing for a minute is dropped.
 import type { ServerResponse } from 'node:http'
-import { setImmediate as immediate } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { createGzip, type Gzip, gzip } from 'node:zlib'
 import type { Bytes } from '../../lib/bytes.ts'
@@ -9,6 +8,7 @@ import type { HttpResponse } from '../../world/http.ts'
 const drainTimeoutMs = 60_000
 /** As upstream: smaller answers are not worth the time. */
 const gzipBytesMin = 128 * 1024
+const zippedChunkBytes = 64 * 1024
 const compress = promisify(gzip) as (bytes: Bytes, options: { level: number }) => Promise<Buffer>
 
 const always = { 'cache-control': 'no-cache, private', 'x-content-type-options': 'nosniff' }
@@ -50,7 +50,7 @@ export async function respond(
         return
       }
       response.flushHeaders()
-      await send(answer.body, response, signal)
+      await send(answer, response, signal)
       // Broken off is not the same as ended: a client must not take half a list for a whole one.
       if (signal.aborted) response.destroy()
       else response.end()
@@ -76,50 +76,33 @@ function takesGzip(encodings: string): boolean {
 }
 
 type Chunk = string | Bytes
+type Streamed = Extract<HttpResponse, { kind: 'stream' }>
+type Chunks = Pick<Streamed, 'body' | 'lent'>
 
 /** Until the client is gone or takes no more. */
-async function send(chunks: AsyncIterable<Chunk>, response: ServerResponse, signal: AbortSignal): Promise<void> {
-  for await (const chunk of chunks) {
+async function send({ body, lent }: Chunks, response: ServerResponse, signal: AbortSignal): Promise<void> {
+  for await (const chunk of body) {
     if (signal.aborted) return
-    if (chunk.length === 0) await immediate()
-    else if (!response.write(chunk) && !(await drained(response, signal))) return
+    if (chunk.length === 0) continue
+    if (lent) {
+      if (!(await taken(chunk, response, signal))) return
+    } else if (!response.write(chunk) && !(await drained(response, signal))) return
   }
 }
 
-/** Whether it is worth compressing shows when so much has come. */
-async function sendCompressible(
-  { code, headers, body }: Extract<HttpResponse, { kind: 'stream' }>,
-  response: ServerResponse,
-  signal: AbortSignal,
-): Promise<void> {
-  const chunks = body[Symbol.asyncIterator]()
-  const first: Chunk[] = []
-  let byteCount = 0
-  let ended = false
-  while (byteCount < gzipBytesMin && !ended && !signal.aborted) {
-    const { done, value } = await chunks.next()
-    if (done) ended = true
-    else if (value.length === 0) await immediate()
-    else {
-      first.push(value)
-      byteCount += Buffer.byteLength(value)
-    }
-  }
-  const rest: AsyncIterable<Chunk> = {
-    async *[Symbol.asyncIterator]() {
-      yield* first.splice(0)
-      if (!ended) yield* { [Symbol.asyncIterator]: () => chunks }
-    },
-  }
+async function sendCompressible(answer: Streamed, response: ServerResponse, signal: AbortSignal): Promise<void> {
+  const { code, headers } = answer
+  const { chunks, isLarge } = await measured(answer, signal)
   if (signal.aborted) return
-  if (byteCount < gzipBytesMin) {
+  if (!isLarge) {
     response.writeHead(code, { ...always, ...headers })
-    await send(rest, response, signal)
+    await send(chunks, response, signal)
   } else {
-    response.writeHead(code, { ...always, ...headers, 'content-encoding': 'gzip', vary: 'Accept-Encoding' })
-    const zip = createGzip({ level: 1 })
-    const fed = feed(rest, zip, signal)
-    await send(zip, response, signal)
+    const { 'content-length': _, ...others } = headers
+    response.writeHead(code, { ...always, ...others, 'content-encoding': 'gzip', vary: 'Accept-Encoding' })
+    const zip = createGzip({ level: 1, chunkSize: zippedChunkBytes })
+    const fed = feed(chunks, zip, signal)
+    await send({ body: zip }, response, signal)
     zip.destroy()
     await fed
   }
@@ -127,42 +110,88 @@ async function sendCompressible(
   else response.end()
 }
 
-async function feed(chunks: AsyncIterable<Chunk>, zip: Gzip, signal: AbortSignal): Promise<void> {
-  for await (const chunk of chunks) {
+/** Whether it is worth compressing is said, or shows when so much has come. */
+async function measured(answer: Streamed, signal: AbortSignal): Promise<{ chunks: Chunks; isLarge: boolean }> {
+  const said = answer.headers['content-length']
+  if (said !== undefined) return { chunks: answer, isLarge: Number(said) >= gzipBytesMin }
+  const chunks = answer.body[Symbol.asyncIterator]()
+  const first: Chunk[] = []
+  let byteCount = 0
+  let ended = false
+  while (byteCount < gzipBytesMin && !ended && !signal.aborted) {
+    const { done, value } = await chunks.next()
+    if (done) ended = true
+    else if (value.length > 0) {
+      first.push(value)
+      byteCount += Buffer.byteLength(value)
+    }
+  }
+  const body: AsyncIterable<Chunk> = {
+    async *[Symbol.asyncIterator]() {
+      yield* first.splice(0)
+      if (!ended) yield* { [Symbol.asyncIterator]: () => chunks }
+    },
+  }
+  return { chunks: { body }, isLarge: byteCount >= gzipBytesMin }
+}
+
+async function feed({ body, lent }: Chunks, zip: Gzip, signal: AbortSignal): Promise<void> {
+  for await (const chunk of body) {
     if (signal.aborted || zip.destroyed) return
-    if (chunk.length === 0) await immediate()
-    else if (!zip.write(chunk)) await room(zip)
+    if (chunk.length > 0) await compressed(chunk, zip, lent === true)
   }
   zip.end()
 }
 
-/** There is room again once the client has taken what came out; or never, because it has been cut off. */
-function room(zip: Gzip): Promise<void> {
+/** Until there is room for more, or all was taken in; or it has been cut off. */
+function compressed(chunk: Chunk, zip: Gzip, whole: boolean): Promise<void> {
   return new Promise(resolve => {
     const end = () => {
       zip.off('drain', end).off('close', end)
       resolve()
     }
-    zip.on('drain', end).on('close', end)
+    zip.on('close', end)
+    const hasRoom = zip.write(chunk, () => whole && end())
+    if (whole) return
+    if (hasRoom) end()
+    else zip.on('drain', end)
   })
 }
 
 /** False when the client takes nothing: it has been cut off. */
 function drained(response: ServerResponse, signal: AbortSignal): Promise<boolean> {
+  return inTime(response, signal, done => {
+    response.on('drain', done)
+    return () => response.off('drain', done)
+  })
+}
+
+/** Writes it, and resolves when its memory is no longer looked at. False as of `drained`. */
+function taken(chunk: Chunk, response: ServerResponse, signal: AbortSignal): Promise<boolean> {
+  return inTime(response, signal, done => {
+    response.write(chunk, () => done())
+    return () => undefined
+  })
+}
+
+function inTime(
+  response: ServerResponse,
+  signal: AbortSignal,
+  listen: (done: () => void) => () => void,
+): Promise<boolean> {
   return new Promise(resolve => {
     const end = (good: boolean) => {
       clearTimeout(timer)
-      response.off('drain', onDrain)
+      forget()
       signal.removeEventListener('abort', onGone)
       resolve(good)
     }
-    const onDrain = () => end(true)
     const onGone = () => end(false)
     const timer = setTimeout(() => {
       response.destroy()
       end(false)
     }, drainTimeoutMs)
-    response.on('drain', onDrain)
+    const forget = listen(() => end(true))
     signal.addEventListener('abort', onGone)
   })
 }

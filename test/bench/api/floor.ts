@@ -1,12 +1,15 @@
 // The floor: the same TLS server as a peer's, whose answers are bytes that lie ready. `node floor.ts <tls folder>`, told
-// what to answer by IPC; it says the port that it serves on.
+// what to answer by IPC, and saying each time what its event loop was late at most since it was told last; it says the
+// port that it serves on.
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { serveHttps } from '../../../src/drivers/http/serve.ts'
 import { realLog } from '../../../src/drivers/log.ts'
 import type { HttpRequest, HttpResponse } from '../../../src/world/http.ts'
 
 export type Canned = { readonly object: string; readonly list: string; readonly frame: string }
+export type Told = { readonly loopMaxMs: number }
 
 const stop = new AbortController()
 process.on('disconnect', () => process.exit(0))
@@ -39,8 +42,11 @@ async function* frames(signal: AbortSignal): AsyncGenerator<Uint8Array> {
 
 const log = realLog({ level: 'warn', format: 'text' })
 const { port } = await serveHttps({ port: 0, hosts: ['127.0.0.1'], key, cert, ca, handle, log }, stop.signal)
+const delay = monitorEventLoopDelay({ resolution: 10 })
+delay.enable()
 process.on('message', (given: Canned) => {
   canned = { object: utf8(given.object), list: utf8(given.list), frame: utf8(given.frame) }
-  process.send?.('canned')
+  process.send?.({ loopMaxMs: delay.max / 1e6 } satisfies Told)
+  delay.reset()
 })
 process.send?.({ port })

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { configMap } from '../../src/api/kinds/configmap.ts'
+import { openPace } from '../../src/apiserver/run-pace.ts'
 import { watchResponse } from '../../src/apiserver/run-watch-http.ts'
 import { virtualWorld } from '../client/virtual-world.ts'
 import { memoryStore } from './memory-store.ts'
@@ -8,7 +9,11 @@ import { request } from './setup.ts'
 /** How long a watch goes on when nobody ends it, by what chance says. */
 async function lasts(float: number, query: string): Promise<number> {
   const world = virtualWorld()
-  const context = { world: { ...world, random: { ...world.random, float: () => float } }, store: memoryStore() }
+  const context = {
+    world: { ...world, random: { ...world.random, float: () => float } },
+    store: memoryStore(),
+    pace: openPace(world.clock),
+  }
   const asked = { kind: 'resource', verb: 'watch', group: '', version: 'v1', resource: 'configmaps' } as const
   const view = { answers: { as: 'Object', media: 'json' }, includeObject: 'None', nowMs: 0, pretty: false } as const
   const place = { [Symbol.dispose]() {} }

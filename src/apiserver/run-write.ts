@@ -2,7 +2,7 @@
 // else was quicker. A refusal is given only on a state that a majority has confirmed, so that a leader that was deposed
 // a moment ago does not say "not found".
 import { type Stamp, suffixAlphabet } from '../api/admit.ts'
-import { ApiError, alreadyExists, conflict } from '../api/error.ts'
+import { ApiError, alreadyExists, conflict, OutsideRefusal } from '../api/error.ts'
 import { type Kind, type KubeObject, resourceOf } from '../api/kind.ts'
 import { namespace as namespaceKind } from '../api/kinds/namespace.ts'
 import { podDisruptionBudget } from '../api/kinds/poddisruptionbudget.ts'
@@ -11,7 +11,7 @@ import { compileSelector } from '../api/select.ts'
 import { type KeyValue, prefixEnd, type Store, StoreError } from '../kv/store.ts'
 import { unpackText } from '../lib/packed.ts'
 import type { World } from '../world/world.ts'
-import { TooOften, type Verdict } from './admission/admission.ts'
+import { TooOften, Unanswered, type Verdict } from './admission/admission.ts'
 import type { Admission } from './admission/run.ts'
 import type { Annotate } from './annotations.ts'
 import type { Catalog } from './catalog.ts'
@@ -98,8 +98,9 @@ async function attempt(context: WriteContext, kind: Kind, op: Operation, signal:
       const rules = rulesOf(context, attempt === 0 ? stamp : { ...stampOf(context), uid: stamp.uid })
       plan = await planned(context, kind, op, seen, rules, signal)
     } catch (error) {
-      if (error instanceof ApiError && !(error instanceof TooOften) && (await again())) continue
-      throw error
+      const isFinal = !(error instanceof ApiError) || error instanceof TooOften
+      if (isFinal || !(await again()) || (isOfWebhook(error) && (await isAsSeen(context, kind, op, seen)))) throw error
+      continue
     }
     if (plan.kind === 'answer') {
       if (await again()) continue
@@ -138,6 +139,13 @@ async function attempt(context: WriteContext, kind: Kind, op: Operation, signal:
     }
   }
   throw conflict(kind, op.name ?? '', 'it is changed by others too often; please try again')
+}
+
+/** What webhooks say is of the object, and of nothing else that may be newer: they are not asked about it twice. */
+const isOfWebhook = (error: ApiError): boolean => error instanceof OutsideRefusal || error instanceof Unanswered
+
+async function isAsSeen(context: WriteContext, kind: Kind, op: Operation, seen: Seen): Promise<boolean> {
+  return (await look(context, kind, op)).current?.modRevision === seen.current?.modRevision
 }
 
 /** The plan, with what admission wants to have said and written along with it. */

@@ -54,6 +54,9 @@ export type Verdict = {
 /** A refusal for how often somebody asks: it does not depend on what is stored, and nothing newer would change it. */
 export class TooOften extends ApiError {}
 
+/** A webhook without which nothing is to happen could not be asked. */
+export class Unanswered extends ApiError {}
+
 export interface Plugin {
   /** Upstream's: LimitRanger. */
   readonly name: string

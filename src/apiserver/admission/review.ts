@@ -1,14 +1,14 @@
 // The AdmissionReview that a webhook is sent, and what its answer means. Pure. The fields and the words of what is wrong
 // with an answer are upstream's (k8s.io/apiserver/pkg/admission/plugin/webhook/request).
 
-import { ApiError, OutsideRefusal } from '../../api/error.ts'
+import { type ApiError, OutsideRefusal } from '../../api/error.ts'
 import { type Kind, type KubeObject, resourceOf } from '../../api/kind.ts'
 import { namespace as namespaceKind } from '../../api/kinds/namespace.ts'
 import { isObject } from '../../api/parse.ts'
 import type { Json, JsonObject } from '../../api/schema.ts'
 import { parseExact } from '../../lib/json.ts'
 import type { Identity } from '../../world/http.ts'
-import type { Change } from './admission.ts'
+import { type Change, Unanswered } from './admission.ts'
 
 export type ReviewVersion = 'v1' | 'v1beta1'
 
@@ -164,5 +164,5 @@ export function callFailed(webhook: string, error: unknown): ApiError {
   const why = error instanceof Error ? error.message : String(error)
   const message = `failed calling webhook ${JSON.stringify(webhook)}: ${why}`
   const details = { causes: [{ reason: '', message }] }
-  return new ApiError('InternalError', `Internal error occurred: ${message}`, details, { cause: error })
+  return new Unanswered('InternalError', `Internal error occurred: ${message}`, details, { cause: error })
 }

@@ -2,7 +2,8 @@
 // Those that may change it one after the other, in the order of their configurations' names; those that judge it all at once.
 // The configurations are read from the store for each request, so what was written is what counts. When somebody else is
 // quicker with a write, all are asked again on what is there then, as upstream asks about updates and patches; upstream
-// asks once about a create, which here happens again when its namespace or its quota has changed meanwhile.
+// asks once about a create, which here happens again when its namespace or its quota has changed meanwhile. Who has said
+// no, or nothing, is asked again only when the object is another by then.
 // https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/
 import { equalJson } from '../../api/equal.ts'
 import { ApiError } from '../../api/error.ts'

@@ -522,6 +522,39 @@ describe('admission-webhook', () => {
     expect((await ask(`${url}&dryRun=All`, { method: 'POST' })).message).toBe('dryRun is not supported')
   })
 
+  test('who said no, or nothing, is asked again only when the object has changed meanwhile', async () => {
+    let write = async () => {}
+    const refuses = async () => {
+      await write()
+      return { allowed: false }
+    }
+    hook.answer('/deny', refuses)
+    const rules = [rule(['configmaps'], ['*'])]
+    const objectSelector = { matchLabels: { judged: 'yes' } }
+    await ask(maps('one'), { body: map('m') })
+    await configure('Validating', 'deny', at('/deny', { rules, objectSelector }))
+    let count = 0
+    const other = () => ask(maps('two'), { body: map(`other-${count++}`) })
+    write = async () => void (await other())
+    const judged = { judged: 'yes' }
+    expect((await ask(maps('one'), { body: map('n', {}, { labels: judged }) })).code).toBe(400)
+    expect(hook.asked.length).toBe(1)
+    const update = () => ask(`${maps('one')}/m`, { method: 'PATCH', body: { metadata: { labels: judged } } })
+    expect([(await update()).code, hook.asked.length]).toEqual([400, 2])
+    // Past the webhook: only what it judges carries the label.
+    const touch = { method: 'PATCH', body: { data: { seen: 'no' } } }
+    write = async () => {
+      write = async () => {}
+      await ask(`${maps('one')}/m`, touch)
+    }
+    expect([(await update()).code, hook.asked.length]).toEqual([400, 4])
+    hook.answer('/deny', async () => {
+      await other()
+      return { code: 500, text: 'oh' }
+    })
+    expect([(await update()).code, hook.asked.length]).toEqual([500, 5])
+  })
+
   test('a dry run asks nobody who would do something about it', async () => {
     hook.answer('/some', () => ({ allowed: true }))
     for (const [kind, of] of [

@@ -125,11 +125,15 @@ function validateMeta(kind: Kind, meta: ObjectMeta, old: ObjectMeta | undefined)
   errors.push(...validateNamespace(kind, meta, old))
   addAll(errors, validateLabels(meta.labels, 'metadata.labels'))
   addAll(errors, validateAnnotations(meta.annotations))
-  for (const [i, owner] of (meta.ownerReferences ?? []).entries()) {
-    const path = `metadata.ownerReferences[${i}]`
+  for (const owner of meta.ownerReferences ?? []) {
+    const path = 'metadata.ownerReferences'
     for (const key of ['apiVersion', 'kind', 'name', 'uid'] as const) {
-      if ((owner[key] ?? '') === '')
-        errors.push(invalidValue(`${path}.${key}`, owner[key] ?? '', `${key} must not be empty`))
+      if ((owner[key] ?? '') !== '') continue
+      const what = key === 'apiVersion' ? 'version' : key
+      errors.push(invalidValue(`${path}.${key}`, owner[key] ?? '', `${what} must not be empty`))
+    }
+    if (owner.apiVersion === 'v1' && owner.kind === 'Event') {
+      errors.push(invalidValue(path, owner, '/v1, Kind=Event is disallowed from being an owner'))
     }
   }
   const controllers = (meta.ownerReferences ?? []).filter(owner => owner.controller === true)

@@ -64,6 +64,11 @@ function isHeld(object: KubeObject): boolean {
   return isDeleting(object) && (held.includes(foregroundFinalizer) || held.includes(orphanFinalizer))
 }
 
+/** Whether the object stays until what it owns is gone. */
+function waits(object: KubeObject): boolean {
+  return isDeleting(object) && (object.metadata.finalizers?.includes(foregroundFinalizer) ?? false)
+}
+
 function dependents(uid: string, seen: Seen): readonly Found[] {
   return seen.known.stored.flatMap(kind =>
     (seen.views[resourceOf(kind)]?.by('owned', uid) ?? []).map(object => ({ kind, object })),
@@ -114,6 +119,12 @@ function withoutOwners(kind: Kind, object: KubeObject, uids: ReadonlySet<string>
   })
 }
 
+function blockingNobody(kind: Kind, object: KubeObject): Change {
+  const { resourceVersion, ownerReferences = [] } = object.metadata
+  const freed = ownerReferences.map(reference => ({ ...reference, blockOwnerDeletion: false }))
+  return patch(kind, object, { metadata: { resourceVersion, ownerReferences: freed } })
+}
+
 function orphan(kind: Kind, owner: KubeObject, seen: Seen): readonly Change[] {
   const left = dependents(owner.metadata.uid, seen)
   if (left.length === 0) return [withoutFinalizer(kind, owner, orphanFinalizer)]
@@ -147,12 +158,17 @@ function withOwners(kind: Kind, object: KubeObject, seen: Seen): readonly Change
       const key = { name: reference.name, ...(owner.namespace !== undefined && { namespace: owner.namespace }) }
       // The view of the owners may be behind that of what they own: nothing is removed on its word alone.
       guards.push({ kind: 'absent', of: owner.kind, key, uid: reference.uid })
-    } else if (isDeleting(owner.object) && owner.object.metadata.finalizers?.includes(foregroundFinalizer)) {
+    } else if (waits(owner.object)) {
       waiting.add(reference.uid)
     } else solid += 1
   }
   if (gone.size === 0 && waiting.size === 0) return []
   const isAlone = solid === 0
+  // What it owns waits for its own: in a circle, one has to let go before it begins to wait too.
+  const mayCircle = waiting.size > 0 && dependents(object.metadata.uid, seen).some(one => waits(one.object))
+  if (isAlone && mayCircle && references.some(({ blockOwnerDeletion }) => blockOwnerDeletion)) {
+    return [blockingNobody(kind, object)]
+  }
   const change = isAlone
     ? remove(kind, object, {
         resourceVersion: object.metadata.resourceVersion,

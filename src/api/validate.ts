@@ -3,6 +3,7 @@
 // https://kubernetes.io/docs/concepts/overview/working-with-objects/
 import { Derivation, isKept } from '../lib/kept.ts'
 import { addAll, forbidden, immutable, invalidValue, notSupported, requiredValue, tooLong } from './field.ts'
+import { finalizerErrors } from './finalizers.ts'
 import type { FieldError, Kind, KubeObject } from './kind.ts'
 import { dnsLabel, labelValue, qualifiedName } from './names.ts'
 import { isList, isObject } from './parse.ts'
@@ -147,10 +148,7 @@ function validateMeta(kind: Kind, meta: ObjectMeta, old: ObjectMeta | undefined)
       ),
     )
   }
-  for (const finalizer of meta.finalizers ?? []) {
-    const wrong = qualifiedName(finalizer)
-    if (wrong !== undefined) errors.push(invalidValue('metadata.finalizers', finalizer, wrong))
-  }
+  addAll(errors, finalizerErrors(kind, meta, old === undefined))
   return errors
 }
 

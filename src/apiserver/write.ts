@@ -3,6 +3,7 @@
 // (admission/) by yielding. run-write.ts reads, asks, writes, and comes back here when somebody else was quicker.
 import { type AdmitRequest, admitting, type Stamp, sameObject } from '../api/admit.ts'
 import { ApiError, conflict, notFound } from '../api/error.ts'
+import { finalizerWarnings } from '../api/finalizers.ts'
 import { type Kind, type KubeObject, resourceOf } from '../api/kind.ts'
 import { type Namespace, namespace as namespaceKind } from '../api/kinds/namespace.ts'
 import type { Service } from '../api/kinds/service.ts'
@@ -171,7 +172,7 @@ function* create(
   const allocated = withAllocation(kind, held, undefined, seen, rules)
   const about = { verb: 'CREATE', object: allocated.object, old: undefined } as const
   yield { stage: 'validate', change: changeOf(kind, op, rules, about) }
-  return created(kind, allocated, compare, warnings)
+  return created(kind, allocated, compare, [...warnings, ...finalizerWarnings(kind, object)])
 }
 
 function created(
@@ -391,7 +392,8 @@ function* update(
   warnings: readonly string[],
 ): Planning {
   yield { stage: 'validate', change: changeOf(kind, op, rules, { verb: 'UPDATE', object: next, old }) }
-  return updated(kind, stored, old, next, seen, rules, warnings)
+  const told = [...warnings, ...finalizerWarnings(kind, next, old)]
+  return updated(kind, stored, old, next, seen, rules, told)
 }
 
 /** The plan that puts `next` in the place of `old`; a removal when nothing holds the object any longer. */

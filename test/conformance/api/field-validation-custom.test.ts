@@ -69,6 +69,9 @@ const apply = (plural: string, body: string, mode = 'Strict') =>
     body,
   })
 
+const finalizerWarning = (name: string) =>
+  `metadata.finalizers: "${name}": prefer a domain-qualified finalizer name including a path (/) to avoid accidental conflicts with other finalizer writers`
+
 describe('field-validation', () => {
   test('a custom object that its schema knows is applied, and any where there is no schema', async () => {
     expect(await apply('stricts', yamlOf('Strict', { spec: '  foo: foo1\n' }))).toMatchObject({
@@ -128,9 +131,12 @@ describe('field-validation', () => {
     })
     expect(await apply('keepers', body, 'Warn')).toMatchObject({
       code: 201,
-      warnings: ['line 11: key "foo" already set in map'],
+      warnings: ['line 11: key "foo" already set in map', finalizerWarning('test-finalizer')],
     })
-    expect(await apply('keepers', body, 'Ignore')).toMatchObject({ code: 201, warnings: [] })
+    expect(await apply('keepers', body, 'Ignore')).toMatchObject({
+      code: 201,
+      warnings: [finalizerWarning('test-finalizer')],
+    })
   })
 
   test('JSON that is applied is YAML: its lines count', async () => {
@@ -157,7 +163,11 @@ describe('field-validation', () => {
     expect((await posted('Strict')).message).toBe(
       `Strict in version "v1" cannot be handled as a Strict: strict decoding error: yaml: unmarshal errors:\n  line 12: key "foo" already set in map, ${told.join(', ')}`,
     )
-    expect((await posted('Warn')).warnings).toEqual(['line 12: key "foo" already set in map', ...told])
+    expect((await posted('Warn')).warnings).toEqual([
+      'line 12: key "foo" already set in map',
+      ...told,
+      finalizerWarning('test-finalizer'),
+    ])
   })
 
   test('unknown fields of a custom object, those of metadata inside last', async () => {
@@ -201,5 +211,29 @@ describe('field-validation', () => {
         'unknown field "spec.y"',
       ],
     })
+  })
+
+  test('a finalizer of nobody in particular is warned of when it comes; of a built-in kind it is refused', async () => {
+    const url = `${root}/frees/held?fieldManager=one`
+    const applied = (...finalizers: readonly string[]) =>
+      api.ask(url, {
+        method: 'PATCH',
+        type: 'application/apply-patch+yaml',
+        body: { apiVersion: 'stable.example.com/v1', kind: 'Free', metadata: { name: 'held', finalizers } },
+      })
+    expect((await applied('invalid-finalizer')).warnings).toEqual([finalizerWarning('invalid-finalizer')])
+    expect((await applied('invalid-finalizer', 'kubernetes.io/valid')).warnings).toEqual([])
+    expect((await applied('another-invalid')).warnings).toEqual([finalizerWarning('another-invalid')])
+    const map = (...finalizers: readonly string[]) =>
+      api.ask('/api/v1/namespaces/default/configmaps?dryRun=All', {
+        body: { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'm', finalizers } },
+      })
+    expect(await map('invalid-finalizer')).toMatchObject({
+      code: 422,
+      message:
+        'ConfigMap "m" is invalid: metadata.finalizers[0]: Invalid value: "invalid-finalizer": name is neither a standard finalizer name nor is it fully qualified',
+    })
+    expect((await map('orphan', 'foregroundDeletion')).message).toContain('cannot be both set')
+    expect((await map('example.com/valid', 'orphan')).code).toBe(201)
   })
 })

@@ -33,6 +33,7 @@ const more: Readonly<Record<string, readonly Subresource[]>> = {
       kind: 'PodProxyOptions',
       verbs: ['create', 'delete', 'get', 'patch', 'update'],
     },
+    { ...core, name: 'resize', kind: 'Pod', verbs: read },
   ],
   nodes: [
     {

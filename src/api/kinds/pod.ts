@@ -4,6 +4,7 @@ import type { FieldError } from '../kind.ts'
 import { defineKind } from '../kind.ts'
 import { podColumns } from '../pod/columns.ts'
 import { podDefaults } from '../pod/defaults.ts'
+import { prepareResize, validateResize } from '../pod/resize.ts'
 import { validateEphemeralChange, validatePod, validatePodChange } from '../pod/validate.ts'
 import { s, type TypeOf } from '../schema.ts'
 import { objectMeta } from '../types/meta.ts'
@@ -32,7 +33,7 @@ function preparePod(pod: Pod, old: Pod | undefined, subresource: string | undefi
     case 'binding':
       return pod
     case 'resize':
-      return { ...pod, spec: resized(pod, old) }
+      return prepareResize(pod, old)
     default: {
       // Who does not know of them does not mean to end them.
       const ephemeralContainers = pod.spec.ephemeralContainers ?? old.spec.ephemeralContainers
@@ -41,20 +42,11 @@ function preparePod(pod: Pod, old: Pod | undefined, subresource: string | undefi
   }
 }
 
-/** The old spec with the new containers' resources. */
-function resized(pod: Pod, old: Pod): Pod['spec'] {
-  const resources = new Map((pod.spec.containers ?? []).map(container => [container.name, container.resources]))
-  const containers = old.spec.containers.map(container => {
-    const wanted = resources.get(container.name)
-    return wanted ? { ...container, resources: wanted } : container
-  })
-  return { ...old.spec, containers }
-}
-
 function validateAll(pod: Pod, old: Pod | undefined, subresource: string | undefined): readonly FieldError[] {
   const errors = validatePod(pod, old)
   if (!old) return errors
   if (subresource === 'ephemeralcontainers') return [...errors, ...validateEphemeralChange(pod.spec, old.spec)]
+  if (subresource === 'resize') return [...errors, ...validateResize(pod, old)]
   return subresource === undefined ? [...errors, ...validatePodChange(pod.spec, old.spec)] : errors
 }
 

@@ -23,7 +23,8 @@ test('rounded, it is JSON.parse', () => {
 test('a bigint stands for what a number cannot hold and an int64 can, and for nothing else', () => {
   const read = (text: string) => (parseExact(`[${text}]`) as readonly unknown[])[0]
   expect(read('9007199254740991')).toBe(9_007_199_254_740_991)
-  expect(read('9007199254740992')).toBe(9_007_199_254_740_992n)
+  expect(read('9007199254740992')).toBe(9_007_199_254_740_992)
+  expect(read('9007199254740993')).toBe(9_007_199_254_740_993n)
   expect(read('9223372036854775807')).toBe(2n ** 63n - 1n)
   expect(read('9223372036854775808')).toBe(2 ** 63)
   expect(read('0.12345678901234567')).toBe(Number('0.12345678901234567'))

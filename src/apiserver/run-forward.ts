@@ -29,12 +29,11 @@ export async function write(
   annotate?: Annotate,
 ): Promise<Answer> {
   const { world, store } = context
-  using deadline = world.clock.deadline(writeTimeoutMs, signal)
   const startedMs = world.clock.monotonicMs()
   let sent: Operation = { ...op, id: op.id ?? world.random.uuid() }
   let lost: unknown
   for (;;) {
-    const reply = await once(context, sent, deadline.signal)
+    const reply = await once(context, sent, signal)
     if (reply.kind === 'lost') {
       lost = reply.error
       if (!canBeAgain(op)) throw unknownOutcome(lost)
@@ -42,14 +41,14 @@ export async function write(
     } else if (reply.kind !== 'not-leader') {
       if (annotate !== undefined) reply.annotations.forEach(annotate)
       const revision = reply.kind === 'answer' ? reply.answer.revision : reply.revision
-      await settled(context, revision, deadline.signal)
+      await settled(context, revision, signal)
       if (reply.kind === 'answer') return reply.answer
       throw reply.error
     }
     if (signal.aborted) throw new ApiError('Timeout', 'the client is gone')
-    const isLate = deadline.signal.aborted || world.clock.monotonicMs() - startedMs > leaderWaitMsMax
+    const isLate = world.clock.monotonicMs() - startedMs > leaderWaitMsMax
     if (isLate || store.status().role === 'learner') throw lost === undefined ? noLeader() : unknownOutcome(lost)
-    await world.clock.sleep(leaderPollMs, deadline.signal)
+    await world.clock.sleep(leaderPollMs, signal)
   }
 }
 
@@ -81,8 +80,9 @@ async function once(context: ForwardContext, op: Operation, signal: AbortSignal)
   const { leader } = store.status()
   if (leader === undefined) return { kind: 'not-leader' }
   if (leader === world.network.self) return here(context, op, signal)
+  using deadline = world.clock.deadline(writeTimeoutMs, signal)
   try {
-    return decodeReply(await world.network.request(leader, 'api', encodeOperation(op), signal))
+    return decodeReply(await world.network.request(leader, 'api', encodeOperation(op), deadline.signal))
   } catch (error) {
     if (error instanceof ApiError) throw error
     if (error instanceof MeshError && error.reason === 'unreachable') return { kind: 'not-leader' }

@@ -1,7 +1,7 @@
 // Carries out an operation on the leader: reads what it touches, lets write.ts plan, writes, and plans again when somebody
 // else was quicker. A refusal is given only on a state that a majority has confirmed, so that a leader that was deposed
 // a moment ago does not say "not found".
-import { type Stamp, suffixAlphabet } from '../api/admit.ts'
+import { type Stamp, suffixAlphabet, suffixLength } from '../api/admit.ts'
 import { ApiError, alreadyExists, conflict, OutsideRefusal } from '../api/error.ts'
 import { type Kind, type KubeObject, resourceOf } from '../api/kind.ts'
 import { namespace as namespaceKind } from '../api/kinds/namespace.ts'
@@ -305,11 +305,21 @@ function rulesOf({ world, services, annotate }: WriteContext, stamp: Stamp): Rul
 }
 
 export function stampOf({ world }: Pick<WriteContext, 'world'>): Stamp {
-  const letters = Array.from(
-    { length: 5 },
-    () => suffixAlphabet[Math.floor(world.random.float() * suffixAlphabet.length)],
-  )
-  return { uid: world.random.uuid(), nowMs: world.clock.nowMs(), suffix: letters.join('') }
+  let drawn: string | undefined
+  return {
+    uid: world.random.uuid(),
+    nowMs: world.clock.nowMs(),
+    // Few objects leave their name to the server.
+    get suffix() {
+      drawn ??= suffixOf(() => world.random.float())
+      return drawn
+    },
+  }
+}
+
+function suffixOf(random: () => number): string {
+  const letter = () => suffixAlphabet[Math.floor(random() * suffixAlphabet.length)]
+  return Array.from({ length: suffixLength }, letter).join('')
 }
 
 async function deleteCollection(

@@ -16,8 +16,11 @@ let youngLength = 0
 const textLengthMin = 64
 const textLengthMax = 32 * 1024
 
-/** The value of this text: one that is kept, or what `make` gives. Two texts never share one; `make` must be pure. */
-export function keep<T extends object>(text: string, make: (text: string) => T): T {
+/**
+ * The value of this text: one that is kept, or what `make` gives; undefined is not kept. Two texts never share one. `make`
+ * must be pure, and always the same.
+ */
+export function keep<T extends object>(text: string, make: (text: string) => T | undefined): T | undefined {
   if (text.length < textLengthMin || text.length > textLengthMax) return make(text)
   const known = young.get(text) ?? old.get(text)
   if (known !== undefined) {
@@ -28,7 +31,7 @@ export function keep<T extends object>(text: string, make: (text: string) => T):
   // A slice of a longer text would hold on to all of that.
   const own = Buffer.from(text, 'utf8').toString('utf8')
   // Not so with a lone surrogate, which is another character now.
-  if (own !== text) return value
+  if (value === undefined || own !== text) return value
   kept.add(value)
   remember(own, value)
   return value

@@ -443,7 +443,7 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
 
   async function write(command: Write, inner: AbortSignal): Promise<WriteResult> {
     checkLeader()
-    using deadline = command.id === undefined ? undefined : world.clock.deadline(requestTimeoutMs, inner)
+    const untilMs = command.id === undefined ? 0 : world.clock.monotonicMs() + requestTimeoutMs
     for (;;) {
       try {
         const outcome = await execute({ kind: 'write', write: command }, inner)
@@ -452,8 +452,8 @@ export async function openStore(world: World, config: StoreConfig, signal: Abort
       } catch (error) {
         // Leadership was lost, and nobody can say whether it happened. One with an id is sent again: it happens once.
         const isUnknown = error instanceof StoreError && error.reason === 'unavailable' && role.kind !== 'leader'
-        if (!isUnknown || deadline === undefined || deadline.signal.aborted) throw error
-        await world.clock.sleep(tickMs, deadline.signal)
+        if (!isUnknown || inner.aborted || world.clock.monotonicMs() >= untilMs) throw error
+        await world.clock.sleep(tickMs, inner)
       }
     }
   }

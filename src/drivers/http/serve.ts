@@ -218,10 +218,13 @@ function makeServer(
   return server
 }
 
+/** Made once: each new one would look at the stack. */
+const over = new DOMException('the request is over', 'AbortError')
+
 async function serveOne(options: ServeOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const controller = new AbortController()
-  response.on('close', () => controller.abort())
-  response.on('error', () => controller.abort())
+  response.on('close', () => controller.abort(over))
+  response.on('error', () => controller.abort(over))
   const asked: HttpRequest = {
     ...headOf(request, tlsSocketOf(request)),
     upgrade: undefined,

@@ -73,7 +73,9 @@ export function parseJson(text: string): Json {
 function withKeptSpec(text: string, { specStart, specEnd }: Scan): Json {
   if (specEnd === 0) return parsed(text)
   // Of a value with a bigint in it parseExact makes a note, which one of its parts would not have.
-  const spec = keep(text.slice(specStart, specEnd), part => (mayHoldLong(part) ? undefined : (parsed(part) as JsonObject)))
+  const spec = keep(text.slice(specStart, specEnd), part =>
+    mayHoldLong(part) ? undefined : (parsed(part) as JsonObject),
+  )
   if (spec === undefined) return parsed(text)
   const value = parsed(`${text.slice(0, specStart)}null${text.slice(specEnd)}`) as { spec: Json }
   value.spec = spec

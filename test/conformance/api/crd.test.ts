@@ -92,6 +92,54 @@ describe('crd', () => {
     expect(patched.code).toBe(200)
   })
 
+  test('takes a condition of its status that has a message alone', async () => {
+    await api.define(definition('sayings', 'Saying', [{}], { scope: 'Cluster' }))
+    const url = `${definitionUrl('sayings.stable.example.com')}/status`
+    const { body } = await api.ask(url)
+    expect(body.spec.names).toMatchObject({ plural: 'sayings', singular: 'saying', listKind: 'SayingList' })
+    body.status.conditions.push({ type: '', status: '', lastTransitionTime: null, message: 'updated' })
+    const put = await api.ask(url, { method: 'PUT', body })
+    expect([put.code, put.body.status.conditions.at(-1)]).toMatchObject([200, { message: 'updated' }])
+    const patched = await api.ask(url, {
+      method: 'PATCH',
+      type: 'application/json-patch+json',
+      body: [{ op: 'add', path: '/status/conditions', value: [{ message: 'patched' }] }],
+    })
+    expect([patched.code, patched.message]).toEqual([200, ''])
+    const messages = patched.body.status.conditions.map(({ message }: { message: string }) => message)
+    expect(messages).toContain('patched')
+  })
+
+  test('a default that is added shows in what was stored; one that is taken away stays where it was written', async () => {
+    const text = { type: 'string' }
+    const schema = { type: 'object', properties: { a: text, b: text } }
+    await api.define(definition('latecomers', 'Latecomer', [{ schema }], { scope: 'Cluster' }))
+    const url = '/apis/stable.example.com/v1/latecomers'
+    const made = (name: string) =>
+      api.ask(url, { body: { apiVersion: 'stable.example.com/v1', kind: 'Latecomer', metadata: { name } } })
+    const patch = (...body: readonly object[]) =>
+      api.ask(definitionUrl('latecomers.stable.example.com'), {
+        method: 'PATCH',
+        type: 'application/json-patch+json',
+        body,
+      })
+    const at = (name: string) => `/spec/versions/0/schema/openAPIV3Schema/properties/${name}/default`
+    expect((await made('cr-1')).body.a).toBeUndefined()
+    expect((await patch({ op: 'add', path: at('a'), value: 'A' })).code).toBe(200)
+    await until(
+      () => api.ask(`${url}/cr-1`),
+      ({ body }) => body.a === 'A',
+    )
+    expect((await made('cr-2')).body.a).toBe('A')
+    expect((await patch({ op: 'remove', path: at('a') }, { op: 'add', path: at('b'), value: 'B' })).code).toBe(200)
+    const second = await until(
+      () => api.ask(`${url}/cr-2`),
+      ({ body }) => body.b === 'B',
+    )
+    expect(second.body).toMatchObject({ a: 'A', b: 'B' })
+    expect((await api.ask(`${url}/cr-1`)).body).not.toHaveProperty('a')
+  })
+
   test('fills in defaults when objects are written, and in those that were stored before when they are read', async () => {
     const schema = (properties: object) => ({ type: 'object', properties: { spec: { type: 'object', properties } } })
     const own = definition('defaulted', 'Defaulted', [{ schema: schema({ a: { type: 'string', default: 'A' } }) }])

@@ -32,13 +32,15 @@ export function spend(
     if (currentHealthy >= desiredHealthy && desiredHealthy > 0) return undefined
   }
   if ((status.observedGeneration ?? 0) < (metadata.generation ?? 0)) {
-    throw refused(`The disruption budget ${metadata.name} is still being processed by the server.`)
+    throw refused(`The disruption budget ${metadata.name} is still being processed by the server.`, 10)
   }
   if (Object.keys(disruptedPods).length > disruptedCountMax) {
-    throw new ApiError(
-      'Forbidden',
-      `the disruption budget ${metadata.name} has too many evictions that are not confirmed`,
-    )
+    const why = 'DisruptedPods map too big - too many evictions not confirmed by PDB controller'
+    throw new ApiError('Forbidden', `poddisruptionbudgets.policy "${metadata.name}" is forbidden: ${why}`, {
+      name: metadata.name,
+      group: 'policy',
+      kind: 'poddisruptionbudgets',
+    })
   }
   if (disruptionsAllowed <= 0) {
     const message = `The disruption budget ${metadata.name} needs ${desiredHealthy} healthy pods and has ${currentHealthy} currently`
@@ -51,10 +53,14 @@ export function spend(
   }
 }
 
-function refused(why: string): ApiError {
+/**
+ * `retryAfterSeconds`: of what passes by itself. Nobody knows when a budget is good again, and clients that are told a time
+ * wait in silence.
+ */
+function refused(why: string, retryAfterSeconds?: number): ApiError {
   const message = "Cannot evict pod as it would violate the pod's disruption budget."
   return new ApiError('TooManyRequests', message, {
     causes: [{ reason: 'DisruptionBudget', message: why }],
-    retryAfterSeconds: 10,
+    ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
   })
 }

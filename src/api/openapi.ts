@@ -26,6 +26,11 @@ const wellKnown: Readonly<
     v2: { type: 'string', format: 'date-time' },
     v3: { type: 'string', format: 'date-time' },
   },
+  duration: {
+    name: `${meta}.Duration`,
+    v2: { description: 'As Go writes it: 1m10s.', type: 'string' },
+    v3: { description: 'As Go writes it: 1m10s.', type: 'string' },
+  },
   quantity: {
     name: 'io.k8s.apimachinery.pkg.api.resource.Quantity',
     v2: { description: 'A number of fixed point with an optional suffix: 100m, 1.5Gi, 2e3.', type: 'string' },

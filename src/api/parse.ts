@@ -184,6 +184,7 @@ const goTypes: Readonly<Record<ScalarKind, string>> = {
   double: 'float64',
   time: 'string',
   microTime: 'string',
+  duration: 'string',
   quantity: 'string',
   intOrString: 'int32',
   bytes: '[]uint8',
@@ -367,6 +368,7 @@ class Walk {
     const wrong = () => this.#mismatch(shape, value, goPath, struct)
     switch (shape.scalar) {
       case 'string':
+      case 'duration':
         if (typeof value !== 'string') throw wrong()
         return value
       case 'boolean':

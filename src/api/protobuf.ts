@@ -5,7 +5,7 @@
 // https://protobuf.dev/programming-guides/encoding/ ; k8s.io/apimachinery/pkg/runtime/serializer/protobuf
 
 import { type Bytes, text } from '../lib/bytes.ts'
-import { readRfc3339, rfc3339OfSeconds } from '../lib/duration.ts'
+import { goDuration, parseGoDuration, readRfc3339, rfc3339OfSeconds } from '../lib/duration.ts'
 import { exactInteger, parseExact } from '../lib/json.ts'
 import { base64OfBytes, bytesOfBase64 } from './base64.ts'
 import { ApiError } from './error.ts'
@@ -233,6 +233,8 @@ function readScalar(scalar: ScalarKind, wire: WireField, depth: number): Json {
     case 'time':
     case 'microTime':
       return timeOf(wire.bytes, scalar)
+    case 'duration':
+      return goDuration(Number(BigInt.asIntN(64, lastField(wire.bytes, 1)?.integer ?? 0n)) / 1e6)
     case 'quantity':
       return textOf(wire.bytes, 1)
     case 'intOrString': {
@@ -502,6 +504,9 @@ function writeSpecial(writer: WireWriter, scalar: ScalarKind, value: Json): void
       writer.varint(1, time.seconds)
       return
     }
+    case 'duration':
+      writer.varint(1, Math.round((parseGoDuration(String(value)) ?? 0) * 1e6))
+      return
     case 'quantity':
       writer.text(1, String(value))
       return

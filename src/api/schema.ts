@@ -19,6 +19,8 @@ export type ScalarKind =
   | 'microTime'
   /** '100m', '1Gi'; protobuf { string = 1 }. */
   | 'quantity'
+  /** As Go writes it, 1m10s; protobuf { duration = 1 } in nanoseconds. */
+  | 'duration'
   /** 8080 or 'http' or '25%'; protobuf { type = 1, intVal = 2, strVal = 3 }. */
   | 'intOrString'
   /** Base64 in JSON; bytes in protobuf. */
@@ -207,6 +209,7 @@ export const s = {
   double: numberField('double'),
   time: scalarField<string>('time'),
   microTime: scalarField<string>('microTime'),
+  duration: scalarField<string>('duration'),
   quantity: scalarField<string>('quantity'),
   intOrString: scalarField<number | string>('intOrString'),
   bytes: scalarField<string>('bytes'),

@@ -5,7 +5,7 @@ import { type NodeMetrics, nodeMetrics } from '../api/kinds/nodemetrics.ts'
 import type { Pod } from '../api/kinds/pod.ts'
 import { type PodMetrics, podMetrics } from '../api/kinds/podmetrics.ts'
 import type { ObjectMeta } from '../api/types/meta.ts'
-import { rfc3339 } from '../lib/duration.ts'
+import { goDuration, rfc3339 } from '../lib/duration.ts'
 import { formatQuantity } from '../lib/quantity.ts'
 import type { ContainerStats, StatsReply, Usage } from '../wire/gen/flotilla/v1/kubelet_pb.ts'
 
@@ -15,7 +15,7 @@ export function nodeMetricsOf(node: Node, stats: StatsReply, nowMs: number): Nod
     kind: nodeMetrics.kind,
     metadata: metadataOf(node.metadata, nowMs),
     timestamp: rfc3339(Number(stats.timeMs)),
-    window: windowOf(stats.windowMs),
+    window: goDuration(Number(stats.windowMs)),
     usage: quantitiesOf(stats.node),
   }
 }
@@ -30,7 +30,7 @@ export function podMetricsOf(pod: Pod, stats: StatsReply, nowMs: number): PodMet
     kind: podMetrics.kind,
     metadata: metadataOf(pod.metadata, nowMs),
     timestamp: rfc3339(Number(stats.timeMs)),
-    window: windowOf(longest(containers)),
+    window: goDuration(Number(longest(containers))),
     containers: containers.map(({ name, usage }) => ({ name, usage: quantitiesOf(usage) })),
   }
 }
@@ -56,12 +56,4 @@ function quantitiesOf(usage: Usage | undefined): Readonly<Record<string, string>
     cpu: formatQuantity({ nano: usage?.cpuNanocores ?? 0n, format: 'decimalSI' }),
     memory: formatQuantity({ nano: (usage?.memoryWorkingSetBytes ?? 0n) * 1_000_000_000n, format: 'binarySI' }),
   }
-}
-
-/** As Go writes a duration: 9.87s, 1m10s. */
-function windowOf(ms: bigint): string {
-  const minutes = ms / 60_000n
-  const seconds = Number(ms % 60_000n) / 1_000
-  if (minutes === 0n) return `${seconds}s`
-  return minutes < 60n ? `${minutes}m${seconds}s` : `${minutes / 60n}h${minutes % 60n}m${seconds}s`
 }

@@ -62,6 +62,14 @@ export function parseGoDuration(text: string): number | undefined {
   return sign === '-' ? -ms : ms
 }
 
+/** As Go writes a duration that is not negative, in whole milliseconds: 9.87s, 1m10s, 2h0m5s. */
+export function goDuration(ms: number): string {
+  const minutes = Math.floor(ms / minuteMs)
+  const seconds = (ms % minuteMs) / secondMs
+  if (minutes === 0) return `${seconds}s`
+  return minutes < 60 ? `${minutes}m${seconds}s` : `${Math.floor(minutes / 60)}h${minutes % 60}m${seconds}s`
+}
+
 // Howard Hinnant, "chrono-compatible low-level date algorithms": days since 1970-01-01 and back.
 function daysOf(year: number, month: number, day: number): number {
   const y = month <= 2 ? year - 1 : year

@@ -9,11 +9,10 @@ export const metricsGroup = 'metrics.k8s.io'
 const nodeMetricsSchema = s.object('io.k8s.metrics.pkg.apis.metrics.v1beta1.NodeMetrics', {
   apiVersion: s.string(0, { stored: true }),
   kind: s.string(0, { stored: true }),
-  // No numbers: it is given as JSON and YAML alone, for in protobuf the window is a number of nanoseconds.
-  metadata: s.of(0, objectMeta, { stored: true }),
-  timestamp: s.time(0, { stored: true, description: 'The end of the window in which the use was measured.' }),
-  window: s.string(0, { stored: true, description: 'For how long it was measured: 10.02s.' }),
-  usage: s.map(0, scalars.quantity, {
+  metadata: s.of(1, objectMeta, { stored: true }),
+  timestamp: s.time(2, { stored: true, description: 'The end of the window in which the use was measured.' }),
+  window: s.duration(3, { stored: true, description: 'For how long it was measured: 10.02s.' }),
+  usage: s.map(4, scalars.quantity, {
     stored: true,
     description: 'cpu in cores, a mean over the window; memory as the working set at its end, in bytes.',
   }),

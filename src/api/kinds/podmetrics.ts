@@ -8,8 +8,8 @@ import { objectMeta } from '../types/meta.ts'
 import { metricsGroup } from './nodemetrics.ts'
 
 const containerMetrics = s.object('io.k8s.metrics.pkg.apis.metrics.v1beta1.ContainerMetrics', {
-  name: s.string(0, { stored: true, description: 'As in the pod spec.' }),
-  usage: s.map(0, scalars.quantity, {
+  name: s.string(1, { stored: true, description: 'As in the pod spec.' }),
+  usage: s.map(2, scalars.quantity, {
     stored: true,
     description: 'cpu in cores, a mean over the window; memory as the working set at its end, in bytes.',
   }),
@@ -18,11 +18,10 @@ const containerMetrics = s.object('io.k8s.metrics.pkg.apis.metrics.v1beta1.Conta
 const podMetricsSchema = s.object('io.k8s.metrics.pkg.apis.metrics.v1beta1.PodMetrics', {
   apiVersion: s.string(0, { stored: true }),
   kind: s.string(0, { stored: true }),
-  // No numbers: it is given as JSON and YAML alone, for in protobuf the window is a number of nanoseconds.
-  metadata: s.of(0, objectMeta, { stored: true }),
-  timestamp: s.time(0, { stored: true, description: 'The end of the window in which the use was measured.' }),
-  window: s.string(0, { stored: true, description: 'For how long it was measured: 10.02s.' }),
-  containers: s.list(0, containerMetrics, { stored: true }),
+  metadata: s.of(1, objectMeta, { stored: true }),
+  timestamp: s.time(2, { stored: true, description: 'The end of the window in which the use was measured.' }),
+  window: s.duration(3, { stored: true, description: 'For how long it was measured: 10.02s.' }),
+  containers: s.list(4, containerMetrics, { stored: true }),
 })
 
 export const podMetrics = defineKind({

@@ -1,8 +1,11 @@
 // metrics.k8s.io and the statistics of nodes: kubelets that answer, that are silent and that are slow, and the real kubectl.
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
 import { node as nodeKind } from '../../../src/api/kinds/node.ts'
 import { type Pod, pod as podKind } from '../../../src/api/kinds/pod.ts'
+import { decodeBody, schemaLookup } from '../../../src/api/protobuf.ts'
+import { builtIn } from '../../../src/apiserver/catalog.ts'
 import { answerTimeoutMs, keptMs, openNodeStats } from '../../../src/apiserver/run-stats.ts'
 import { utf8 } from '../../../src/lib/bytes.ts'
 import { encodeChannel, frameDecoder } from '../../../src/wire/frame.ts'
@@ -182,10 +185,28 @@ describe('metrics', () => {
     expect(body.rows[0].cells).toEqual(['web', '125500u', '70Mi', '1m10s'])
   })
 
-  test('whoever would rather have protobuf gets JSON, with the window', async () => {
-    const { code, body } = await ask(`${root}/nodes/one`, 'application/vnd.kubernetes.protobuf,application/json')
-    expect({ code, window: body.window }).toEqual({ code: 200, window: '10.02s' })
-    expect((await ask(`${root}/nodes`, 'application/vnd.kubernetes.protobuf')).code).toBe(406)
+  test('they are given in protobuf and YAML, too', async () => {
+    const accept = 'application/vnd.kubernetes.protobuf'
+    for (const path of ['nodes/one', 'namespaces/default/pods/web']) {
+      const { body } = await ask(`${root}/${path}`)
+      const answer = await api.apiserver.handle(request(`${root}/${path}`, { accept }))
+      if (answer.kind !== 'whole') throw new Error('not whole')
+      expect([answer.code, answer.headers['content-type']]).toEqual([200, accept])
+      expect(decodeBody(answer.body as Uint8Array, schemaLookup(builtIn)).value).toEqual(body)
+      expect(parse((await ask(`${root}/${path}`, 'application/yaml')).text)).toEqual(body)
+    }
+    const list = await api.apiserver.handle(request(`${root}/nodes`, { accept }))
+    expect([list.kind === 'whole' && list.code, list.kind === 'whole' && list.headers['content-type']]).toEqual([
+      200,
+      accept,
+    ])
+  })
+
+  test('a selector chooses among them', async () => {
+    expect(names((await ask(`${root}/nodes?labelSelector=machine%3Done`)).body)).toEqual(['one'])
+    expect(names((await ask(`${root}/nodes?labelSelector=machine%3Dother`)).body)).toEqual([])
+    expect(names((await ask(`${root}/namespaces/default/pods?labelSelector=app%3Dweb`)).body)).toEqual(['web'])
+    expect(names((await ask(`${root}/pods?labelSelector=app%3Dnone`)).body)).toEqual([])
   })
 
   test('they are read and nothing else', async () => {

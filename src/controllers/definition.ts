@@ -1,6 +1,8 @@
 // CustomResourceDefinitions: accepts their names unless another of the group has them already, says that they are served,
 // and when one is deleted lets it go only after its objects.
 // After apiextensions-apiserver pkg/controller/{status,establish,finalizer}.
+import { approvalCondition } from '../api/custom/approval.ts'
+import { bundleFault } from '../api/custom/bundle.ts'
 import { type Kind, type KubeObject, resourceOf } from '../api/kind.ts'
 import {
   type CustomResourceDefinition,
@@ -98,6 +100,7 @@ function judged(definition: Definition, { resources, kinds }: Taken, nowMs: numb
       ? { type: 'NamesAccepted', status: 'True' as const, reason: 'NoConflicts', message: 'no conflicts found' }
       : { type: 'NamesAccepted', status: 'False' as const, ...fault },
     established(definition, fault === undefined),
+    ...[approvalCondition(definition) ?? []].flat(),
   ]
   const status = {
     ...definition.status,
@@ -113,6 +116,9 @@ function established(
   isAccepted: boolean,
 ): Omit<CustomResourceDefinitionCondition, 'lastTransitionTime'> {
   const type = 'Established'
+  if (isAccepted && !hasCondition(definition, type) && bundleFault(definition.spec) !== undefined) {
+    return { type, status: 'False', reason: 'InvalidCABundle', message: 'The conversion webhook CABundle is invalid' }
+  }
   if (isAccepted || hasCondition(definition, type)) {
     const message = 'the initial names have been accepted'
     return { type, status: 'True', reason: 'InitialNamesAccepted', message }

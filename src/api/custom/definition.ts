@@ -16,6 +16,8 @@ import type {
 } from '../kinds/customresourcedefinition.ts'
 import { dns1035Label, dnsSubdomain } from '../names.ts'
 import type { JsonSchemaProps } from '../types/jsonschema.ts'
+import { approvalAnnotation, approvalOf } from './approval.ts'
+import { bundleFault } from './bundle.ts'
 import { validateRules } from './rules.ts'
 import { child, itemsOf, keyed, propertyOf } from './schema.ts'
 import { validateKeywords, validateStructural } from './structural.ts'
@@ -33,7 +35,7 @@ export function validateDefinition(
   if (subresource === 'status') return accepted
   return [
     ...validateName(object),
-    ...validateApproval(object),
+    ...validateApproval(object, old),
     ...validateSpec(spec, old?.spec),
     ...(old ? validateChange(object, old) : []),
     ...accepted,
@@ -46,24 +48,17 @@ function validateName({ metadata, spec }: CustomResourceDefinition): readonly Fi
   return [invalidValue('metadata.name', metadata.name, 'must be spec.names.plural+"."+spec.group')]
 }
 
-const approval = 'api-approved.kubernetes.io'
-
-/** Groups of the Kubernetes community are not taken without a word of it. */
-function validateApproval({ metadata, spec }: CustomResourceDefinition): readonly FieldError[] {
-  const isProtected = ['k8s.io', 'kubernetes.io'].some(
-    domain => spec.group === domain || spec.group?.endsWith(`.${domain}`),
-  )
-  if (!isProtected) return []
-  const path = `metadata.annotations[${approval}]`
-  const given = metadata.annotations?.[approval]
-  const see = 'see https://github.com/kubernetes/enhancements/pull/1111'
-  if (given === undefined || given === '') {
-    const why = `protected groups must have approval annotation ${JSON.stringify(approval)}, ${see}`
-    return [requiredValue(path, why)]
-  }
-  if (/^unapproved/.test(given) || /^https?:\/\/\S+$/.test(given)) return []
-  const why = `protected groups must have approval annotation ${JSON.stringify(approval)} with either a URL or a reason starting with "unapproved", ${see}`
-  return [invalidValue(path, given, why)]
+/** Who changes something else need not mend what was let in before. */
+function validateApproval(
+  object: CustomResourceDefinition,
+  old: CustomResourceDefinition | undefined,
+): readonly FieldError[] {
+  const now = approvalOf(object)
+  if (now === undefined || (old && approvalOf(old)?.state === now.state)) return []
+  const path = `metadata.annotations[${approvalAnnotation}]`
+  if (now.state === 'missing') return [requiredValue(path, now.message)]
+  if (now.state !== 'invalid') return []
+  return [invalidValue(path, object.metadata.annotations?.[approvalAnnotation], now.message)]
 }
 
 function labelled(path: string, text: string | undefined, prefix = ''): readonly FieldError[] {
@@ -112,7 +107,11 @@ function validateSpec(
   if (versions.filter(({ storage }) => storage).length !== 1) {
     errors.push(invalidValue('spec.versions', versions, 'must have exactly one version marked as storage version'))
   }
-  errors.push(...validateNames(spec.names, 'spec.names'), ...validateVersions(versions), ...validateConversion(spec))
+  errors.push(
+    ...validateNames(spec.names, 'spec.names'),
+    ...validateVersions(versions),
+    ...validateConversion(spec, old),
+  )
   return errors
 }
 
@@ -336,10 +335,11 @@ function fieldAt(schema: JsonSchemaProps, jsonPath: string): JsonSchemaProps | s
 
 const reviewVersions = ['v1', 'v1beta1']
 
-function validateConversion({
-  conversion,
-  preserveUnknownFields,
-}: CustomResourceDefinitionSpec): readonly FieldError[] {
+function validateConversion(
+  spec: CustomResourceDefinitionSpec,
+  old: CustomResourceDefinitionSpec | undefined,
+): readonly FieldError[] {
+  const { conversion, preserveUnknownFields } = spec
   if (conversion === undefined) return []
   const { strategy, webhook } = conversion
   const path = 'spec.conversion'
@@ -361,6 +361,12 @@ function validateConversion({
     errors.push(requiredValue(config, 'exactly one of url or service is required'))
   } else if (client.url !== undefined) errors.push(...validateUrl(client.url, `${config}.url`))
   else if (client.service) errors.push(...validateService(client.service, `${config}.service`))
+  const fault = bundleFault(spec)
+  // A new definition waits for its CAs; one that is served would stop to be.
+  if (fault !== undefined && old !== undefined && bundleFault(old) === undefined) {
+    const message = `Invalid value: ${fault.shown}: ${fault.why}`
+    errors.push({ field: `${config}.caBundle`, reason: 'FieldValueInvalid', message })
+  }
   const versions = webhook?.conversionReviewVersions ?? []
   for (const [i, version] of versions.entries()) {
     if (versions.indexOf(version) < i) {

@@ -1,6 +1,7 @@
 // What a schema, and the rules in it, refuse of a custom object, in Kubernetes' words.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { customApi, definition, definitionUrl, until } from '../../apiserver/definitions.ts'
+import { certificates } from '../../apiserver/certificates.ts'
+import { customApi, definition, definitionUrl, has, until } from '../../apiserver/definitions.ts'
 
 let api: Awaited<ReturnType<typeof customApi>>
 beforeAll(async () => {
@@ -411,5 +412,84 @@ describe('crd-validation', () => {
       () => api.ask('/apis/stable.k8s.io/v1/goods'),
       ({ code }) => code === 200,
     )
+  })
+
+  test('the status says whether a group of the community was approved, and who changes another thing may', async () => {
+    const name = 'blessings.said.k8s.io'
+    const key = 'api-approved.kubernetes.io'
+    const say = (given: string | null) => ({ metadata: { annotations: { [key]: given } } })
+    const { metadata, spec, ...rest } = definition('blessings', 'Blessing', [{}])
+    const annotations = { [key]: 'unapproved, a test' }
+    const body = { ...rest, metadata: { ...metadata, name, annotations }, spec: { ...spec, group: 'said.k8s.io' } }
+    expect((await api.ask(all, { body })).code).toBe(201)
+    const condition = async (status: string) => {
+      const found = await until(
+        () => api.ask(`${all}/${name}`),
+        ({ body: { status: s } }) =>
+          (s?.conditions ?? []).some(
+            (one: { type: string; status: string }) => one.type === type && one.status === status,
+          ),
+      )
+      return found.body.status.conditions.find((one: { type: string }) => one.type === type)
+    }
+    const type = 'KubernetesAPIApprovalPolicyConformant'
+    expect(await condition('False')).toMatchObject({
+      reason: 'UnapprovedAnnotation',
+      message: 'not approved: "unapproved, a test"',
+    })
+    const change = (given: object) =>
+      api.ask(`${all}/${name}`, { method: 'PATCH', type: 'application/merge-patch+json', body: given })
+    const url = 'https://github.com/kubernetes/kubernetes/pull/1'
+    expect((await change(say(url))).code).toBe(200)
+    expect(await condition('True')).toMatchObject({ reason: 'ApprovedAnnotation', message: `approved in ${url}` })
+    expect((await change(say('perhaps'))).code).toBe(422)
+    expect((await change(say(null))).code).toBe(422)
+    expect((await change({ metadata: { labels: { a: 'b' } } })).code).toBe(200)
+  })
+
+  test('a definition whose webhook has CAs that nobody can read waits for better ones, and keeps good ones', async () => {
+    const bundled = (caBundle: string) => ({
+      strategy: 'Webhook',
+      webhook: { conversionReviewVersions: ['v1'], clientConfig: { url: 'https://converts.example.com/x', caBundle } },
+    })
+    const made = definition('bundles', 'Bundle', [{}], { conversion: bundled('Cg==') })
+    const { code, body } = await api.ask(all, { body: made })
+    expect(code).toBe(201)
+    const { name } = body.metadata
+    const waiting = await until(
+      () => api.ask(`${all}/${name}`),
+      ({ body: { status } }) => (status?.conditions ?? []).length > 0,
+    )
+    expect(waiting.body.status.conditions).toContainEqual(
+      expect.objectContaining({ type: 'Established', status: 'False', reason: 'InvalidCABundle' }),
+    )
+    const change = (caBundle: string) =>
+      api.ask(`${all}/${name}`, {
+        method: 'PATCH',
+        type: 'application/merge-patch+json',
+        body: { spec: { conversion: bundled(caBundle) } },
+      })
+    const pem = (inner: string) =>
+      Buffer.from(`-----BEGIN CERTIFICATE-----\n${inner}\n-----END CERTIFICATE-----\n`).toString('base64')
+    expect((await change(pem('AAAA'))).code).toBe(200)
+    const { ca } = await certificates()
+    expect((await change(Buffer.from(ca).toString('base64'))).code).toBe(200)
+    await until(
+      () => api.ask(`${all}/${name}`),
+      ({ body: found }) => has(found, 'Established', 'True'),
+    )
+    const worse = await change('Cg==')
+    expect(causesOf(worse)).toEqual([
+      'spec.conversion.webhookClientConfig.caBundle: Invalid value: []byte{0xa}: unable to load root certificates: unable to parse bytes as PEM block',
+    ])
+    expect(
+      (
+        await api.ask(`${all}/${name}`, {
+          method: 'PATCH',
+          type: 'application/merge-patch+json',
+          body: { metadata: { labels: { a: 'b' } } },
+        })
+      ).code,
+    ).toBe(200)
   })
 })

@@ -1,14 +1,13 @@
 // What every write goes through between the request and the store: metadata is stamped or kept, what this request may not
 // change is put back, defaults are filled in, the whole is validated, and who set which field is noted. Pure: identity,
 // time and chance come in the stamp. Throws ApiError; all faults of one object come as one Invalid.
-import { assert } from '../lib/assert.ts'
 import { readRfc3339, rfc3339 } from '../lib/duration.ts'
 import { applyDefaults } from './default.ts'
 import { equalJson, exactlyEqualJson } from './equal.ts'
 import { ApiError, invalid } from './error.ts'
 import { forbidden, immutable } from './field.ts'
 import type { FieldError, Kind, KubeObject } from './kind.ts'
-import { trackUpdate } from './patch/apply.ts'
+import { tracking } from './patch/apply.ts'
 import type { ObjectMeta } from './types/meta.ts'
 import { validateObject, validateStatus } from './validate.ts'
 
@@ -33,14 +32,18 @@ export type AdmitRequest<T> = {
   readonly name?: string
 }
 
+/** Yields what is shown, and pauses. */
+type Course<T> = Generator<T | typeof pause, T, T | typeof pause>
+
 export function admit<T extends KubeObject>(kind: Kind<T>, verb: 'create' | 'update', request: AdmitRequest<T>): T {
   const course = admitting(kind, verb, request)
-  const draft = course.next()
-  if (draft.done) return draft.value
-  const end = course.next(draft.value)
-  assert(end.done === true, 'an object is shown once')
-  return end.value
+  let step = course.next()
+  while (!step.done) step = course.next(step.value)
+  return step.value
 }
+
+/** What a course of work yields, and is sent back, only so that others may run: a large object takes long. */
+export const pause = undefined
 
 /**
  * The same for whoever has a say in between: yields the object with all defaults, not validated yet, and goes on with the
@@ -50,13 +53,13 @@ export function admitting<T extends KubeObject>(
   kind: Kind<T>,
   verb: 'create' | 'update',
   request: AdmitRequest<T>,
-): Generator<T, T, T> {
+): Course<T> {
   const { old } = request
   if (verb === 'create' || old === undefined) return admitCreate(kind, request)
   return admitUpdate(kind, request, old)
 }
 
-function* admitCreate<T extends KubeObject>(kind: Kind<T>, request: AdmitRequest<T>): Generator<T, T, T> {
+function* admitCreate<T extends KubeObject>(kind: Kind<T>, request: AdmitRequest<T>): Course<T> {
   const { incoming, stamp } = request
   const { resourceVersion, deletionTimestamp, deletionGracePeriodSeconds, selfLink, uid, ...given } = addressed(
     kind,
@@ -77,14 +80,17 @@ function* admitCreate<T extends KubeObject>(kind: Kind<T>, request: AdmitRequest
   const completed = (object: T) =>
     applyDefaults(kind, kind.prepare(withoutStatus(kind, object), undefined, undefined, stamp.nowMs))
   const draft = completed({ ...incoming, metadata })
-  const shown = yield draft
+  yield pause
+  const shown = (yield draft) ?? draft
   const object = shown === draft ? draft : completed(withMeta(shown, draft.metadata))
+  yield pause
   throwInvalid(kind, object, validateObject(kind, object, undefined))
-  const noted = tracked(kind, undefined, draft, request)
+  yield pause
+  const noted = yield* tracked(kind, undefined, draft, request)
   return shown === draft ? noted : owned(object, noted)
 }
 
-function* admitUpdate<T extends KubeObject>(kind: Kind<T>, request: AdmitRequest<T>, old: T): Generator<T, T, T> {
+function* admitUpdate<T extends KubeObject>(kind: Kind<T>, request: AdmitRequest<T>, old: T): Course<T> {
   const { incoming, subresource, stamp } = request
   const given = addressed(kind, incoming.metadata, request)
   const errors = metaErrors(given, old.metadata)
@@ -92,12 +98,16 @@ function* admitUpdate<T extends KubeObject>(kind: Kind<T>, request: AdmitRequest
   const completed = (object: T) =>
     applyDefaults(kind, kind.prepare(limited(kind, object, old, subresource), old, subresource, stamp.nowMs))
   const draft = completed({ ...incoming, metadata })
-  const shown = yield draft
+  yield pause
+  const shown = (yield draft) ?? draft
   const object = counted(kind, shown === draft ? draft : completed(withMeta(shown, draft.metadata)), old)
+  yield pause
   const rest =
     subresource === 'status' ? validateStatus(kind, object, old) : validateObject(kind, object, old, subresource)
   throwInvalid(kind, object, [...errors, ...rest])
-  return shown === draft ? tracked(kind, old, object, request) : owned(object, tracked(kind, old, draft, request))
+  yield pause
+  const noted = yield* tracked(kind, old, shown === draft ? object : draft, request)
+  return shown === draft ? noted : owned(object, noted)
 }
 
 /** Whoever changes an object on its way may not change which one it is. */
@@ -255,10 +265,15 @@ function throwInvalid(kind: Kind, object: KubeObject, errors: readonly FieldErro
   if (errors.length > 0) throw invalid(kind, object.metadata.name ?? object.metadata.generateName ?? '', errors)
 }
 
-function tracked<T extends KubeObject>(kind: Kind<T>, old: T | undefined, object: T, request: AdmitRequest<T>): T {
+function* tracked<T extends KubeObject>(
+  kind: Kind<T>,
+  old: T | undefined,
+  object: T,
+  request: AdmitRequest<T>,
+): Generator<typeof pause, T, T | typeof pause> {
   const { fieldManager, subresource, stamp } = request
   if (fieldManager === undefined) return object
-  return trackUpdate(kind, old, object, {
+  return yield* tracking(kind, old, object, {
     manager: fieldManager,
     nowMs: stamp.nowMs,
     ...(subresource !== undefined && { subresource }),

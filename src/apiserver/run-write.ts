@@ -18,6 +18,7 @@ import type { Catalog } from './catalog.ts'
 import { checkCustom } from './custom.ts'
 import { deletedAnswer } from './delete.ts'
 import type { Answer, Operation } from './operation.ts'
+import { breather } from './run-breather.ts'
 import { readAs, readOneAs, writeAs } from './run-convert.ts'
 import { openTurns, type Turns } from './run-turns.ts'
 import { ipPrefix, portPrefix, type ServiceConfig, type Taken } from './services.ts'
@@ -150,7 +151,7 @@ async function isAsSeen(context: WriteContext, kind: Kind, op: Operation, seen: 
 
 /** The plan, with what admission wants to have said and written along with it. */
 async function planned(
-  { admission }: WriteContext,
+  { admission, world }: WriteContext,
   kind: Kind,
   op: Operation,
   seen: Seen,
@@ -159,18 +160,23 @@ async function planned(
 ): Promise<Plan> {
   const course =
     op.subresource === undefined ? planWrite(kind, op, seen, rules) : planSubresource(kind, op, seen, rules)
-  const asking = admission.begin()
+  const breathe = breather(world.clock)
+  const asking = admission.begin(breathe)
   const said: string[] = []
   const verdicts: Required<Verdict>[] = []
   let step = course.next()
   while (!step.done) {
-    const { stage, change } = step.value
-    if (stage === 'mutate') {
-      const { object, warnings } = await asking.mutate(change, signal)
+    const ask = step.value
+    if (ask.stage === 'pause') {
+      const breath = breathe()
+      if (breath !== undefined) await breath
+      step = course.next()
+    } else if (ask.stage === 'mutate') {
+      const { object, warnings } = await asking.mutate(ask.change, signal)
       said.push(...warnings)
       step = course.next(object)
     } else {
-      const verdict = await asking.validate(change, signal)
+      const verdict = await asking.validate(ask.change, signal)
       said.push(...verdict.warnings)
       verdicts.push(verdict)
       step = course.next()

@@ -1,7 +1,7 @@
 // Creates, updates, patches and deletes as one compare-and-set each. Pure: what is stored now and what is asked go in,
 // the command for the store and the answer come out, or an ApiError is thrown. On the way a plan asks for admission
 // (admission/) by yielding. run-write.ts reads, asks, writes, and comes back here when somebody else was quicker.
-import { type AdmitRequest, admitting, type Stamp, sameObject } from '../api/admit.ts'
+import { type AdmitRequest, admitting, pause, type Stamp, sameObject } from '../api/admit.ts'
 import { ApiError, conflict, notFound } from '../api/error.ts'
 import { finalizerWarnings } from '../api/finalizers.ts'
 import { type Kind, type KubeObject, resourceOf } from '../api/kind.ts'
@@ -9,7 +9,7 @@ import { type Namespace, namespace as namespaceKind } from '../api/kinds/namespa
 import type { Service } from '../api/kinds/service.ts'
 import { parseObject, parseValue } from '../api/parse.ts'
 import { parseApplied } from '../api/patch/applied.ts'
-import { applyPatch } from '../api/patch/apply.ts'
+import { applying } from '../api/patch/apply.ts'
 import { patchObject } from '../api/patch/patch.ts'
 import type { Json, JsonObject } from '../api/schema.ts'
 import { deleteOptions } from '../api/types/meta.ts'
@@ -55,8 +55,11 @@ export type Plan =
 /** An object or a Status; `text` is its JSON, where that is there anyway. */
 export type Shown = { readonly object: JsonObject; readonly text?: string }
 
-/** What admission is asked on the way: to change the object, or to let it pass as it is. */
-export type Ask = { readonly stage: 'mutate' | 'validate'; readonly change: Change }
+/** What admission is asked on the way: to change the object, or to let it pass as it is. Or others may run meanwhile. */
+export type Ask = { readonly stage: 'mutate' | 'validate'; readonly change: Change } | typeof pausing
+
+/** Between the parts of a plan that take long when the object is large. */
+export const pausing = { stage: 'pause' } as const
 
 /** Is sent the object to go on with after `mutate`, and nothing after `validate`. */
 export type Planning = Generator<Ask, Plan, KubeObject | undefined>
@@ -147,13 +150,19 @@ function* admitted(
   rules: Rules,
   request: AdmitRequest<KubeObject>,
 ): Generator<Ask, KubeObject, KubeObject | undefined> {
+  yield pausing
   const { old } = request
   const verb = old === undefined ? 'CREATE' : 'UPDATE'
   const course = admitting(kind, old === undefined ? 'create' : 'update', request)
   let step = course.next()
   while (!step.done) {
-    const change = changeOf(kind, op, rules, { verb, object: step.value, old })
-    step = course.next((yield { stage: 'mutate', change }) ?? step.value)
+    if (step.value === pause) {
+      yield pausing
+      step = course.next(pause)
+    } else {
+      const change = changeOf(kind, op, rules, { verb, object: step.value, old })
+      step = course.next((yield { stage: 'mutate', change }) ?? step.value)
+    }
   }
   return step.value
 }
@@ -171,7 +180,9 @@ function* create(
   const held = resourceOf(kind) === 'namespaces' ? heldNamespace(object as Namespace) : object
   const allocated = withAllocation(kind, held, undefined, seen, rules)
   const about = { verb: 'CREATE', object: allocated.object, old: undefined } as const
+  yield pausing
   yield { stage: 'validate', change: changeOf(kind, op, rules, about) }
+  yield pausing
   return created(kind, allocated, compare, [...warnings, ...finalizerWarnings(kind, object)])
 }
 
@@ -275,6 +286,7 @@ function* createByUpdate(
 function* planPatch(kind: Kind, op: Operation, seen: Seen, rules: Rules): Planning {
   if (op.patch === 'apply') return yield* planApply(kind, op, seen, rules)
   const { old, stored } = existing(kind, op, seen)
+  yield pausing
   const { object: patched, warnings } = patchObject(
     kind,
     op.patch ?? 'merge',
@@ -328,15 +340,26 @@ function* planApply(kind: Kind, op: Operation, seen: Seen, rules: Rules): Planni
       )
     }
     if ((applied.metadata?.resourceVersion ?? '') !== '') throw notFound(kind, op.name ?? '')
-    const incoming = applyPatch(kind, undefined, applied, options)
+    const incoming = yield* patchedBy(kind, undefined, applied, options)
     const request = { old: undefined, incoming, stamp: rules.stamp, ...place(op) }
     return yield* create(kind, op, seen, rules, request, warnings)
   }
   const { old, stored } = existing(kind, op, seen)
   checkVersion(kind, applied, old)
-  const incoming = carried(kind, applyPatch(kind, old, applied, options), old)
+  const incoming = carried(kind, yield* patchedBy(kind, old, applied, options), old)
   const next = yield* admitted(kind, op, rules, { old, incoming, stamp: rules.stamp, ...place(op) })
   return yield* update(kind, op, stored, old, next, seen, rules, warnings)
+}
+
+/** The same, with pauses. */
+function* patchedBy(...asked: Parameters<typeof applying>): Generator<Ask, KubeObject, KubeObject | undefined> {
+  const course = applying(...asked)
+  let step = course.next()
+  while (!step.done) {
+    yield pausing
+    step = course.next()
+  }
+  return step.value
 }
 
 export function existing(
@@ -391,7 +414,9 @@ function* update(
   rules: Rules,
   warnings: readonly string[],
 ): Planning {
+  yield pausing
   yield { stage: 'validate', change: changeOf(kind, op, rules, { verb: 'UPDATE', object: next, old }) }
+  yield pausing
   const told = [...warnings, ...finalizerWarnings(kind, next, old)]
   return updated(kind, stored, old, next, seen, rules, told)
 }

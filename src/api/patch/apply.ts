@@ -40,18 +40,31 @@ export type ApplyOptions = {
   readonly subresource?: string
 }
 
+type Pausing<T> = Generator<undefined, T, unknown>
+
+function withoutPauses<T>(course: Pausing<T>): T {
+  let step = course.next()
+  while (!step.done) step = course.next()
+  return step.value
+}
+
 const beforeFirstApply = 'before-first-apply'
 
 /**
  * What the object is to be, with its managedFields; it still has to go through admit. Throws ApiError Conflict with one cause
  * per field that another manager owns.
  */
-export function applyPatch<T extends KubeObject>(
+export function applyPatch<T extends KubeObject>(...asked: Parameters<typeof applying<T>>): T {
+  return withoutPauses(applying(...asked))
+}
+
+/** The same, which yields now and then so that others may run: a large object takes long. */
+export function* applying<T extends KubeObject>(
   kind: Kind<T>,
   live: T | undefined,
   applied: T,
   options: ApplyOptions,
-): T {
+): Pausing<T> {
   const { shape } = kind.schema
   const config = configOf(kind, applied, options.subresource)
   const before = live && bare(live)
@@ -59,16 +72,21 @@ export function applyPatch<T extends KubeObject>(
   const own = managerOf(kind, options, 'Apply')
   const key = managerKey(own)
   const set = owned(kind, fieldSetOf(shape, config as unknown as Json), options.subresource)
+  yield
   const last = known.get(key)
   const managers = new Map(known).set(key, { ...own, set })
   const merged = merge(shape, before as Json | undefined, config as unknown as Json)
-  const pruned = last ? prune(kind, merged, managers, last.set) : merged
+  yield
+  const pruned = last ? yield* prune(kind, merged, managers, last.set) : merged
+  yield
   const changes = compare(shape, before as Json | undefined, pruned)
+  yield
   const { settled, conflicts } = settle(managers, key, changes)
   if (!options.force) refuseConflicts(kind, live, options, conflicts)
   const same = last && equalSets(last.set, set) && equalJson(before, pruned)
   const time = same ? last.time : rfc3339(options.nowMs)
   settled.set(key, { ...own, time, set })
+  yield
   return withManagers(withLastApplied(pruned as unknown as T, applied, options), live ?? applied, settled)
 }
 
@@ -88,31 +106,40 @@ function refuseConflicts<T extends KubeObject>(
 }
 
 /** `next` with managedFields that say what its manager has changed, compared to `old`. */
-export function trackUpdate<T extends KubeObject>(
+export function trackUpdate<T extends KubeObject>(...asked: Parameters<typeof tracking<T>>): T {
+  return withoutPauses(tracking(...asked))
+}
+
+/** The same with pauses, as `applying`. */
+export function* tracking<T extends KubeObject>(
   kind: Kind<T>,
   old: T | undefined,
   next: T,
   options: Omit<ApplyOptions, 'force'>,
-): T {
+): Pausing<T> {
   const given = next.metadata.managedFields
   // One empty entry is how a client asks to forget.
   if (given?.length === 1 && Object.keys(given[0] ?? {}).length === 0) return withManagers(bare(next), next, new Map())
   const known = readManagers(next)
   // An object that was never tracked stays so until somebody applies it.
   if (old && known.size === 0) return next
-  return withManagers(bare(next), next, capManagers(updated(kind, old && bare(old), bare(next), known, options)))
+  yield
+  const managers = capManagers(yield* updated(kind, old && bare(old), bare(next), known, options))
+  yield
+  return withManagers(bare(next), next, managers)
 }
 
-function updated<T extends KubeObject>(
+function* updated<T extends KubeObject>(
   kind: Kind<T>,
   before: T | undefined,
   after: T,
   known: Managers,
   options: Omit<ApplyOptions, 'force'>,
-): Managers {
+): Pausing<Managers> {
   const own = managerOf(kind, options, 'Update')
   const key = managerKey(own)
   const changes = compare(kind.schema.shape, before as Json | undefined, after as unknown as Json)
+  yield
   const taken = owned(kind, union(changes.modified, changes.added), options.subresource)
   const { settled } = settle(known, key, changes)
   const had = settled.get(key)
@@ -137,7 +164,8 @@ function managerOf(kind: Kind, options: Omit<ApplyOptions, 'force'>, operation: 
 /** Before the first apply all that is there belongs to whoever made it. */
 function withFirst<T extends KubeObject>(kind: Kind<T>, live: T, managers: Managers, options: ApplyOptions): Managers {
   if (managers.size > 0) return managers
-  return updated(kind, undefined, bare(live), managers, { manager: beforeFirstApply, nowMs: options.nowMs })
+  const first = { manager: beforeFirstApply, nowMs: options.nowMs }
+  return withoutPauses(updated(kind, undefined, bare(live), managers, first))
 }
 
 /** What this door lets a manager apply: /status the status, the plain one all but it. */
@@ -186,10 +214,11 @@ function owned(kind: Kind, set: FieldSet, subresource: string | undefined): Fiel
 }
 
 /** Takes what the manager applied before, applies no more, and nobody else owns. */
-function prune(kind: Kind, merged: Json, managers: Managers, last: FieldSet): Json {
+function* prune(kind: Kind, merged: Json, managers: Managers, last: FieldSet): Pausing<Json> {
   const { shape } = kind.schema
   const all = [...managers.values()].reduce((sum, { set }) => union(sum, set), emptySet)
   const there = withNamedFields(shape, fieldSetOf(shape, merged))
+  yield
   const gone = difference(intersection(withNamedFields(shape, last), there), withNamedFields(shape, all))
   return removeItems(shape, merged, gone) ?? {}
 }

@@ -3,12 +3,13 @@
 import { type Kind, type KubeObject, resourceOf } from '../../api/kind.ts'
 import { type Compare, type KeyValue, type Operation, prefixEnd, type Store } from '../../kv/store.ts'
 import { assert } from '../../lib/assert.ts'
+import type { Breathe } from '../run-breather.ts'
 import { keyOf, objectOf, prefixOf } from '../stored.ts'
 import type { Change, Hook, Mutated, Plugin, Read, Reading, Step, Verdict } from './admission.ts'
 
 export interface Admission {
   /** For one attempt at a request: what a plugin has read, the others are shown as well. */
-  begin(): Asking
+  begin(breathe?: Breathe): Asking
 }
 
 export interface Asking {
@@ -19,17 +20,25 @@ export interface Asking {
 
 export function openAdmission(store: Store, steps: readonly Step[]): Admission {
   return {
-    begin() {
-      const found: Found = new Map()
+    begin(breathe = () => undefined) {
+      const round: Round = { store, steps, breathe, found: new Map() }
       return {
-        mutate: (change, signal) => mutated(store, steps, found, change, signal),
-        validate: (change, signal) => judged(store, steps, found, change, signal),
+        mutate: (change, signal) => mutated(round, change, signal),
+        validate: (change, signal) => judged(round, change, signal),
       }
     },
   }
 }
 
-async function mutated(store: Store, steps: readonly Step[], found: Found, change: Change, signal: AbortSignal) {
+type Round = {
+  readonly store: Store
+  readonly steps: readonly Step[]
+  readonly breathe: Breathe
+  /** What has been read for one attempt, by nameOf. */
+  readonly found: Map<string, readonly KeyValue[]>
+}
+
+async function mutated(round: Round, change: Change, signal: AbortSignal) {
   assert(change.object !== undefined, 'there is an object to change')
   let { object } = change
   let now = change
@@ -37,14 +46,16 @@ async function mutated(store: Store, steps: readonly Step[], found: Found, chang
   const left = new Map<Hook, unknown>()
   let again = true
   // A second time when a hook has changed what the others had seen; never a third.
-  for (let round = 0; again && round < 2; round++) {
+  for (let turn = 0; again && turn < 2; turn++) {
     again = false
-    for (const step of steps) {
+    for (const step of round.steps) {
+      const breath = round.breathe()
+      if (breath !== undefined) await breath
       if (now.object !== object) now = { ...change, object }
       if ('plugin' in step) {
         const { plugin } = step
         if (plugin.mutate === undefined || !plugin.handles(now)) continue
-        const seen = read(store, plugin, now, found)
+        const seen = read(round, plugin, now)
         object = plugin.mutate(now, seen instanceof Promise ? await seen : seen)
       } else {
         const { hook } = step
@@ -60,17 +71,19 @@ async function mutated(store: Store, steps: readonly Step[], found: Found, chang
   return { object, warnings }
 }
 
-async function judged(store: Store, steps: readonly Step[], found: Found, change: Change, signal: AbortSignal) {
+async function judged(round: Round, change: Change, signal: AbortSignal) {
   const warnings: string[] = []
   const compare: Compare[] = []
   const operations: Operation[] = []
-  for (const step of steps) {
+  for (const step of round.steps) {
+    const breath = round.breathe()
+    if (breath !== undefined) await breath
     const member = 'plugin' in step ? step.plugin : step.hook
     if (member.validate === undefined || !member.handles(change)) continue
     let verdict: Verdict | undefined
     if ('hook' in step) verdict = await step.hook.validate?.(change, signal)
     else {
-      const seen = read(store, step.plugin, change, found)
+      const seen = read(round, step.plugin, change)
       verdict = step.plugin.validate?.(change, seen instanceof Promise ? await seen : seen)
     }
     warnings.push(...(verdict?.warnings ?? []))
@@ -80,10 +93,7 @@ async function judged(store: Store, steps: readonly Step[], found: Found, change
   return { warnings, compare, operations }
 }
 
-/** What has been read for one attempt, by nameOf. */
-type Found = Map<string, readonly KeyValue[]>
-
-function read(store: Store, plugin: Plugin, change: Change, found: Found): Reading | Promise<Reading> {
+function read({ store, found }: Round, plugin: Plugin, change: Change): Reading | Promise<Reading> {
   const reads = plugin.reads?.(change) ?? []
   const missing = reads.filter(wanted => !found.has(nameOf(wanted)))
   const reading = readingOf(plugin, reads, found)
@@ -93,7 +103,7 @@ function read(store: Store, plugin: Plugin, change: Change, found: Found): Readi
   )
 }
 
-function readingOf(plugin: Plugin, reads: readonly Read[], found: Found): Reading {
+function readingOf(plugin: Plugin, reads: readonly Read[], found: Round['found']): Reading {
   const under = (wanted: Read): readonly KeyValue[] => {
     const name = nameOf(wanted)
     const items = reads.some(one => nameOf(one) === name) ? found.get(name) : undefined

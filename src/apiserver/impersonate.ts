@@ -16,7 +16,8 @@ const extraPrefix = 'impersonate-extra-'
 
 /** undefined: the request speaks for itself. `headers`: names in lower case, several of one name joined with ', '. */
 export function impersonation(headers: Readonly<Record<string, string>>): Impersonation | undefined {
-  const named = Object.keys(headers).filter(name => name.startsWith(prefix))
+  const named: string[] = []
+  for (const name in headers) if (name.startsWith(prefix)) named.push(name)
   if (named.length === 0) return undefined
   const user = headers['impersonate-user'] ?? ''
   if (user === '') {

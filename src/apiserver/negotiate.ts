@@ -76,8 +76,23 @@ function matches(type: string, media: string): boolean {
   )
 }
 
-/** undefined: nothing that we can make is accepted (406). */
-export function negotiate(header: string | undefined, offers: Offers): Answers | undefined {
+const negotiated = new Map<string, Answers | undefined>()
+const negotiatedMax = 256
+const rememberedLengthMax = 1_024
+
+/** undefined: nothing that we can make is accepted (406). What clients say is mostly what others have said before. */
+export function negotiate(header = '', offers: Offers): Answers | undefined {
+  const key = `${offers.protobuf}${offers.table}${offers.stream}${header}`
+  const known = negotiated.get(key)
+  if (known !== undefined || negotiated.has(key)) return known
+  const answers = choose(header, offers)
+  if (key.length > rememberedLengthMax) return answers
+  if (negotiated.size >= negotiatedMax) negotiated.clear()
+  negotiated.set(key, answers)
+  return answers
+}
+
+function choose(header: string, offers: Offers): Answers | undefined {
   for (const { type, parameters } of parseAccept(header)) {
     const { as, stream, g, v } = parameters
     if (stream !== undefined && stream !== '' && (stream !== 'watch' || !offers.stream)) continue

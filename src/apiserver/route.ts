@@ -24,6 +24,20 @@ export type PathRoute = { readonly kind: 'path'; readonly verb: string; readonly
 export type Route = ResourceRoute | PathRoute
 
 const lengthMax = 4_096
+const noQuery = new URLSearchParams()
+
+type Asking = { readonly method: string; readonly path: string; readonly query: string }
+type Parsed = { readonly asked: Route; readonly query: URLSearchParams }
+let last: { readonly of: Asking; readonly parsed: Parsed } | undefined
+
+/** What a request asks for. The last one is remembered: who counts a request asks, and then who answers it. */
+export function routeOf({ method, path, query }: Asking): Parsed {
+  if (last?.of.path === path && last.of.query === query && last.of.method === method) return last.parsed
+  const parameters = query === '' ? noQuery : new URLSearchParams(query)
+  const parsed = { asked: route(method, path, parameters), query: parameters }
+  last = { of: { method, path, query }, parsed }
+  return parsed
+}
 
 export function route(method: string, path: string, query: URLSearchParams): Route {
   if (path.length > lengthMax) throw new ApiError('BadRequest', 'the path is too long')
@@ -40,7 +54,11 @@ export function route(method: string, path: string, query: URLSearchParams): Rou
   return { kind: 'path', verb: method.toLowerCase(), path: `/${clean.join('/')}` }
 }
 
+/** Most segments: nothing is encoded in them, and they are no '.' or '..'. */
+const plain = /^[\w-][\w.-]*$/
+
 function decoded(segment: string | undefined): string {
+  if (segment !== undefined && plain.test(segment)) return segment
   let text: string
   try {
     text = decodeURIComponent(segment ?? '')

@@ -237,11 +237,18 @@ export function withReaders(tokens: Tokens, own: readonly string[], readers: rea
   }
 }
 
+/** A connection shows the same one with each request. */
+const certified = new WeakMap<Identity, Identity>()
+
 /** undefined: nobody said who they are. Throws Unauthorized on credentials that are not good. */
 export async function authenticate(request: HttpRequest, tokens: Tokens): Promise<Identity | undefined> {
   const { certificate, headers } = request
   if (certificate !== undefined) {
-    return { ...certificate, groups: [...new Set([...certificate.groups, authenticated])] }
+    const known = certified.get(certificate)
+    if (known !== undefined) return known
+    const identity = { ...certificate, groups: [...new Set([...certificate.groups, authenticated])] }
+    certified.set(certificate, identity)
+    return identity
   }
   const bearer = /^Bearer +(\S+)$/i.exec(headers['authorization'] ?? '')?.[1]
   if (bearer === undefined) {

@@ -38,8 +38,10 @@ const mandatory = ['exempt', 'catch-all']
 export function openFairness(world: Pick<World, 'clock' | 'log'>, store: Store, signal: AbortSignal): Fairness {
   const seats = new Seats()
   let schemas: readonly Schema[] | undefined
+  const headers = new Map<string, Seat['headers']>()
   const changed = () => {
     schemas = undefined
+    headers.clear()
   }
   const schemaTable = followTable(world, store, flowSchema, changed, signal)
   const levelTable = followTable(world, store, priorityLevelConfiguration, changed, signal)
@@ -53,6 +55,18 @@ export function openFairness(world: Pick<World, 'clock' | 'log'>, store: Store, 
     // One that names a level that is not there counts for nothing.
     schemas = inOrder(all.filter(({ spec }) => names.has(spec.priorityLevelConfiguration.name)))
     return schemas
+  }
+
+  function headersOf(schema: string, level: string): Seat['headers'] {
+    const key = `${schema}/${level}`
+    const known = headers.get(key)
+    if (known !== undefined) return known
+    const made = {
+      ...uidHeader('flowschema', schemaTable.objects.get(keyOf(flowSchema, undefined, schema))),
+      ...uidHeader('prioritylevel', levelTable.objects.get(keyOf(priorityLevelConfiguration, undefined, level))),
+    }
+    headers.set(key, made)
+    return made
   }
 
   return {
@@ -69,10 +83,7 @@ export function openFairness(world: Pick<World, 'clock' | 'log'>, store: Store, 
       }
       let left = false
       return {
-        headers: {
-          ...uidHeader('flowschema', schemaTable.objects.get(keyOf(flowSchema, undefined, schema))),
-          ...uidHeader('prioritylevel', levelTable.objects.get(keyOf(priorityLevelConfiguration, undefined, level))),
-        },
+        headers: headersOf(schema, level),
         [Symbol.dispose]() {
           if (left) return
           left = true

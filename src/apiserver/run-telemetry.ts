@@ -5,7 +5,7 @@ import { onAbort } from '../lib/abort.ts'
 import type { HttpRequest, HttpResponse } from '../world/http.ts'
 import type { World } from '../world/world.ts'
 import type { Version } from './paths.ts'
-import { type Route, route } from './route.ts'
+import { type Route, routeOf } from './route.ts'
 import { counted, family, Telemetry } from './telemetry.ts'
 
 type Handle = (request: HttpRequest) => Promise<HttpResponse>
@@ -29,7 +29,7 @@ export function openTelemetry(
   return {
     measured: handle => async request => {
       const beganMs = clock.monotonicMs()
-      const what = counted(routeOf(request), kinds())
+      const what = counted(understood(request), kinds())
       const end = (code: number) => telemetry.ended(what, code, (clock.monotonicMs() - beganMs) / 1_000)
       telemetry.begun(what)
       const response = await handle(request)
@@ -47,11 +47,9 @@ export function openTelemetry(
   }
 }
 
-const noQuery = new URLSearchParams()
-
-function routeOf({ method, path, query }: HttpRequest): Route | undefined {
+function understood(request: HttpRequest): Route | undefined {
   try {
-    return route(method, path, query === '' ? noQuery : new URLSearchParams(query))
+    return routeOf(request).asked
   } catch {
     // The server refuses it by itself.
     return undefined

@@ -37,7 +37,7 @@ import type { Operation } from './operation.ts'
 import { checkListOptions, countOf, deleteBody, writeQuery } from './options.ts'
 import { discovery, discoveryAsked, discoveryIn, rootPaths, type Version, versionAnswer } from './paths.ts'
 import { type Quorum, quorum } from './quorum.ts'
-import { isTrue, methodNotAllowed, pathNotFound, type ResourceRoute, type Route, route } from './route.ts'
+import { isTrue, methodNotAllowed, pathNotFound, type ResourceRoute, type Route, routeOf } from './route.ts'
 import { type AggregateConfig, openAggregator } from './run-aggregate.ts'
 import { type AuditConfig, auditIdOf, openAuditor, type Trail } from './run-audit.ts'
 import { authenticate, openTokens, type ServiceAccountKeys, unauthorized, withReaders } from './run-auth.ts'
@@ -179,8 +179,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
 
   async function answer(request: HttpRequest, trail: Trail | undefined, noted: Noted): Promise<HttpResponse> {
     if (signal.aborted) throw new ApiError('ServiceUnavailable', 'this peer is stopping', { retryAfterSeconds: 1 })
-    const query = new URLSearchParams(request.query)
-    const asked = route(request.method, request.path, query)
+    const { asked, query } = routeOf(request)
     if (asked.kind === 'path' && (asked.verb === 'get' || asked.verb === 'head')) {
       const open = openAnswer(asked.path, query)
       if (open !== undefined) return await open
@@ -335,6 +334,9 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
       )
     }
     const reads = asked.verb === 'get' || asked.verb === 'list'
+    // Of the replica: whatever is waited for there has its own, shorter limit.
+    if (reads && kind.stored && kind.custom === undefined && asked.subresource === undefined)
+      return warned(kind, await readResource(kind, wanted.asked, query, request, request.signal))
     using deadline = world.clock.deadline(requestTimeoutMs, request.signal)
     try {
       if (reads) return warned(kind, await readResource(kind, wanted.asked, query, request, deadline.signal))

@@ -2,7 +2,7 @@
 // one. Pure. https://prometheus.io/docs/instrumenting/exposition_formats/
 // https://kubernetes.io/docs/reference/instrumentation/metrics/
 import type { Kind } from '../api/kind.ts'
-import type { Route } from './route.ts'
+import type { ResourceRoute, Route } from './route.ts'
 
 /** Upper ends in seconds, as kube-apiserver's. */
 export const buckets: readonly number[] = [
@@ -21,7 +21,8 @@ export type Counted = {
 }
 
 export class Telemetry {
-  readonly #requests = new Map<string, number>()
+  /** By labels, then by code. */
+  readonly #requests = new Map<string, Map<number, number>>()
   readonly #durations = new Map<string, Histogram>()
   readonly #open = new Map<string, number>()
   readonly #inflight = { mutating: 0, readOnly: 0 }
@@ -33,8 +34,8 @@ export class Telemetry {
 
   /** The answer has gone out, or the request has ended without one. */
   ended({ labels, long, mutating }: Counted, code: number, seconds: number): void {
-    const key = `code="${code}",${labels}`
-    this.#requests.set(key, (this.#requests.get(key) ?? 0) + 1)
+    const byCode = this.#requests.get(labels) ?? new Map<number, number>()
+    this.#requests.set(labels, byCode.set(code, (byCode.get(code) ?? 0) + 1))
     if (long) {
       const left = (this.#open.get(labels) ?? 1) - 1
       if (left > 0) this.#open.set(labels, left)
@@ -51,7 +52,9 @@ export class Telemetry {
   }
 
   lines(): readonly string[] {
-    const requests = [...this.#requests].map(([labels, value]): Sample => ({ labels, value }))
+    const requests = [...this.#requests].flatMap(([labels, byCode]) =>
+      [...byCode].map(([code, value]): Sample => ({ labels: `code="${code}",${labels}`, value })),
+    )
     const open = [...this.#open].map(([labels, value]): Sample => ({ labels, value }))
     const inflight = Object.entries(this.#inflight).map(
       ([kind, value]): Sample => ({ labels: `request_kind="${kind}"`, value }),
@@ -130,6 +133,28 @@ export function counted(route: Route | undefined, kinds: readonly Kind[]): Count
     return { labels, long: false, mutating: false }
   }
   const { group, version, resource, subresource = '', verb } = route
+  const scope = route.name !== undefined ? 'resource' : route.namespace !== undefined ? 'namespace' : 'cluster'
+  const key = `${verb}/${scope}/${group}/${version}/${resource}/${subresource}`
+  const before = rememberedOf(kinds)
+  const known = before.get(key)
+  if (known !== undefined) return known
+  const found = countedResource(route, scope, kinds)
+  if (before.size < rememberedMax) before.set(key, found)
+  return found
+}
+
+const rememberedMax = 4_096
+const remembered = new WeakMap<readonly Kind[], Map<string, Counted>>()
+
+/** By what was asked, so that the labels are put together once for each, and found by one text. */
+function rememberedOf(kinds: readonly Kind[]): Map<string, Counted> {
+  const found = remembered.get(kinds) ?? new Map<string, Counted>()
+  remembered.set(kinds, found)
+  return found
+}
+
+function countedResource(route: ResourceRoute, scope: string, kinds: readonly Kind[]): Counted {
+  const { group, version, resource, subresource = '', verb } = route
   const connects = connecting.has(subresource)
   const long = verb === 'watch' || connects || subresource === 'log'
   const shown = connects ? 'CONNECT' : (verbs[verb] ?? 'other')
@@ -139,7 +164,6 @@ export function counted(route: Route | undefined, kinds: readonly Kind[]): Count
   if (!known.has(`${group}/${version}/${resource}`))
     return { labels: labelsOf('', '', '', '', '', shown), long, mutating }
   const part = /^[a-z]{0,32}$/.test(subresource) && route.name !== undefined ? subresource : ''
-  const scope = route.name !== undefined ? 'resource' : route.namespace !== undefined ? 'namespace' : 'cluster'
   return { labels: labelsOf(group, version, resource, part, scope, shown), long, mutating }
 }
 

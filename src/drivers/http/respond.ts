@@ -22,21 +22,26 @@ export async function respond(
 ): Promise<void> {
   switch (answer.kind) {
     case 'whole': {
-      let body: Bytes = typeof answer.body === 'string' ? Buffer.from(answer.body) : answer.body
-      const zipped = body.length >= gzipBytesMin && takesGzip(encodings)
-      if (zipped) body = await compress(body, { level: 1 })
+      let body: Chunk = answer.body
+      let byteCount = typeof body === 'string' ? Buffer.byteLength(body) : body.length
+      const zipped = byteCount >= gzipBytesMin && takesGzip(encodings)
+      if (zipped) {
+        body = await compress(typeof body === 'string' ? Buffer.from(body) : body, { level: 1 })
+        byteCount = body.length
+      }
       if (signal.aborted) return
       const bodyless = answer.code === 304 || answer.code === 204
-      response.writeHead(answer.code, {
-        ...always,
-        ...answer.headers,
-        ...(!bodyless && { 'content-length': body.length }),
-        ...(zipped && {
-          'content-encoding': 'gzip',
-          vary: [answer.headers['vary'] ?? [], 'Accept-Encoding'].flat().join(', '),
-        }),
-      })
-      response.end(method === 'HEAD' || bodyless ? undefined : body)
+      const headers: Record<string, string | number> = { ...always, ...answer.headers }
+      if (!bodyless) headers['content-length'] = byteCount
+      if (zipped) {
+        headers['content-encoding'] = 'gzip'
+        headers['vary'] = [answer.headers['vary'] ?? [], 'Accept-Encoding'].flat().join(', ')
+      }
+      response.writeHead(answer.code, headers)
+      // ASCII is the same in both, and quicker to write as what it is.
+      const isAscii = typeof body === 'string' && byteCount === body.length
+      if (method === 'HEAD' || bodyless) response.end()
+      else response.end(body, isAscii ? 'latin1' : 'utf8')
       return
     }
     case 'stream': {

@@ -244,9 +244,11 @@ function headOf(request: IncomingMessage, socket: TLSSocket | undefined) {
   const url = request.url ?? '/'
   const at = url.indexOf('?')
   const headers: Record<string, string> = Object.create(null) as Record<string, string>
-  for (const [name, value] of Object.entries(request.headers)) {
+  const sent = request.headers
+  for (const name in sent) {
+    const value = sent[name]
     // Those with a colon are HTTP/2's own.
-    if (name.startsWith(':') || value === undefined) continue
+    if (value === undefined || name.startsWith(':')) continue
     headers[name] = Array.isArray(value) ? value.join(', ') : value
   }
   const authority = request.headers[':authority']

@@ -15,6 +15,7 @@ export function parseApplied<T extends KubeObject>(
   duplicates: Duplicates,
 ): { readonly object: T; readonly warnings: readonly string[] } {
   const { object } = parseObject(kind, body, 'Ignore')
+  checkVersion(kind, object, body)
   const faults = undeclared(kind.schema.shape, body)
   if (faults.length > 0) throw untyped(kind, object, faults)
   const lines = repeatedLines(duplicates)
@@ -23,6 +24,17 @@ export function parseApplied<T extends KubeObject>(
     throw new ApiError('BadRequest', `error strict decoding YAML: ${why}`)
   }
   return { object, warnings: mode === 'Warn' ? lines : [] }
+}
+
+/** What is applied says what it is: nobody knows which version's fields it owns otherwise. */
+function checkVersion(kind: Kind, object: KubeObject, body: Json): void {
+  const { apiVersion = '', kind: name = '' } = body as { readonly apiVersion?: string; readonly kind?: string }
+  if (apiVersion === '') {
+    const expected = apiVersionOf(kind)
+    const why = `Specified patch version: , expected: ${expected}`
+    throw new ApiError('BadRequest', `Incorrect version specified in apply patch. ${why}`)
+  }
+  if (name === '') throw untyped({ ...kind, kind: '' }, object, [`no corresponding type for ${apiVersion}, Kind=`])
 }
 
 /** An error without a reason, as the API server lets it through to the client. */

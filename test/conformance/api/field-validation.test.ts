@@ -137,6 +137,19 @@ describe('field-validation of a kind that is built in', () => {
     expect(warned.headers['warning']).toBe('299 - "line 9: key \\"paused\\" already set in map"')
   })
 
+  test('what is applied says what it is', async () => {
+    const applied = (body: object) => patch(one.api, `${deployments}/nameless?fieldManager=a`, 'apply', body)
+    const { apiVersion: _, ...versionless } = right('nameless')
+    const refused = await applied(versionless)
+    expect([refused.code, refused.body.message]).toEqual([
+      400,
+      'Incorrect version specified in apply patch. Specified patch version: , expected: apps/v1',
+    ])
+    const { kind: __, ...kindless } = right('nameless')
+    expect((await applied(kindless)).body.message).toContain('no corresponding type for apps/v1, Kind=')
+    expect((await applied({ ...right('nameless'), apiVersion: 'apps/v2' })).code).toBe(400)
+  })
+
   test('metadata is looked at too, also that of what lies inside', async () => {
     const outer = { ...right('outer'), metadata: { name: 'outer', unknownMeta: 'x' } }
     const strict = await post(one.api, `${deployments}?fieldValidation=Strict`, outer)

@@ -2,8 +2,8 @@
 import { ApiError } from '../api/error.ts'
 import type { Kind } from '../api/kind.ts'
 import type { HttpResponse } from '../world/http.ts'
-import type { Annotation } from './annotations.ts'
 import { warningHeaders } from './answer.ts'
+import type { Annotation } from './notes.ts'
 import type { Operation } from './operation.ts'
 import { pathNotFound } from './route.ts'
 

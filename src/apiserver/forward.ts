@@ -5,7 +5,7 @@ import type { Repeated } from '../api/reader.ts'
 import type { Json } from '../api/schema.ts'
 import { type Bytes, text, utf8 } from '../lib/bytes.ts'
 import { parseExact } from '../lib/json.ts'
-import type { Annotation } from './annotations.ts'
+import type { Annotation } from './notes.ts'
 import type { Answer, Operation } from './operation.ts'
 
 export type Reply =
@@ -16,6 +16,7 @@ export type Reply =
       readonly error: ApiError
       readonly revision: number
       readonly annotations: readonly Annotation[]
+      readonly warnings: readonly string[]
     }
   /** Certainly not executed. */
   | { readonly kind: 'not-leader' }
@@ -75,6 +76,7 @@ export function decodeReply(bytes: Bytes): Reply {
           error: errorOf(status),
           revision: Number(message['revision']),
           annotations,
+          warnings: (message['warnings'] ?? []) as unknown as readonly string[],
         }
       }
       case 'not-leader':

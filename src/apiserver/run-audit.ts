@@ -7,7 +7,6 @@ import { text } from '../lib/bytes.ts'
 import type { AuditLog } from '../world/audit.ts'
 import type { HttpRequest, HttpResponse, Identity } from '../world/http.ts'
 import type { World } from '../world/world.ts'
-import type { Annotation } from './annotations.ts'
 import {
   type AuditEvent,
   type Extent,
@@ -19,6 +18,7 @@ import {
   type Subject,
 } from './audit.ts'
 import { decode } from './decode.ts'
+import type { Annotation } from './notes.ts'
 import type { Route } from './route.ts'
 
 export type AuditConfig = { readonly log: AuditLog; readonly policy: Policy }

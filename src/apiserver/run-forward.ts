@@ -6,8 +6,8 @@ import { ApiError } from '../api/error.ts'
 import { StoreError } from '../kv/store.ts'
 import { MeshError, type PeerId } from '../world/network.ts'
 import type { World } from '../world/world.ts'
-import { type Annotate, openAnnotations } from './annotations.ts'
 import { decodeOperation, decodeReply, encodeOperation, encodeReply, type Reply } from './forward.ts'
+import { type Notes, openNotes, unnoted } from './notes.ts'
 import type { Answer, Operation } from './operation.ts'
 import type { Pace } from './run-pace.ts'
 import { canBeAgain, execute, type WriteContext } from './run-write.ts'
@@ -16,17 +16,17 @@ export const leaderWaitMsMax = 8_000
 export const writeTimeoutMs = 30_000
 const leaderPollMs = 25
 
-export type ForwardContext = Omit<WriteContext, 'annotate'> & { readonly world: World; readonly pace: Pace }
+export type ForwardContext = Omit<WriteContext, 'notes'> & { readonly world: World; readonly pace: Pace }
 
 /**
- * Where it runs does not show: the answer's revision is applied here before it is given, and what admission annotates comes
- * here. What a leader had to say that was lost on the way is lost.
+ * Where it runs does not show: the answer's revision is applied here before it is given, and what there is to be said
+ * beside it comes here: warnings only with a refusal, for an answer has its own. What a lost leader had to say is lost.
  */
 export async function write(
   context: ForwardContext,
   op: Operation,
   signal: AbortSignal,
-  annotate?: Annotate,
+  notes: Notes = unnoted,
 ): Promise<Answer> {
   const { world, store } = context
   const startedMs = world.clock.monotonicMs()
@@ -39,10 +39,11 @@ export async function write(
       if (!canBeAgain(op)) throw unknownOutcome(lost)
       sent = { ...sent, again: true }
     } else if (reply.kind !== 'not-leader') {
-      if (annotate !== undefined) reply.annotations.forEach(annotate)
+      reply.annotations.forEach(notes.annotate)
       const revision = reply.kind === 'answer' ? reply.answer.revision : reply.revision
       await settled(context, revision, signal)
       if (reply.kind === 'answer') return reply.answer
+      reply.warnings.forEach(notes.warn)
       throw reply.error
     }
     if (signal.aborted) throw new ApiError('Timeout', 'the client is gone')
@@ -91,15 +92,17 @@ async function once(context: ForwardContext, op: Operation, signal: AbortSignal)
 }
 
 async function here(context: ForwardContext, op: Operation, signal: AbortSignal): Promise<Reply> {
-  const { annotate, all } = openAnnotations()
+  const notes = openNotes()
   try {
-    return { kind: 'answer', answer: await execute({ ...context, annotate }, op, signal), annotations: all() }
+    const answer = await execute({ ...context, notes }, op, signal)
+    const warnings = [...new Set([...answer.warnings, ...notes.warnings()])]
+    return { kind: 'answer', answer: { ...answer, warnings }, annotations: notes.annotations() }
   } catch (error) {
-    const annotations = all()
-    if (error instanceof ApiError) return { kind: 'refused', error, revision: context.store.revision(), annotations }
+    const said = { annotations: notes.annotations(), warnings: notes.warnings() }
+    if (error instanceof ApiError) return { kind: 'refused', error, revision: context.store.revision(), ...said }
     if (!(error instanceof StoreError)) throw error
     if (error.reason === 'not-leader') return { kind: 'not-leader' }
-    return { kind: 'refused', error: fromStore(error), revision: 0, annotations }
+    return { kind: 'refused', error: fromStore(error), revision: 0, ...said }
   }
 }
 

@@ -11,12 +11,12 @@ import { compileSelector } from '../api/select.ts'
 import { type KeyValue, prefixEnd, type Store, StoreError } from '../kv/store.ts'
 import { unpackText } from '../lib/packed.ts'
 import type { World } from '../world/world.ts'
-import { TooOften, Unanswered, type Verdict } from './admission/admission.ts'
-import type { Admission } from './admission/run.ts'
-import type { Annotate } from './annotations.ts'
+import { TooOften, Unanswered } from './admission/admission.ts'
+import type { Admission, Asking } from './admission/run.ts'
 import type { Catalog } from './catalog.ts'
 import { checkCustom } from './custom.ts'
 import { deletedAnswer } from './delete.ts'
+import type { Notes } from './notes.ts'
 import type { Answer, Operation } from './operation.ts'
 import { breather } from './run-breather.ts'
 import { readAs, readOneAs, writeAs } from './run-convert.ts'
@@ -32,7 +32,7 @@ export type WriteContext = {
   readonly services: ServiceConfig
   readonly catalog: Catalog
   readonly admission: Admission
-  readonly annotate: Annotate
+  readonly notes: Notes
 }
 
 const attemptCountMax = 32
@@ -149,7 +149,7 @@ async function isAsSeen(context: WriteContext, kind: Kind, op: Operation, seen: 
   return (await look(context, kind, op)).current?.modRevision === seen.current?.modRevision
 }
 
-/** The plan, with what admission wants to have said and written along with it. */
+/** The plan, with what admission wants to have written along with it. */
 async function planned(
   { admission, world }: WriteContext,
   kind: Kind,
@@ -162,8 +162,7 @@ async function planned(
     op.subresource === undefined ? planWrite(kind, op, seen, rules) : planSubresource(kind, op, seen, rules)
   const breathe = breather(world.clock)
   const asking = admission.begin(breathe)
-  const said: string[] = []
-  const verdicts: Required<Verdict>[] = []
+  const verdicts: Awaited<ReturnType<Asking['validate']>>[] = []
   let step = course.next()
   while (!step.done) {
     const ask = step.value
@@ -172,22 +171,16 @@ async function planned(
       if (breath !== undefined) await breath
       step = course.next()
     } else if (ask.stage === 'mutate') {
-      const { object, warnings } = await asking.mutate(ask.change, signal)
-      said.push(...warnings)
-      step = course.next(object)
+      step = course.next(await asking.mutate(ask.change, signal))
     } else {
-      const verdict = await asking.validate(ask.change, signal)
-      said.push(...verdict.warnings)
-      verdicts.push(verdict)
+      verdicts.push(await asking.validate(ask.change, signal))
       step = course.next()
     }
   }
   const plan = step.value
-  const warnings = [...plan.warnings, ...said]
-  if (plan.kind === 'answer') return { ...plan, warnings }
+  if (plan.kind === 'answer') return plan
   return {
     ...plan,
-    warnings,
     compare: [...plan.compare, ...verdicts.flatMap(({ compare }) => compare)],
     operations: [...plan.operations, ...verdicts.flatMap(({ operations }) => operations)],
   }
@@ -306,8 +299,8 @@ async function takenNow(store: Store): Promise<Taken> {
   return { ips: await under(ipPrefix), ports: await under(portPrefix) }
 }
 
-function rulesOf({ world, services, annotate }: WriteContext, stamp: Stamp): Rules {
-  return { stamp, services, annotate, random: () => world.random.float() }
+function rulesOf({ world, services, notes }: WriteContext, stamp: Stamp): Rules {
+  return { stamp, services, notes, random: () => world.random.float() }
 }
 
 export function stampOf({ world }: Pick<WriteContext, 'world'>): Stamp {

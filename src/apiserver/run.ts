@@ -23,8 +23,17 @@ import { eventRateHook } from './admission/run-eventratelimit.ts'
 import { externalIpsHook } from './admission/run-externalips.ts'
 import { lastSteps } from './admission/run-hooks.ts'
 import { equivalentsIn } from './admission/run-webhooks.ts'
-import type { Annotate } from './annotations.ts'
-import { failure, json, offersOf, plain, respondMade, respondObject, respondStored, viewOf } from './answer.ts'
+import {
+  failure,
+  json,
+  offersOf,
+  plain,
+  respondMade,
+  respondObject,
+  respondStored,
+  viewOf,
+  warningHeaders,
+} from './answer.ts'
 import { respondList } from './answer-list.ts'
 import { type Attributes, createAsked, forbidden } from './authorize.ts'
 import { checkSite } from './crosssite.ts'
@@ -32,6 +41,7 @@ import { deprecations, warned } from './custom.ts'
 import { type Body, bodyBytesMax, decode, nameOfBody, unsupportedPatch } from './decode.ts'
 import { impersonation } from './impersonate.ts'
 import { Limiter } from './limits.ts'
+import type { Notes } from './notes.ts'
 import { openApi } from './openapi-paths.ts'
 import type { Operation } from './operation.ts'
 import { checkListOptions, countOf, deleteBody, writeQuery } from './options.ts'
@@ -213,7 +223,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
       const place = limiter.enter(watches ? 'watch' : 'session', identity.user)
       return await aggregator.proxy(claim, request, identity, place)
     }
-    if (asked.kind === 'resource') return await resource(request, asked, query, identity, trail?.annotate ?? unnoted)
+    if (asked.kind === 'resource') return await resource(request, asked, query, identity, notesOf(trail, noted))
     if (asked.verb !== 'get' && asked.verb !== 'head') throw notAllowed()
     return pathAnswer(asked.path, request)
   }
@@ -303,10 +313,10 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     asked: ResourceRoute,
     query: URLSearchParams,
     identity: Identity,
-    annotate: Annotate,
+    notes: Notes,
   ) {
     const kind = await catalog.find(asked, request.signal)
-    for (const annotation of deprecations(kind)) annotate(annotation)
+    for (const annotation of deprecations(kind)) notes.annotate(annotation)
     const deeper = asked.rest !== undefined && asked.subresource !== 'proxy'
     if (deeper || (kind.scope === 'Cluster' && asked.namespace !== undefined)) {
       throw new ApiError('NotFound', pathNotFound)
@@ -316,7 +326,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     if (alone && (asked.name !== undefined || asked.verb === 'create' || asked.verb === 'deletecollection')) {
       throw notAllowed()
     }
-    const wanted = await admitConnect({ ...context, annotate }, kind, { asked, query }, identity, request.signal)
+    const wanted = await admitConnect({ ...context, notes }, kind, { asked, query }, identity, request.signal)
     const live = await session(context, kubelets, wanted.asked, wanted.query, request, limiter, identity)
     if (live !== undefined) return live
     if (asked.verb === 'watch') {
@@ -340,7 +350,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     using deadline = world.clock.deadline(requestTimeoutMs, request.signal)
     try {
       if (reads) return warned(kind, await readResource(kind, wanted.asked, query, request, deadline.signal))
-      return warned(kind, await writeResource(kind, asked, query, request, identity, annotate, deadline.signal))
+      return warned(kind, await writeResource(kind, asked, query, request, identity, notes, deadline.signal))
     } catch (error) {
       if (error instanceof ApiError || !deadline.signal.aborted) throw error
       throw new ApiError('Timeout', 'the request did not complete within its time', undefined, { cause: error })
@@ -396,7 +406,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     query: URLSearchParams,
     request: HttpRequest,
     identity: Identity,
-    annotate: Annotate,
+    notes: Notes,
     until: AbortSignal,
   ): Promise<HttpResponse> {
     if (kind.readOnly) throw notAllowed()
@@ -422,7 +432,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
       await reach(context, { kind: 'newest' }, until)
       const account = { namespace: asked.namespace ?? '', name: asked.name ?? '' }
       const issued = await issueToken(store, tokens, identity, account, body.value)
-      annotate({ key: issuedCredentialKey, value: credentialIdOf(issued) })
+      notes.annotate({ key: issuedCredentialKey, value: credentialIdOf(issued) })
       return respondObject(kind, 201, issued, view)
     }
     // The old way to bind: POST /bindings with the pod's name in the body.
@@ -459,7 +469,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     if (asked.verb === 'create' && asked.name !== undefined && asked.subresource === undefined) {
       throw notAllowed()
     }
-    const done = await write(context, op, until, annotate)
+    const done = await write(context, op, until, notes)
     roles.wrote(op.group, op.resource, done.revision)
     const shown = asked.subresource === 'scale' ? scaleKind : kind
     return respondObject(shown, done.code, done.object, view, done.warnings, done.text)
@@ -506,7 +516,17 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
 
 type Noted = Record<string, string>
 
-const unnoted: Annotate = () => {}
+/** Warnings go into the header of whatever the answer comes to be. */
+function notesOf(trail: Trail | undefined, noted: Noted): Notes {
+  const said: string[] = []
+  return {
+    annotate: annotation => trail?.annotate(annotation),
+    warn(text) {
+      said.push(text)
+      Object.assign(noted, warningHeaders(said))
+    },
+  }
+}
 
 function withHeaders(response: HttpResponse, noted: Readonly<Noted>): HttpResponse {
   if (response.kind !== 'whole' && response.kind !== 'stream') return response

@@ -16,9 +16,9 @@ import { deleteOptions } from '../api/types/meta.ts'
 import type { Compare, KeyValue, Operation as StoreOperation } from '../kv/store.ts'
 import { unpackText } from '../lib/packed.ts'
 import type { Change } from './admission/admission.ts'
-import type { Annotate } from './annotations.ts'
 import { createAsked, forbidden } from './authorize.ts'
 import { checkDeleteOptions, checkPreconditions, deletedAnswer, isFinished, planDeletion } from './delete.ts'
+import type { Notes } from './notes.ts'
 import type { Operation } from './operation.ts'
 import { allocate, keepAllocated, release, type ServiceConfig, type Taken } from './services.ts'
 import { encodeStored, keyOf, objectOf, textAt, withRevision } from './stored.ts'
@@ -67,7 +67,7 @@ export type Planning = Generator<Ask, Plan, KubeObject | undefined>
 export type Rules = {
   readonly stamp: Stamp
   readonly services: ServiceConfig
-  readonly annotate: Annotate
+  readonly notes: Notes
   random(): number
 }
 
@@ -91,8 +91,14 @@ const place = (op: Operation) => ({
   ...(op.subresource !== undefined && { subresource: op.subresource }),
 })
 
+/** Who sends what nobody knows hears of it also when it is refused for another reason. */
+function told<T extends { readonly warnings: readonly string[] }>(rules: Rules, parsed: T): T {
+  parsed.warnings.forEach(rules.notes.warn)
+  return parsed
+}
+
 function* planCreate(kind: Kind, op: Operation, seen: Seen, rules: Rules): Planning {
-  const { object: incoming, warnings } = parseObject(kind, op.body, op.fieldValidation, op.duplicates)
+  const { object: incoming, warnings } = told(rules, parseObject(kind, op.body, op.fieldValidation, op.duplicates))
   if ((incoming.metadata?.resourceVersion ?? '') !== '') {
     throw new ApiError('BadRequest', 'resourceVersion should not be set on objects to be created')
   }
@@ -123,7 +129,7 @@ export function changeOf(
     dryRun: op.dryRun,
     options: optionsOf(op, about.verb),
     stamp: rules.stamp,
-    annotate: rules.annotate,
+    notes: rules.notes,
     ...about,
   }
 }
@@ -242,7 +248,7 @@ function namespaceOpen(kind: Kind, op: Operation, seen: Seen, incoming: KubeObje
 }
 
 function* planUpdate(kind: Kind, op: Operation, seen: Seen, rules: Rules): Planning {
-  const { object: parsed, warnings } = parseObject(kind, op.body, op.fieldValidation, op.duplicates)
+  const { object: parsed, warnings } = told(rules, parseObject(kind, op.body, op.fieldValidation, op.duplicates))
   if (seen.current === undefined && makes(kind, op))
     return yield* createByUpdate(kind, op, seen, rules, parsed, warnings)
   const { old, stored } = existing(kind, op, seen)
@@ -287,13 +293,9 @@ function* planPatch(kind: Kind, op: Operation, seen: Seen, rules: Rules): Planni
   if (op.patch === 'apply') return yield* planApply(kind, op, seen, rules)
   const { old, stored } = existing(kind, op, seen)
   yield pausing
-  const { object: patched, warnings } = patchObject(
-    kind,
-    op.patch ?? 'merge',
-    old,
-    op.body,
-    op.fieldValidation,
-    op.duplicates,
+  const { object: patched, warnings } = told(
+    rules,
+    patchObject(kind, op.patch ?? 'merge', old, op.body, op.fieldValidation, op.duplicates),
   )
   const incoming = carried(kind, patched, old)
   checkVersion(kind, incoming, old)
@@ -319,7 +321,7 @@ function* planApply(kind: Kind, op: Operation, seen: Seen, rules: Rules): Planni
       },
     )
   }
-  const { object: applied, warnings } = parseApplied(kind, op.body, op.fieldValidation, op.duplicates)
+  const { object: applied, warnings } = told(rules, parseApplied(kind, op.body, op.fieldValidation, op.duplicates))
   if ((applied.metadata?.managedFields ?? []).length > 0) {
     throw new ApiError('BadRequest', 'metadata.managedFields must be nil')
   }

@@ -8,7 +8,7 @@ import type { Kind, KubeObject } from '../../api/kind.ts'
 import type { JsonObject } from '../../api/schema.ts'
 import type { Compare, KeyValue, Operation as StoreOperation } from '../../kv/store.ts'
 import type { Identity } from '../../world/http.ts'
-import type { Annotate } from '../annotations.ts'
+import type { Notes } from '../notes.ts'
 
 export type Change = {
   /** What the URL names: for pods/binding it is Pod. */
@@ -29,8 +29,8 @@ export type Change = {
   /** CreateOptions, UpdateOptions or DeleteOptions, by what is done. */
   readonly options: JsonObject
   readonly stamp: Stamp
-  /** Adds to the audit event of the request, also of one that is refused. */
-  readonly annotate: Annotate
+  /** Of the request, also of one that is refused. */
+  readonly notes: Notes
 }
 
 /** One object, or without a name all of a kind (in a namespace). */
@@ -70,7 +70,6 @@ export interface Plugin {
 
 export type Mutated = {
   readonly object: KubeObject
-  readonly warnings: readonly string[]
   /** Everybody is to look at the object once more, because it is another than they have seen. */
   readonly again?: true
   /** Given back to the hook when it is asked that second time. */

@@ -141,9 +141,9 @@ function checkTemplate(change: Change, described: Described, asked: Asked): Verd
 type Note = (name: 'enforce-policy' | 'audit-violations' | 'error', value: string) => void
 
 const noteOf =
-  ({ annotate }: Change): Note =>
+  ({ notes }: Change): Note =>
   (name, value) =>
-    annotate({ key: prefix + name, value })
+    notes.annotate({ key: prefix + name, value })
 
 function audited(note: Note, described: Described, { policy: { audit }, errors }: Asked): void {
   if (errors.length > 0) note('error', `Failed to parse policy: ${listed(errors)}`)

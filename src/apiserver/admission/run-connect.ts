@@ -45,7 +45,7 @@ export type Connection = { readonly asked: ResourceRoute; readonly query: URLSea
  * Throws the ApiError of whoever refuses.
  */
 export async function admitConnect(
-  context: Pick<WriteContext, 'world' | 'admission' | 'annotate'>,
+  context: Pick<WriteContext, 'world' | 'admission' | 'notes'>,
   kind: Kind,
   wanted: Connection,
   identity: Identity,
@@ -70,10 +70,10 @@ export async function admitConnect(
     dryRun: false,
     options: {},
     stamp: stampOf(context),
-    annotate: context.annotate,
+    notes: context.notes,
   }
   const asking = context.admission.begin()
-  const { object } = await asking.mutate(change, signal)
+  const object = await asking.mutate(change, signal)
   await asking.validate({ ...change, object }, signal)
   return object === change.object ? wanted : connectionOf(wanted, subresource, object as unknown as JsonObject)
 }

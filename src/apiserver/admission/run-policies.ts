@@ -14,7 +14,7 @@ import type { MatchResources } from '../../api/types/admission.ts'
 import { prefixEnd } from '../../kv/store.ts'
 import { selects } from '../../lib/selector.ts'
 import { sortedBy } from '../../lib/sorted.ts'
-import type { Annotation } from '../annotations.ts'
+import type { Annotation } from '../notes.ts'
 import { readAs } from '../run-convert.ts'
 import { keyOf, objectOf, prefixOf } from '../stored.ts'
 import type { Change, Hook } from './admission.ts'
@@ -37,7 +37,6 @@ export function policyHook(context: PolicyHooks): Hook {
       const policies = await all<ValidatingAdmissionPolicy>(context, validatingAdmissionPolicy)
       if (policies.length === 0) return undefined
       const bindings = await all<ValidatingAdmissionPolicyBinding>(context, validatingAdmissionPolicyBinding)
-      const warnings: string[] = []
       const refusals: ApiError[] = []
       for (const policy of policies) {
         const bound = bindings.filter(({ spec }) => spec.policyName === policy.metadata.name)
@@ -59,20 +58,20 @@ export function policyHook(context: PolicyHooks): Hook {
             for (const violation of violations) {
               const { message, reason } = violation
               if (validationActions.includes('Deny')) refuse(message, reason)
-              if (validationActions.includes('Audit')) change.annotate(failureNote(policy, binding, violation))
-              if (validationActions.includes('Warn')) warnings.push(warningOf(policy, binding, message))
+              if (validationActions.includes('Audit')) change.notes.annotate(failureNote(policy, binding, violation))
+              if (validationActions.includes('Warn')) change.notes.warn(warningOf(policy, binding, message))
             }
             for (const { key, value } of annotations) noted.set(key, (noted.get(key) ?? new Set()).add(value))
             for (const fault of faults) refuse(fault)
           }
         }
         for (const [key, values] of noted) {
-          change.annotate({ key: `${policy.metadata.name}/${key}`, value: [...values].join(', ') })
+          change.notes.annotate({ key: `${policy.metadata.name}/${key}`, value: [...values].join(', ') })
         }
       }
       const [first] = refusals
       if (first !== undefined) throw first
-      return { warnings }
+      return undefined
     },
   }
 }

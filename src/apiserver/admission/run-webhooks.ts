@@ -23,16 +23,7 @@ import type { Webhooks } from '../run-webhook.ts'
 import { keyOf, objectOf, prefixOf } from '../stored.ts'
 import type { Change, Hook, Mutated } from './admission.ts'
 import { isExempt, matchedKind, namespaceMatches, namespaceOf, objectMatches, ruleMatches } from './match.ts'
-import {
-  callFailed,
-  decodePatch,
-  type Reviewed,
-  readReview,
-  refusalOf,
-  reviewOf,
-  unborn,
-  versionFor,
-} from './review.ts'
+import { callFailed, decodePatch, readReview, refusalOf, reviewOf, unborn, versionFor } from './review.ts'
 import { conditionsHold } from './run-expressions.ts'
 
 export type WebhookHooks = {
@@ -114,12 +105,12 @@ async function isWanted(context: WebhookHooks, webhook: Webhook, shown: Change, 
   }
 }
 
-type Asked = Pick<Reviewed, 'warnings'> & { readonly patch: readonly JsonObject[] }
+type Patch = readonly JsonObject[]
 
 /** The webhook could not be asked, or answered what cannot be: failurePolicy says what becomes of that. */
 class CallFailed extends Error {}
 
-/** Throws its refusal; CallFailed. */
+/** The patch that it wants made; empty for none. Throws its refusal; CallFailed. */
 async function call(
   context: WebhookHooks,
   { webhook, form }: Call,
@@ -127,7 +118,7 @@ async function call(
   asked: Kind,
   mutating: boolean,
   signal: AbortSignal,
-): Promise<Asked> {
+): Promise<Patch> {
   const { name, sideEffects, admissionReviewVersions, clientConfig, timeoutSeconds } = webhook
   if (shown.dryRun && sideEffects !== 'None' && sideEffects !== 'NoneOnDryRun') {
     throw new ApiError('BadRequest', `admission webhook ${JSON.stringify(name)} does not support dry run`)
@@ -139,10 +130,12 @@ async function call(
     .post(clientConfig, review, timeoutSeconds * 1_000, signal)
     .catch(error => failed('failed to call webhook: ', error))
   const reviewed = attempted('received invalid webhook response: ', () => readReview(answer, uid, version, mutating))
-  for (const [key, value] of Object.entries(reviewed.annotations)) shown.annotate({ key: `${name}/${key}`, value })
+  for (const [key, value] of Object.entries(reviewed.annotations))
+    shown.notes.annotate({ key: `${name}/${key}`, value })
+  reviewed.warnings.forEach(shown.notes.warn)
   if (!reviewed.allowed) throw refusalOf(name, reviewed.status)
-  const { patch, warnings } = reviewed
-  return { warnings, patch: patch === undefined ? [] : attempted('', () => decodePatch(patch)) }
+  const { patch } = reviewed
+  return patch === undefined ? [] : attempted('', () => decodePatch(patch))
 }
 
 function attempted<T>(what: string, read: () => T): T {
@@ -157,7 +150,7 @@ function failed(what: string, error: unknown): never {
   throw new CallFailed(`${what}${error instanceof Error ? error.message : String(error)}`, { cause: error })
 }
 
-/** undefined: it could not be asked, and that is to be ignored. Throws its refusal. */
+/** The same; empty as well when it could not be asked, and that is to be ignored. Throws its refusal. */
 async function ask(
   context: WebhookHooks,
   about: Call,
@@ -167,7 +160,7 @@ async function ask(
   index: number,
   signal: AbortSignal,
   round = 0,
-): Promise<Asked | undefined> {
+): Promise<Patch> {
   try {
     return await call(context, about, shown, asked, mutating, signal)
   } catch (error) {
@@ -177,14 +170,14 @@ async function ask(
     context.world.log.warn('a webhook failed, and is not asked', { webhook: name, error: String(error) })
     if (signal.aborted) throw new ApiError('Timeout', 'request did not complete within requested timeout')
     const key = `failed-open.${mutating ? 'mutation' : 'validating'}.${notePrefix}/round_${round}_index_${index}`
-    shown.annotate({ key, value: name })
-    return undefined
+    shown.notes.annotate({ key, value: name })
+    return []
   }
 }
 
 const notePrefix = 'webhook.admission.k8s.io'
 
-function patched({ webhook }: Call, shown: Change, patch: readonly JsonObject[]): KubeObject {
+function patched({ webhook }: Call, shown: Change, patch: Patch): KubeObject {
   if (shown.object === undefined) {
     const what = 'attempted to modify the object, which is not supported for this operation'
     const message = `admission webhook ${JSON.stringify(webhook.name)} ${what}`
@@ -209,7 +202,6 @@ type Round = {
 
 export function mutatingHook(context: WebhookHooks): Hook {
   async function askAll(change: Change, signal: AbortSignal, before: Round | undefined): Promise<Mutated> {
-    const warnings: string[] = []
     let { object } = change
     let hasChanged = false
     const again = new Map<string, boolean>()
@@ -228,16 +220,15 @@ export function mutatingHook(context: WebhookHooks): Hook {
       const note = (what: string, more: JsonObject, ofBody?: true) => {
         const value = JSON.stringify({ configuration, webhook: webhook.name, ...more })
         const key = `${what}.${notePrefix}/round_${round}_index_${index}`
-        change.annotate({ key, value, ...(ofBody && { ofBody }) })
+        change.notes.annotate({ key, value, ...(ofBody && { ofBody }) })
       }
       let mutated = false
       try {
-        const asked = await ask(context, about, shown, change.kind, true, index, signal, round)
-        warnings.push(...(asked?.warnings ?? []))
-        if (asked !== undefined && asked.patch.length > 0) {
-          const next = patched(about, shown, asked.patch)
+        const patch = await ask(context, about, shown, change.kind, true, index, signal, round)
+        if (patch.length > 0) {
+          const next = patched(about, shown, patch)
           mutated = !equalJson(next, shown.object)
-          note('patch', { patch: asked.patch, patchType: 'JSONPatch' }, true)
+          note('patch', { patch, patchType: 'JSONPatch' }, true)
           if (mutated) {
             object = kept(await converted(next, form, change.kind), object)
             hasChanged = true
@@ -250,7 +241,7 @@ export function mutatingHook(context: WebhookHooks): Hook {
       if (webhook.reinvocationPolicy === 'IfNeeded') again.set(id, false)
     }
     const output: Round = { output: object, again }
-    return { object: object as KubeObject, warnings, ...(hasChanged && { again: true }), left: output }
+    return { object: object as KubeObject, ...(hasChanged && { again: true }), left: output }
   }
   return {
     name: 'MutatingAdmissionWebhook',
@@ -259,8 +250,8 @@ export function mutatingHook(context: WebhookHooks): Hook {
     async validate(change, signal) {
       // Of what has no object to change they are asked all the same, and may refuse.
       if (change.verb !== 'DELETE') return undefined
-      const { warnings } = await askAll(change, signal, undefined)
-      return { warnings }
+      await askAll(change, signal, undefined)
+      return undefined
     },
   }
 }
@@ -291,13 +282,10 @@ export function validatingHook(context: WebhookHooks): Hook {
         if (await isWanted(context, one.webhook, shown, change.kind)) wanted.push({ about: { ...one, form }, shown })
       }
       const results = await Promise.allSettled(
-        wanted.map(async ({ about, shown }, index) => {
-          const asked = await ask(context, about, shown, change.kind, false, index, signal)
-          return asked?.warnings ?? []
-        }),
+        wanted.map(({ about, shown }, index) => ask(context, about, shown, change.kind, false, index, signal)),
       )
       for (const result of results) if (result.status === 'rejected') throw result.reason
-      return { warnings: results.flatMap(result => (result.status === 'fulfilled' ? result.value : [])) }
+      return undefined
     },
   }
 }

@@ -5,7 +5,7 @@ import { type Compare, type KeyValue, type Operation, prefixEnd, type Store } fr
 import { assert } from '../../lib/assert.ts'
 import type { Breathe } from '../run-breather.ts'
 import { keyOf, objectOf, prefixOf } from '../stored.ts'
-import type { Change, Hook, Mutated, Plugin, Read, Reading, Step, Verdict } from './admission.ts'
+import type { Change, Hook, Plugin, Read, Reading, Step, Verdict } from './admission.ts'
 
 export interface Admission {
   /** For one attempt at a request: what a plugin has read, the others are shown as well. */
@@ -14,8 +14,9 @@ export interface Admission {
 
 export interface Asking {
   /** The object to go on with. Throws the ApiError of whoever refuses. */
-  mutate(change: Change, signal: AbortSignal): Promise<Pick<Mutated, 'object' | 'warnings'>>
-  validate(change: Change, signal: AbortSignal): Promise<Required<Verdict>>
+  mutate(change: Change, signal: AbortSignal): Promise<KubeObject>
+  /** What is to be written along with it. */
+  validate(change: Change, signal: AbortSignal): Promise<Required<Omit<Verdict, 'warnings'>>>
 }
 
 export function openAdmission(store: Store, steps: readonly Step[]): Admission {
@@ -42,7 +43,6 @@ async function mutated(round: Round, change: Change, signal: AbortSignal) {
   assert(change.object !== undefined, 'there is an object to change')
   let { object } = change
   let now = change
-  const warnings: string[] = []
   const left = new Map<Hook, unknown>()
   let again = true
   // A second time when a hook has changed what the others had seen; never a third.
@@ -62,17 +62,15 @@ async function mutated(round: Round, change: Change, signal: AbortSignal) {
         if (hook.mutate === undefined || !hook.handles(now)) continue
         const result = await hook.mutate(now, signal, left.get(hook))
         object = result.object
-        warnings.push(...result.warnings)
         left.set(hook, result.left)
         if (result.again === true) again = true
       }
     }
   }
-  return { object, warnings }
+  return object
 }
 
 async function judged(round: Round, change: Change, signal: AbortSignal) {
-  const warnings: string[] = []
   const compare: Compare[] = []
   const operations: Operation[] = []
   for (const step of round.steps) {
@@ -86,11 +84,11 @@ async function judged(round: Round, change: Change, signal: AbortSignal) {
       const seen = read(round, step.plugin, change)
       verdict = step.plugin.validate?.(change, seen instanceof Promise ? await seen : seen)
     }
-    warnings.push(...(verdict?.warnings ?? []))
+    for (const text of verdict?.warnings ?? []) change.notes.warn(text)
     compare.push(...(verdict?.compare ?? []))
     operations.push(...(verdict?.operations ?? []))
   }
-  return { warnings, compare, operations }
+  return { compare, operations }
 }
 
 function read({ store, found }: Round, plugin: Plugin, change: Change): Reading | Promise<Reading> {

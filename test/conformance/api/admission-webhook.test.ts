@@ -211,11 +211,11 @@ describe('admission-webhook', () => {
     expect(counts).toEqual({ first: 2, second: 1 })
   })
 
-  test('warnings come to the client', async () => {
+  test('warnings come to the client, each text once', async () => {
     hook.answer('/warn', () => ({ allowed: true, warnings: ['mind the gap'] }))
     await configure('Mutating', 'm', at('/warn'))
     await configure('Validating', 'v', at('/warn'))
-    expect((await ask(maps('one'), { body: map('m') })).warnings).toEqual(['mind the gap', 'mind the gap'])
+    expect((await ask(maps('one'), { body: map('m') })).warnings).toEqual(['mind the gap'])
   })
 
   test.each<[string, object, readonly [number, number, number]]>([
@@ -234,6 +234,22 @@ describe('admission-webhook', () => {
     await ask(`${maps('one')}/m`, { method: 'DELETE' })
     const count = (verb: string) => hook.asked.filter(({ operation }) => operation === verb).length
     expect(['CREATE', 'UPDATE', 'DELETE'].map(count)).toEqual(expected)
+  })
+
+  test('warnings come also with a refusal, each once: of webhooks, of policies and of what was sent', async () => {
+    const allowed = { allowed: true, warnings: ['mind the gap', 'twice'] }
+    hook.answer('/mind', () => allowed)
+    hook.answer('/deny', () => ({ allowed: false, warnings: ['twice', 'not today'] }))
+    await configure('Mutating', 'mind', at('/mind'))
+    await configure('Validating', 'deny', at('/deny'))
+    const refused = await ask(maps('one'), { body: map('m', { unknown: 'field' }) })
+    expect([refused.code, refused.warnings]).toEqual([
+      400,
+      ['unknown field "unknown"', 'mind the gap', 'twice', 'not today'],
+    ])
+    await ask(`${root}/validatingwebhookconfigurations`, { method: 'DELETE' })
+    const made = await ask(maps('one'), { body: map('m', { unknown: 'field' }) })
+    expect([made.code, made.warnings]).toEqual([201, ['unknown field "unknown"', 'mind the gap', 'twice']])
   })
 
   test('subresources are asked about only where a rule names them', async () => {

@@ -140,12 +140,15 @@ describe('audit annotations of a ValidatingAdmissionPolicy', () => {
     expect((await ask(maps('one'), { body: { metadata: { name: 'x' } } })).code).toBe(201)
   })
 
-  test('a policy that refuses keeps no other from noting', async () => {
+  test('a policy that refuses keeps no other from noting and warning', async () => {
     await govern('a.example.com', { validations: [{ expression: 'false' }] }, ['Deny'])
     await govern('b.example.com', { auditAnnotations: [{ key: 'k', valueExpression: "'v'" }] }, ['Audit'])
-    const { code, message } = await ask(maps('one'), { body: { metadata: { name: 'y' } } })
+    await govern('c.example.com', { validations: [{ expression: 'false', message: 'no' }] }, ['Warn'])
+    const { code, message, warnings } = await ask(maps('one'), { body: { metadata: { name: 'y' } } })
     expect([code, message]).toEqual([422, expect.stringContaining("'a.example.com' with binding")])
     expect(annotations()).toEqual({ 'b.example.com/k': 'v' })
+    const head = "Validation failed for ValidatingAdmissionPolicy 'c.example.com' with binding 'c.example.com-binding'"
+    expect(warnings).toEqual([`${head}: no`])
   })
 })
 

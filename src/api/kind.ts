@@ -115,6 +115,8 @@ export interface Kind<out T extends KubeObject = KubeObject> {
   readonly nameRule: NameRule
   /** Whether metadata.generation counts the changes of what is wanted; some old kinds never had it. */
   readonly generation: boolean
+  /** How the rows of a table stand, where that is not by name. */
+  tableOrder?(a: T, b: T): number
   /** In order. NAME is added in front, and AGE behind the last of priority 0, unless they stand among them. */
   columns(): readonly Column<T>[]
   /** False where AGE is not shown at all (events have LAST SEEN). */

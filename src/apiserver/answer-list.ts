@@ -29,8 +29,8 @@ export function respondList(kind: Kind, listed: Listed, view: View, pace: Pace):
     ...(listed.continue !== undefined && { continue: listed.continue }),
     ...(listed.remaining !== undefined && listed.remaining > 0 && { remainingItemCount: listed.remaining }),
   }
-  const { items } = listed
   const { answers, pretty } = view
+  const items = answers.as === 'Table' ? inTableOrder(kind, listed.items) : listed.items
   const headers = { 'content-type': contentTypeOf(answers.media, false) }
   const parts = partsOf(kind, listMeta, view)
   if (answers.as === 'Object' && answers.media === 'json' && !pretty) return respondGlued(parts, items, headers, pace)
@@ -42,6 +42,10 @@ export function respondList(kind: Kind, listed: Listed, view: View, pace: Pace):
   const whole = [...{ [Symbol.iterator]: () => made }]
   const body = answers.media === 'protobuf' ? Buffer.concat(whole as Bytes[]) : whole.join('')
   return { kind: 'whole', code: 200, headers, body }
+}
+
+function inTableOrder(kind: Kind, items: readonly KeyValue[]): readonly KeyValue[] {
+  return kind.tableOrder ? items.toSorted((a, b) => kind.tableOrder?.(objectOf(a), objectOf(b)) ?? 0) : items
 }
 
 /** Waits for nothing but its turn. */

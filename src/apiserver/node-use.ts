@@ -1,4 +1,5 @@
 // Whether a pod uses an object: an agent may read what the pods bound to its node name, and nothing else. Pure.
+import type { PersistentVolume } from '../api/kinds/persistentvolume.ts'
 import type { Pod } from '../api/kinds/pod.ts'
 
 export function usedBy(pod: Pod, resource: string, name: string): boolean {
@@ -60,4 +61,21 @@ function claimsOf({ metadata, spec }: Pod): Set<string | undefined> {
       ephemeral && `${metadata.name}-${name}`,
     ]),
   )
+}
+
+type Place = { readonly namespace?: string; readonly name?: string }
+
+/**
+ * Whether an agent that mounts the volume needs the secret: of those of a CSI driver the node's, not the controller's. A
+ * secret without a namespace is one of the claim's. Upstream: VisitPVSecretNames in pkg/volume/util.
+ */
+export function volumeNeeds({ spec }: PersistentVolume, namespace: string, name: string): boolean {
+  const { azureFile, cephfs, cinder, flexVolume, rbd, scaleIO, iscsi, storageos, csi } = spec
+  const home = spec.claimRef?.namespace ?? ''
+  const refs: readonly (Place | undefined)[] = [
+    azureFile && { name: azureFile.secretName, namespace: azureFile.secretNamespace ?? '' },
+    ...[cephfs, cinder, flexVolume, rbd, scaleIO, iscsi, storageos].map(source => source?.secretRef),
+    ...[csi?.nodePublishSecretRef, csi?.nodeStageSecretRef, csi?.nodeExpandSecretRef],
+  ]
+  return refs.some(ref => ref?.name === name && (ref.namespace || home) === namespace)
 }

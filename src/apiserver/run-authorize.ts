@@ -1,11 +1,12 @@
 // Asks who may do what (authorize.ts), with the roles and the objects that this peer's replica holds.
+import { type PersistentVolume, persistentVolume } from '../api/kinds/persistentvolume.ts'
 import type { Pod } from '../api/kinds/pod.ts'
 import { pod as podKind } from '../api/kinds/pod.ts'
 import type { PolicyRule } from '../api/types/rbac.ts'
 import { prefixEnd, type Store } from '../kv/store.ts'
 import type { Identity } from '../world/http.ts'
 import { type Attributes, authorizeByRoles, authorizeNode, type Decision, isMaster, nodeOf } from './authorize.ts'
-import { usedBy } from './node-use.ts'
+import { usedBy, volumeNeeds } from './node-use.ts'
 import { type ResourceAttributes, rulesFor } from './rbac.ts'
 import type { RbacView } from './run-rbac.ts'
 import { keyOf, objectOf, prefixOf } from './stored.ts'
@@ -60,6 +61,9 @@ async function related(store: Store, node: string, asked: ResourceAttributes, ho
     const { spec } = (found === undefined ? {} : objectOf(found)) as { spec?: { nodeName?: string } }
     return spec?.nodeName === node
   }
+  if (resource === 'secrets') {
+    return (await used(store, node, namespace, resource, name)) || (await usedByVolume(store, node, namespace, name))
+  }
   if (resource !== 'persistentvolumes') return await used(store, node, namespace, resource, name)
   const found = await store.get(keyOf({ group, plural: resource, scope: 'Cluster' }, undefined, name))
   type Volume = { spec?: { claimRef?: { namespace?: string; name?: string } } }
@@ -76,4 +80,16 @@ async function used(store: Store, node: string, namespace: string, resource: str
     const pod = objectOf<Pod>(item)
     return pod.spec.nodeName === node && usedBy(pod, resource, name)
   })
+}
+
+/** A secret of a volume that is claimed for a pod on the node. */
+async function usedByVolume(store: Store, node: string, namespace: string, name: string): Promise<boolean> {
+  const prefix = prefixOf(persistentVolume)
+  const { items } = await store.range({ from: prefix, to: prefixEnd(prefix) })
+  const volumes = items.map(item => objectOf<PersistentVolume>(item)).filter(one => volumeNeeds(one, namespace, name))
+  for (const { spec } of volumes) {
+    const { namespace: home = '', name: claim = '' } = spec.claimRef ?? {}
+    if (await used(store, node, home, 'persistentvolumeclaims', claim)) return true
+  }
+  return false
 }

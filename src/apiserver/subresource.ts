@@ -113,7 +113,7 @@ function* planScale(kind: Kind, op: Operation, seen: Seen, rules: Rules): Planni
   const { old, stored } = existing(kind, op, seen)
   const custom = kind.custom?.scale
   const before = scaleOf(old, custom)
-  const { object: asked, warnings } = scaleAfter(op, old, before, rules)
+  const { object: asked, warnings } = scaleAfter(op, old, before, rules, custom?.path)
   const about = { objectKind: scaleKind, verb: 'UPDATE', old: before } as const
   const shown = yield { stage: 'mutate', change: changeOf(kind, op, rules, { ...about, object: asked }) }
   const after = (shown ?? asked) as Scale
@@ -131,7 +131,9 @@ function* planScale(kind: Kind, op: Operation, seen: Seen, rules: Rules): Planni
   }
   yield { stage: 'validate', change: changeOf(kind, op, rules, { ...about, object: after }) }
   const applies = op.patch === 'apply'
-  const metadata = applies ? { ...old.metadata, managedFields: parentManagedFields(old, after) } : old.metadata
+  const metadata = applies
+    ? { ...old.metadata, managedFields: parentManagedFields(old, after, custom?.path) }
+    : old.metadata
   const scaled = custom?.write(old, replicas) ?? { ...old, spec: { ...(old as Scaled).spec, replicas } }
   const incoming = { ...scaled, metadata } as KubeObject
   const next = admit(kind, 'update', {
@@ -154,6 +156,7 @@ function scaleAfter(
   old: KubeObject,
   before: Scale,
   rules: Rules,
+  path: string | undefined,
 ): { readonly object: Scale; readonly warnings: readonly string[] } {
   if (op.verb === 'update') return parseObject(scaleKind, op.body, op.fieldValidation, op.duplicates)
   if (op.patch !== 'apply') {
@@ -161,7 +164,7 @@ function scaleAfter(
   }
   const { object, warnings } = parseObject(scaleKind, op.body, op.fieldValidation, op.duplicates)
   const options = { manager: op.fieldManager, force: op.force, nowMs: rules.stamp.nowMs, subresource: 'scale' }
-  const owned = { ...before, metadata: { ...before.metadata, managedFields: scaleManagedFields(old) } }
+  const owned = { ...before, metadata: { ...before.metadata, managedFields: scaleManagedFields(old, path) } }
   return { object: applyPatch(scaleKind, owned, object, options), warnings }
 }
 

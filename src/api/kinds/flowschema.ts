@@ -1,6 +1,7 @@
 // FlowSchema (flowcontrol.apiserver.k8s.io/v1): which requests belong together, and to which priority level.
 // https://kubernetes.io/docs/concepts/cluster-administration/flow-control/
 
+import { compareText } from '../../lib/sorted.ts'
 import { ageColumn } from '../cells.ts'
 import { forbidden, invalidValue, notSupported, requiredValue } from '../field.ts'
 import type { FieldError } from '../kind.ts'
@@ -200,6 +201,10 @@ export const flowSchema = defineKind({
   scope: 'Cluster',
   subresources: ['status'],
   schema: flowSchemaSchema,
+  // As they are tried.
+  tableOrder: (a, b) =>
+    (a.spec.matchingPrecedence ?? 0) - (b.spec.matchingPrecedence ?? 0) ||
+    compareText(a.metadata.name, b.metadata.name),
   columns: () => [
     { name: 'PriorityLevel', type: 'string', cell: ({ spec }) => spec.priorityLevelConfiguration?.name ?? '' },
     { name: 'MatchingPrecedence', type: 'integer', cell: ({ spec }) => spec.matchingPrecedence ?? 0 },

@@ -1,4 +1,5 @@
 // Who owns the replicas, seen from the object and from its scale subresource: one field, at two places and in two versions.
+// A definition says where its objects have theirs.
 // Upstream: apimachinery/pkg/util/managedfields/scalehandler.go
 import type { KubeObject } from '../kind.ts'
 import type { ManagedFieldsEntry } from '../types/meta.ts'
@@ -6,6 +7,17 @@ import { difference, type FieldPath, FieldSetBuilder, hasMember, isEmptySet } fr
 import { type Manager, type Managers, managerKey, readManagers, writeManagers } from './managers.ts'
 
 const replicas: FieldPath = ['f:spec', 'f:replicas']
+
+/** Of a definition's specReplicasPath, '.spec.size.wanted'; of built-in kinds without one. */
+function placeOf(path: string | undefined): FieldPath {
+  return path === undefined
+    ? replicas
+    : path
+        .split('.')
+        .slice(1)
+        .map(name => `f:${name}`)
+}
+
 const scaleVersion = 'autoscaling/v1'
 
 function only(path: FieldPath) {
@@ -20,14 +32,20 @@ function keyIn(apiVersion: string, manager: Manager): string {
 }
 
 /** The managedFields of the Scale of `object`. */
-export function scaleManagedFields(object: KubeObject): readonly ManagedFieldsEntry[] {
-  const owners = [...readManagers(object).values()].filter(({ set }) => hasMember(set, replicas))
+export function scaleManagedFields(object: KubeObject, path?: string): readonly ManagedFieldsEntry[] {
+  const place = placeOf(path)
+  const owners = [...readManagers(object).values()].filter(({ set }) => hasMember(set, place))
   return writeManagers(asManagers(owners.map(owner => ({ ...owner, apiVersion: scaleVersion, set: only(replicas) }))))
 }
 
 /** The managedFields of `object` once its Scale has those of `scale`. */
-export function parentManagedFields(object: KubeObject, scale: KubeObject): readonly ManagedFieldsEntry[] {
+export function parentManagedFields(
+  object: KubeObject,
+  scale: KubeObject,
+  path?: string,
+): readonly ManagedFieldsEntry[] {
   const { apiVersion } = object
+  const place = placeOf(path)
   const inScale = new Map(
     [...readManagers(scale).values()]
       .filter(({ set }) => hasMember(set, replicas))
@@ -35,15 +53,15 @@ export function parentManagedFields(object: KubeObject, scale: KubeObject): read
   )
   const kept: Manager[] = []
   for (const manager of readManagers(object).values()) {
-    const isOwner = hasMember(manager.set, replicas)
+    const isOwner = hasMember(manager.set, place)
     if (!isOwner || inScale.delete(keyIn(apiVersion, manager))) {
       kept.push(manager)
       continue
     }
-    const set = difference(manager.set, only(replicas))
+    const set = difference(manager.set, only(place))
     if (!isEmptySet(set)) kept.push({ ...manager, set })
   }
-  const fresh = [...inScale.values()].map((owner): Manager => ({ ...owner, apiVersion, set: only(replicas) }))
+  const fresh = [...inScale.values()].map((owner): Manager => ({ ...owner, apiVersion, set: only(place) }))
   return writeManagers(asManagers([...kept, ...fresh]))
 }
 

@@ -532,4 +532,34 @@ describe('crd', () => {
       'unknown field "spec.versions[0].schema.openAPIV3Schema.propertys"',
     )
   })
+
+  test('whoever applies /scale owns the field that the definition names', async () => {
+    const sized = { type: 'object', properties: { wanted: { type: 'integer' } } }
+    const schema = {
+      type: 'object',
+      properties: {
+        spec: { type: 'object', properties: { size: sized } },
+        status: { type: 'object', properties: { count: { type: 'integer' } } },
+      },
+    }
+    const scale = { specReplicasPath: '.spec.size.wanted', statusReplicasPath: '.status.count' }
+    await api.define(definition('herds', 'Herd', [{ schema, subresources: { status: {}, scale } }]))
+    const herd = '/apis/stable.example.com/v1/namespaces/default/herds/cows'
+    const applied = (url: string, manager: string, body: object, force = false) => {
+      const { query, ...ask } = apply(body, manager, force)
+      return api.ask(`${url}${query}`, ask)
+    }
+    const own = { apiVersion: 'stable.example.com/v1', kind: 'Herd', metadata: { name: 'cows' } }
+    expect((await applied(herd, 'ann', { ...own, spec: { size: { wanted: 1 } } })).code).toBe(201)
+    const scaled = { apiVersion: 'autoscaling/v1', kind: 'Scale', metadata: { name: 'cows' }, spec: { replicas: 3 } }
+    expect((await applied(`${herd}/scale`, 'hpa', scaled)).code).toBe(409)
+    expect((await applied(`${herd}/scale`, 'hpa', scaled, true)).body.spec).toEqual({ replicas: 3 })
+    const { body } = await api.ask(herd)
+    expect(body.spec).toEqual({ size: { wanted: 3 } })
+    type Entry = { readonly manager: string; readonly subresource?: string; readonly fieldsV1: object }
+    const fields = (manager: string) =>
+      body.metadata.managedFields.find((entry: Entry) => entry.manager === manager)?.fieldsV1
+    expect(fields('hpa')).toEqual({ 'f:spec': { 'f:size': { 'f:wanted': {} } } })
+    expect(fields('ann')).toBeUndefined()
+  })
 })

@@ -50,6 +50,20 @@ describe('flowcontrol-api', () => {
     cells: ['level-0', 'Limited', 2, 16, 8, 50],
   })
 
+  test('a table has them as they are tried', async () => {
+    const api = await testApiserver()
+    const ask = asking(api)
+    const accept = 'application/json;as=Table;v=v1;g=meta.k8s.io'
+    const { body } = await ask(`${root}/flowschemas`, { accept })
+    const rows = body.rows.map(({ cells }: { cells: readonly [string, string, number] }) => [cells[2], cells[0]])
+    expect(rows.length).toBeGreaterThan(5)
+    expect(rows[0]).toEqual([1, 'exempt'])
+    expect(rows).toEqual(
+      rows.toSorted((a: [number, string], b: [number, string]) => a[0] - b[0] || (a[1] < b[1] ? -1 : 1)),
+    )
+    api.stop()
+  })
+
   test('what saves a cluster cannot be changed, but how much the exempt level counts', async () => {
     const api = await testApiserver()
     const ask = asking(api)

@@ -164,4 +164,34 @@ describe('node restriction (A6)', () => {
     expect((await ask('/api/v1/persistentvolumes/of-other')).code).toBe(403)
     expect((await ask('/api/v1/persistentvolumes')).code).toBe(403)
   })
+
+  test('related: it reads the secrets of the volumes behind its own claims that a node needs', async () => {
+    for (const name of ['mounts', 'stages', 'publishes', 'aside']) {
+      await admin(`${inDefault}/secrets`, { body: { metadata: { name } } })
+    }
+    const ref = (name: string) => ({ namespace: 'default', name })
+    const spec = (claim: string, source: object) => ({
+      capacity: { storage: '1Gi' },
+      accessModes: ['ReadWriteOnce'],
+      claimRef: { namespace: 'default', name: claim },
+      ...source,
+    })
+    const csi = { driver: 'csi.example.com', volumeHandle: 'x' }
+    const volumes = {
+      csi: spec('of-mine', {
+        csi: { ...csi, nodeStageSecretRef: ref('stages'), controllerPublishSecretRef: ref('publishes') },
+      }),
+      rbd: spec('of-mine', { rbd: { monitors: ['m'], image: 'i', secretRef: { name: 'mounts' } } }),
+      aside: spec('of-other', { csi: { ...csi, nodeStageSecretRef: ref('aside') } }),
+    }
+    for (const [name, of] of Object.entries(volumes)) {
+      const { code, message } = await admin('/api/v1/persistentvolumes', {
+        body: { metadata: { name: `secret-${name}` }, spec: of },
+      })
+      expect([code, message]).toEqual([201, ''])
+    }
+    const reads = async (name: string) => (await ask(`${inDefault}/secrets/${name}`)).code
+    expect([await reads('stages'), await reads('mounts')]).toEqual([200, 200])
+    expect([await reads('publishes'), await reads('aside')]).toEqual([403, 403])
+  })
 })

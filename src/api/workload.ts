@@ -59,3 +59,31 @@ export function validatePart(value: number | string | undefined, path: string, h
 export function isNone(value: number | string | undefined): boolean {
   return value === undefined || value === 0 || /^0+%$/.test(String(value))
 }
+
+type Counts = Readonly<Record<string, unknown>> & {
+  readonly replicas?: number
+  readonly readyReplicas?: number
+  readonly availableReplicas?: number
+}
+
+/** Of a status: no count below zero, those of `parts` not above that of all pods, and no more available than ready. */
+export function validateReplicas(status: Counts, parts: readonly string[]): readonly FieldError[] {
+  const { replicas = 0, readyReplicas = 0, availableReplicas = 0 } = status
+  const errors = [...validateStatusCounts(status)]
+  for (const name of parts) {
+    const count = status[name]
+    if (typeof count === 'number' && count > replicas) {
+      errors.push(invalidValue(`status.${name}`, count, 'cannot be greater than status.replicas'))
+    }
+  }
+  if (availableReplicas > readyReplicas) {
+    errors.push(invalidValue('status.availableReplicas', availableReplicas, 'cannot be greater than readyReplicas'))
+  }
+  return errors
+}
+
+/** All numbers of a status are counts. */
+export function validateStatusCounts(status: Readonly<Record<string, unknown>>): readonly FieldError[] {
+  const counts = Object.entries(status).filter((entry): entry is [string, number] => typeof entry[1] === 'number')
+  return validateCounts(Object.fromEntries(counts.map(([name, count]) => [`status.${name}`, count])))
+}

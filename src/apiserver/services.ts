@@ -159,7 +159,7 @@ function withAddress(
   const { spec } = service
   if (spec.type === 'ExternalName') return service
   const asked = spec.clusterIP !== undefined && spec.clusterIP !== '' ? spec.clusterIP : spec.clusterIPs?.[0]
-  const family = { ipFamilies: ['IPv4'], ipFamilyPolicy: 'SingleStack' as const }
+  const family = familyOf(spec, asked === 'None', errors)
   if (asked === 'None') {
     return { ...service, spec: { ...spec, clusterIP: 'None', clusterIPs: ['None'], ...family } }
   }
@@ -196,6 +196,27 @@ function withAddress(
   }
   const ip = formatIpv4(found)
   return { ...service, spec: { ...spec, clusterIP: ip, clusterIPs: [ip], ...family } }
+}
+
+type Family = Required<Pick<Service['spec'], 'ipFamilies' | 'ipFamilyPolicy'>>
+
+/** The cluster's addresses are IPv4. Of a service without addresses that others fill, either family may come. */
+function familyOf({ selector, ...spec }: Service['spec'], isHeadless: boolean, errors: FieldError[]): Family {
+  const families = spec.ipFamilies?.length ? spec.ipFamilies : ['IPv4']
+  if (isHeadless && Object.keys(selector ?? {}).length === 0) {
+    const ipFamilyPolicy = spec.ipFamilyPolicy ?? 'RequireDualStack'
+    const both = families[0] === 'IPv4' ? ['IPv4', 'IPv6'] : ['IPv6', 'IPv4']
+    return { ipFamilies: ipFamilyPolicy === 'SingleStack' ? families : both, ipFamilyPolicy }
+  }
+  const wrong = (field: string, value: string, why: string) =>
+    errors.push({ field, reason: 'FieldValueInvalid', message: `Invalid value: ${JSON.stringify(value)}: ${why}` })
+  if (spec.ipFamilyPolicy === 'RequireDualStack') {
+    wrong('spec.ipFamilyPolicy', spec.ipFamilyPolicy, 'this cluster is not configured for dual-stack services')
+  }
+  for (const [i, family] of families.entries()) {
+    if (family === 'IPv6') wrong(`spec.ipFamilies[${i}]`, family, 'not configured on this cluster')
+  }
+  return { ipFamilies: ['IPv4'], ipFamilyPolicy: spec.ipFamilyPolicy ?? 'SingleStack' }
 }
 
 function withPorts(

@@ -8,7 +8,7 @@ import { templateDefaults } from '../pod/defaults.ts'
 import { s, type TypeOf } from '../schema.ts'
 import { labelSelector, objectMeta } from '../types/meta.ts'
 import { podTemplateSpec } from '../types/podspec.ts'
-import { isNone, validateCounts, validateKeeper, validatePart } from '../workload.ts'
+import { isNone, validateCounts, validateKeeper, validatePart, validateStatusCounts } from '../workload.ts'
 
 export const rollingUpdateDaemonSet = s.object('io.k8s.api.apps.v1.RollingUpdateDaemonSet', {
   maxUnavailable: s.intOrString(1),
@@ -112,5 +112,6 @@ export const daemonSet = defineKind({
       updateStrategy: strategyDefaults(object.spec.updateStrategy),
     },
   }),
+  validateStatus: ({ status }) => validateStatusCounts(status),
   validate: ({ spec }, old) => [...validateKeeper(spec, old?.spec, 'daemonset'), ...validateDaemonSet(spec)],
 })

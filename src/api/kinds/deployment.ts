@@ -8,7 +8,7 @@ import { templateDefaults } from '../pod/defaults.ts'
 import { s, type TypeOf } from '../schema.ts'
 import { labelSelector, objectMeta } from '../types/meta.ts'
 import { podTemplateSpec } from '../types/podspec.ts'
-import { isNone, validateCounts, validateKeeper, validatePart } from '../workload.ts'
+import { isNone, validateCounts, validateKeeper, validatePart, validateReplicas } from '../workload.ts'
 
 export const rollingUpdateDeployment = s.object('io.k8s.api.apps.v1.RollingUpdateDeployment', {
   maxUnavailable: s.intOrString(1),
@@ -122,6 +122,7 @@ export const deployment = defineKind({
       strategy: strategyDefaults(object.spec.strategy),
     },
   }),
+  validateStatus: ({ status }) => validateReplicas(status, ['updatedReplicas', 'readyReplicas', 'availableReplicas']),
   validate: (object, old) => [
     ...validateKeeper(object.spec, old?.spec, 'deployment'),
     ...validateDeployment(object.spec),

@@ -1,15 +1,16 @@
 // Node (v1).
 
+import { parsePrefix } from '../../lib/ip.ts'
 import { sortedBy } from '../../lib/sorted.ts'
 import { ageColumn } from '../cells.ts'
-import { duplicateValue, invalidValue } from '../field.ts'
+import { equalJson } from '../equal.ts'
+import { duplicateValue, forbidden, invalidValue } from '../field.ts'
 import type { FieldError } from '../kind.ts'
 import { defineKind } from '../kind.ts'
 import { labelValue, qualifiedName } from '../names.ts'
 import { s, scalars, type TypeOf } from '../schema.ts'
 import { taint } from '../types/affinity.ts'
 import { objectMeta } from '../types/meta.ts'
-import { fixed } from '../workload.ts'
 
 export const configMapNodeConfigSource = s.object('io.k8s.api.core.v1.ConfigMapNodeConfigSource', {
   namespace: s.string(1, { required: true }),
@@ -166,9 +167,28 @@ function validateNode(object: Node, old: Node | undefined): readonly FieldError[
     if (seen.has(pair)) errors.push(duplicateValue(at, taint))
     seen.add(pair)
   }
-  const before = old?.spec?.providerID
-  if (before) errors.push(...fixed('spec.providerID', object.spec?.providerID, old, before))
+  for (const [i, block] of (object.spec?.podCIDRs ?? []).entries()) {
+    if (parsePrefix(block) !== undefined) continue
+    const why = 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)'
+    errors.push(invalidValue(`spec.podCIDRs[${i}]`, block, why))
+  }
+  for (const [field, shown] of [
+    ['podCIDRs', 'podCIDR'],
+    ['providerID', 'providerID'],
+  ] as const) {
+    const before = old?.spec?.[field]
+    if (before === undefined || before.length === 0 || equalJson(before, object.spec?.[field])) continue
+    errors.push(forbidden(`spec.${field}`, `node updates may not change ${shown} except from "" to valid`))
+  }
   return errors
+}
+
+/** Its first block of addresses stands in a field of its own, too. */
+function withBlocks(object: Node): Node {
+  const { podCIDR = '', podCIDRs = [] } = object.spec ?? {}
+  if ((podCIDR === '') === (podCIDRs.length === 0)) return object
+  const blocks = podCIDR === '' ? podCIDRs : [podCIDR]
+  return { ...object, spec: { ...object.spec, podCIDR: blocks[0] ?? '', podCIDRs: blocks } }
 }
 
 export const node = defineKind({
@@ -202,5 +222,6 @@ export const node = defineKind({
   ],
   fieldLabels: ['spec.unschedulable'],
   fields: ({ spec }) => ({ 'spec.unschedulable': String(spec?.unschedulable ?? false) }),
+  defaults: withBlocks,
   validate: validateNode,
 })

@@ -6,7 +6,7 @@ import { templateDefaults } from '../pod/defaults.ts'
 import { s, type TypeOf } from '../schema.ts'
 import { labelSelector, objectMeta } from '../types/meta.ts'
 import { podTemplateSpec } from '../types/podspec.ts'
-import { validateCounts, validateKeeper } from '../workload.ts'
+import { validateCounts, validateKeeper, validateReplicas } from '../workload.ts'
 
 export const replicaSetSpec = s.object('io.k8s.api.apps.v1.ReplicaSetSpec', {
   replicas: s.int32(1, { pointer: true, default: 1 }),
@@ -69,6 +69,8 @@ export const replicaSet = defineKind({
       ...(object.spec.template && { template: templateDefaults(object.spec.template) }),
     },
   }),
+  validateStatus: ({ status }) =>
+    validateReplicas(status, ['fullyLabeledReplicas', 'readyReplicas', 'availableReplicas']),
   validate: ({ spec }, old) => [
     ...validateKeeper(spec, old?.spec, 'ReplicaSet'),
     ...validateCounts({ 'spec.replicas': spec.replicas, 'spec.minReadySeconds': spec.minReadySeconds }),

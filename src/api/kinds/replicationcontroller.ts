@@ -12,7 +12,7 @@ import { s, scalars, type TypeOf } from '../schema.ts'
 import { objectMeta } from '../types/meta.ts'
 import { podTemplateSpec } from '../types/podspec.ts'
 import { validateLabels } from '../validate.ts'
-import { validateCounts } from '../workload.ts'
+import { validateCounts, validateReplicas } from '../workload.ts'
 
 export const replicationControllerSpec = s.object('io.k8s.api.core.v1.ReplicationControllerSpec', {
   replicas: s.int32(1, { pointer: true, default: 1 }),
@@ -85,27 +85,6 @@ function validateController(spec: ReplicationControllerSpec): readonly FieldErro
   return errors
 }
 
-function validateStatus(status: ReplicationControllerStatus): readonly FieldError[] {
-  const {
-    replicas = 0,
-    fullyLabeledReplicas = 0,
-    readyReplicas = 0,
-    availableReplicas = 0,
-    observedGeneration,
-  } = status
-  const counts = { replicas, fullyLabeledReplicas, readyReplicas, availableReplicas, observedGeneration }
-  const errors = [
-    ...validateCounts(Object.fromEntries(Object.entries(counts).map(([name, count]) => [`status.${name}`, count]))),
-  ]
-  for (const [name, count] of Object.entries({ fullyLabeledReplicas, readyReplicas, availableReplicas })) {
-    if (count > replicas) errors.push(invalidValue(`status.${name}`, count, 'cannot be greater than status.replicas'))
-  }
-  if (availableReplicas > readyReplicas) {
-    errors.push(invalidValue('status.availableReplicas', availableReplicas, 'cannot be greater than readyReplicas'))
-  }
-  return errors
-}
-
 export const replicationController = defineKind({
   group: '',
   version: 'v1',
@@ -133,5 +112,6 @@ export const replicationController = defineKind({
     return withTemplateLabels(filled)
   },
   validate: ({ spec }) => validateController(spec),
-  validateStatus: ({ status }) => validateStatus(status),
+  validateStatus: ({ status }) =>
+    validateReplicas(status, ['fullyLabeledReplicas', 'readyReplicas', 'availableReplicas']),
 })

@@ -1,5 +1,6 @@
 // Service (v1).
 
+import { parsePrefix } from '../../lib/ip.ts'
 import { labelsText } from '../cells.ts'
 import { addAll, duplicateValue, forbidden, invalidValue, notSupported, requiredValue } from '../field.ts'
 import type { FieldError } from '../kind.ts'
@@ -133,8 +134,7 @@ function validateService(spec: ServiceSpec): readonly FieldError[] {
     }
   }
   if (clusterIP !== '' && clusterIP !== 'None' && !isAddress(clusterIP)) {
-    const why = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'
-    errors.push(invalidValue('spec.clusterIPs[0]', clusterIP, why))
+    errors.push(invalidValue('spec.clusterIPs[0]', clusterIP, notAnAddress))
   }
   if (clusterIP !== '' && spec.clusterIPs?.[0] !== undefined && spec.clusterIPs[0] !== clusterIP) {
     errors.push(invalidValue('spec.clusterIPs', spec.clusterIPs, 'first value must match `clusterIP`'))
@@ -147,20 +147,99 @@ function validateService(spec: ServiceSpec): readonly FieldError[] {
     errors.push(invalidValue('spec.sessionAffinityConfig.clientIP.timeoutSeconds', seconds, why))
   }
   for (const [i, address] of (spec.externalIPs ?? []).entries()) {
-    if (isAddress(address)) continue
-    const why = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'
-    errors.push(invalidValue(`spec.externalIPs[${i}]`, address, why))
+    const why = isAddress(address) ? special(address) : notAnAddress
+    if (why !== undefined) errors.push(invalidValue(`spec.externalIPs[${i}]`, address, why))
   }
   if (spec.externalTrafficPolicy !== undefined && !isReachedFromOutside(spec)) {
     const why = 'may only be set for externally-accessible services'
     errors.push(invalidValue('spec.externalTrafficPolicy', spec.externalTrafficPolicy, why))
   }
+  addAll(errors, validateBalanced(spec))
   for (const [i, family] of (spec.ipFamilies ?? []).entries()) {
     if (family !== 'IPv4' && family !== 'IPv6') {
       errors.push(notSupported(`spec.ipFamilies[${i}]`, family, ['IPv4', 'IPv6']))
     }
   }
   return errors
+}
+
+const notAnAddress = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'
+const notABlock = 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)'
+
+/** Why an address cannot be one of a service that others reach. */
+function special(address: string): string | undefined {
+  if (address === '0.0.0.0' || address === '::') return `may not be unspecified (${address})`
+  if (/^127\.|^::1$/.test(address)) return 'may not be in the loopback range (127.0.0.0/8, ::1/128)'
+  if (/^169\.254\.|^fe[89ab][0-9a-f]:/i.test(address)) {
+    return 'may not be in the link-local range (169.254.0.0/16, fe80::/10)'
+  }
+  if (/^224\.0\.0\.|^ff02:/i.test(address)) {
+    return 'may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)'
+  }
+  return undefined
+}
+
+/** What only a service with a load balancer may say. */
+function validateBalanced(spec: ServiceSpec): readonly FieldError[] {
+  const { type, loadBalancerSourceRanges: ranges = [], healthCheckNodePort = 0, trafficDistribution } = spec
+  const errors: FieldError[] = []
+  const only = "may only be used when `type` is 'LoadBalancer'"
+  const at = 'spec.LoadBalancerSourceRanges'
+  if (ranges.length > 0 && type !== 'LoadBalancer') errors.push(forbidden(at, only))
+  for (const [i, range] of ranges.entries()) {
+    if (parsePrefix(range.trim()) === undefined) errors.push(invalidValue(`${at}[${i}]`, range.trim(), notABlock))
+  }
+  if (spec.loadBalancerClass !== undefined && type !== 'LoadBalancer') {
+    errors.push(forbidden('spec.loadBalancerClass', only))
+  }
+  if (healthCheckNodePort !== 0 && !(type === 'LoadBalancer' && spec.externalTrafficPolicy === 'Local')) {
+    const why = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
+    errors.push(invalidValue('spec.healthCheckNodePort', healthCheckNodePort, why))
+  }
+  if (trafficDistribution !== undefined && trafficDistribution !== 'PreferClose') {
+    errors.push(notSupported('spec.trafficDistribution', trafficDistribution, ['PreferClose']))
+  }
+  return errors
+}
+
+function validateServiceStatus({ spec, status }: Service): readonly FieldError[] {
+  const ingress = status.loadBalancer?.ingress ?? []
+  const path = 'status.loadBalancer.ingress'
+  if (ingress.length > 0 && spec.type !== 'LoadBalancer') {
+    return [forbidden(path, 'may only be used when `spec.type` is "LoadBalancer"')]
+  }
+  return ingress.flatMap(({ ip = '', hostname = '', ipMode }, i) => {
+    const at = `${path}[${i}]`
+    const errors: FieldError[] = []
+    if (ip !== '' && !isAddress(ip)) errors.push(invalidValue(`${at}.ip`, ip, notAnAddress))
+    if (ipMode !== undefined && ip === '') {
+      errors.push(forbidden(`${at}.ipMode`, 'may not be specified when `ip` is not set'))
+    } else if (ipMode !== undefined && ipMode !== 'VIP' && ipMode !== 'Proxy') {
+      errors.push(notSupported(`${at}.ipMode`, ipMode, ['Proxy', 'VIP']))
+    }
+    const wrong = hostname === '' ? undefined : dnsSubdomain(hostname)
+    if (wrong !== undefined) errors.push(invalidValue(`${at}.hostname`, hostname, wrong))
+    if (hostname !== '' && isAddress(hostname)) {
+      errors.push(invalidValue(`${at}.hostname`, hostname, 'must be a DNS name, not an IP address'))
+    }
+    return errors
+  })
+}
+
+/** An address of a load balancer is the packets' destination unless it says otherwise. */
+function statusDefaults({ spec, status }: Service): ServiceStatus {
+  const { ingress } = status.loadBalancer ?? {}
+  if (ingress === undefined || spec.type !== 'LoadBalancer') return { loadBalancer: {}, ...status }
+  const modes = ingress.map(each => (each.ip && each.ipMode === undefined ? { ...each, ipMode: 'VIP' } : each))
+  return { ...status, loadBalancer: { ...status.loadBalancer, ingress: modes } }
+}
+
+/** What was said of its load balancer goes with that. */
+function withoutBalancer(object: Service, old: Service | undefined, subresource: string | undefined): Service {
+  const { spec, status } = object
+  const isKept = spec?.type === 'LoadBalancer' || status?.loadBalancer?.ingress === undefined
+  if (old === undefined || subresource !== undefined || isKept) return object
+  return { ...object, status: { ...status, loadBalancer: {} } }
 }
 
 function validateServicePorts({ ports = [], type }: ServiceSpec): readonly FieldError[] {
@@ -229,7 +308,9 @@ export const service = defineKind({
   defaults: object => ({
     ...object,
     spec: serviceDefaults(object.spec),
-    status: { loadBalancer: {}, ...object.status },
+    status: statusDefaults(object),
   }),
+  prepare: withoutBalancer,
+  validateStatus: validateServiceStatus,
   validate: ({ spec }, old) => [...validateService(spec), ...(old ? validateServiceChange(spec, old.spec) : [])],
 })

@@ -9,7 +9,7 @@ import { s, type TypeOf } from '../schema.ts'
 import { labelSelector, objectMeta } from '../types/meta.ts'
 import { podTemplateSpec } from '../types/podspec.ts'
 import { persistentVolumeClaim } from '../types/volumeclaim.ts'
-import { validateCounts, validateKeeper } from '../workload.ts'
+import { validateCounts, validateKeeper, validateReplicas } from '../workload.ts'
 
 export const statefulSetOrdinals = s.object('io.k8s.api.apps.v1.StatefulSetOrdinals', {
   start: s.int32(1),
@@ -146,6 +146,8 @@ export const statefulSet = defineKind({
     ...containerColumns<StatefulSet>(({ spec }) => spec.template?.spec),
   ],
   defaults: object => ({ ...object, spec: statefulSetDefaults(object.spec) }),
+  validateStatus: ({ status }) =>
+    validateReplicas(status, ['readyReplicas', 'currentReplicas', 'updatedReplicas', 'availableReplicas']),
   validate: ({ spec }, old) => [
     ...validateKeeper(spec, undefined, 'statefulset'),
     ...validateCounts({

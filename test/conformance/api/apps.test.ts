@@ -74,6 +74,19 @@ describe.each(workloads)('$plural', ({ plural, kind }) => {
     watch.close()
   })
 
+  test('a status counts no more parts than pods', async () => {
+    await make('counted')
+    const status = { replicas: 1, readyReplicas: 2, availableReplicas: 3 }
+    const refused = await patch(one.api, `${at}/counted/status`, 'merge', { status })
+    expect(refused.body.details?.causes?.map(({ field = '', message }) => `${field}: ${message}`).toSorted()).toEqual([
+      'status.availableReplicas: Invalid value: 3: cannot be greater than readyReplicas',
+      'status.availableReplicas: Invalid value: 3: cannot be greater than status.replicas',
+      'status.readyReplicas: Invalid value: 2: cannot be greater than status.replicas',
+    ])
+    const below = await patch(one.api, `${at}/counted/status`, 'merge', { status: { replicas: -1 } })
+    expect(below.code).toBe(422)
+  })
+
   test('a strategic patch changes template and replicas, containers by their name', async () => {
     await make('patched')
     const container = { name: 'web', image: 'web:2', command: ['/bin/sleep', '100000'] }

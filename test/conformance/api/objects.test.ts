@@ -148,6 +148,27 @@ describe('node-api', () => {
   })
 })
 
+describe('node-api: what a node is given once', () => {
+  const one = oneApi()
+  const nodes = '/api/v1/nodes'
+
+  test('its block of addresses stands in both fields, is one, and stays; so does the name its provider has for it', async () => {
+    const wrong = await post(one.api, nodes, { metadata: { name: 'given' }, spec: { podCIDR: 'x' } })
+    expect(wrong.body.details?.causes?.[0]).toMatchObject({ field: 'spec.podCIDRs[0]' })
+    await post(one.api, nodes, { metadata: { name: 'given' } })
+    const given = await patch(one.api, `${nodes}/given`, 'merge', {
+      spec: { podCIDR: '10.244.0.0/24', providerID: 'cloud://a' },
+    })
+    expect(given.body['spec']).toMatchObject({ podCIDR: '10.244.0.0/24', podCIDRs: ['10.244.0.0/24'] })
+    const other = { podCIDR: '10.245.0.0/24', podCIDRs: ['10.245.0.0/24'], providerID: 'cloud://b' }
+    const moved = await patch(one.api, `${nodes}/given`, 'merge', { spec: other })
+    expect(moved.body.details?.causes?.map(({ field = '', message }) => `${field}: ${message}`)).toEqual([
+      'spec.podCIDRs: Forbidden: node updates may not change podCIDR except from "" to valid',
+      'spec.providerID: Forbidden: node updates may not change providerID except from "" to valid',
+    ])
+  })
+})
+
 describe('namespaces', () => {
   const one = oneApi()
   const spaces = '/api/v1/namespaces'

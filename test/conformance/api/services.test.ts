@@ -26,14 +26,21 @@ describe('services', () => {
     kind: 'Service',
     shortNames: ['svc'],
     subresources: ['proxy', 'status'],
-    make: i => ({ metadata: { name: `svc-${i}` }, spec: { ports: [port()] } }),
+    make: i => ({ metadata: { name: `svc-${i}` }, spec: { type: 'LoadBalancer', ports: [port()] } }),
     change: { spec: { sessionAffinity: 'ClientIP' } },
     status: {
       patch: { loadBalancer: { ingress: [{ ip: '203.0.113.1' }] } },
-      expected: { loadBalancer: { ingress: [{ ip: '203.0.113.1' }] } },
+      expected: { loadBalancer: { ingress: [{ ip: '203.0.113.1', ipMode: 'VIP' }] } },
     },
     columns: ['Name', 'Type', 'Cluster-IP', 'External-IP', 'Port(s)', 'Age'],
-    cells: ['svc-0', 'ClusterIP', expect.stringMatching(/^10\.96\./), '<none>', '80/TCP', '<none>'],
+    cells: [
+      'svc-0',
+      'LoadBalancer',
+      expect.stringMatching(/^10\.96\./),
+      '<pending>',
+      expect.stringMatching(/^80:3\d+\/TCP$/),
+      '<none>',
+    ],
   })
   const one = oneApi()
   const spec = (answer: { readonly body: Shown }) => answer.body['spec'] as Record<string, unknown>
@@ -59,7 +66,10 @@ describe('services', () => {
     const updated = await put(one.api, `${at}/status`, { ...read, status })
     expect([updated.code, updated.body['status']]).toEqual([
       200,
-      { loadBalancer: { ingress: [{ ip: '203.0.113.1' }] }, conditions: [expect.objectContaining(condition)] },
+      {
+        loadBalancer: { ingress: [{ ip: '203.0.113.1', ipMode: 'VIP' }] },
+        conditions: [expect.objectContaining(condition)],
+      },
     ])
     const labelled = await patch(one.api, at, 'strategic', { metadata: { labels: { stage: 'patched' } } })
     expect(labelled.body.metadata.labels).toEqual({ static: 'true', stage: 'patched' })
@@ -100,6 +110,62 @@ describe('services', () => {
     expect(noded).toMatchObject({ ports: [{ nodePort: expect.any(Number) }], externalTrafficPolicy: 'Cluster' })
     const gone = spec(await become(external))
     expect(gone).toEqual({ ...external, sessionAffinity: 'None' })
+  })
+
+  test('what was said of a load balancer goes with it, and is said of nothing else', async () => {
+    const body = { metadata: { name: 'once' }, spec: { type: 'LoadBalancer', ports: [port()] } }
+    await post(one.api, services, body)
+    const balanced = { status: { loadBalancer: { ingress: [{ ip: '203.0.113.1' }] } } }
+    await patch(one.api, `${services}/once/status`, 'merge', balanced)
+    const plain = await patch(one.api, `${services}/once`, 'merge', { spec: { type: 'ClusterIP' } })
+    expect([plain.code, plain.body['status']]).toEqual([200, { loadBalancer: {} }])
+    const refused = await patch(one.api, `${services}/once/status`, 'merge', balanced)
+    expect(refused.body.details?.causes).toEqual([
+      {
+        reason: 'FieldValueForbidden',
+        field: 'status.loadBalancer.ingress',
+        message: 'Forbidden: may only be used when `spec.type` is "LoadBalancer"',
+      },
+    ])
+  })
+
+  test.each<[string, object, string]>([
+    ['spec.externalIPs[0]', { externalIPs: ['127.0.0.1'] }, 'may not be in the loopback range (127.0.0.0/8, ::1/128)'],
+    ['spec.externalIPs[0]', { externalIPs: ['x'] }, 'must be a valid IP address'],
+    ['spec.LoadBalancerSourceRanges', { loadBalancerSourceRanges: ['10.0.0.0/8'] }, "when `type` is 'LoadBalancer'"],
+    [
+      'spec.LoadBalancerSourceRanges[0]',
+      { type: 'LoadBalancer', loadBalancerSourceRanges: ['10.0.0.0'] },
+      'must be a valid CIDR value',
+    ],
+    ['spec.loadBalancerClass', { loadBalancerClass: 'example.com/x' }, "when `type` is 'LoadBalancer'"],
+    ['spec.healthCheckNodePort', { type: 'LoadBalancer', healthCheckNodePort: 30_100 }, 'may only be set when `type`'],
+    ['spec.trafficDistribution', { trafficDistribution: 'Far' }, 'supported values: "PreferClose"'],
+    ['spec.ipFamilyPolicy', { ipFamilyPolicy: 'RequireDualStack' }, 'not configured for dual-stack services'],
+    ['spec.ipFamilies[0]', { ipFamilies: ['IPv6'] }, 'not configured on this cluster'],
+  ])('%s %j is refused', async (field, more, why) => {
+    const refused = await post(one.api, services, { metadata: { name: 'wrong' }, spec: { ports: [port()], ...more } })
+    expect(refused.code).toBe(422)
+    expect(refused.body.details?.causes).toEqual([
+      { reason: expect.any(String), field, message: expect.stringContaining(why) },
+    ])
+  })
+
+  test('families: preferred ones stay preferred, and of what has no address and no selector either may come', async () => {
+    const make = async (name: string, more: object) =>
+      spec(await post(one.api, services, { metadata: { name }, spec: { ports: [port()], ...more } }))
+    expect(await make('preferred', { ipFamilyPolicy: 'PreferDualStack' })).toMatchObject({
+      ipFamilyPolicy: 'PreferDualStack',
+      ipFamilies: ['IPv4'],
+    })
+    expect(await make('bare', { clusterIP: 'None' })).toMatchObject({
+      ipFamilyPolicy: 'RequireDualStack',
+      ipFamilies: ['IPv4', 'IPv6'],
+    })
+    expect(await make('headless', { clusterIP: 'None', selector: { a: 'b' } })).toMatchObject({
+      ipFamilyPolicy: 'SingleStack',
+      ipFamilies: ['IPv4'],
+    })
   })
 
   test('affinity is switched on and off', async () => {

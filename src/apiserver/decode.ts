@@ -12,6 +12,18 @@ import type { PatchKind } from './operation.ts'
 
 /** What etcd-backed servers take too. */
 export const bodyBytesMax = 3 * 1024 * 1024
+/** What etcd takes as one object. */
+const objectBytesMax = 1.5 * 1024 * 1024
+
+/** Refuses what could never be stored before anything is made of it: an object that has no blanks to lose. */
+export function checkSize(verb: string, bytes: Bytes): void {
+  const isObject = verb === 'create' || verb === 'update'
+  if (!isObject || bytes.length <= objectBytesMax || bytes[0] !== 0x7b || isBlank(bytes[1])) return
+  throw new ApiError('RequestEntityTooLarge', `Request entity too large: limit is ${objectBytesMax} for what is stored`)
+}
+
+const isBlank = (byte: number | undefined): boolean => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09
+
 /**
  * The parser of YAML takes a time that grows with the square of the text's nesting and of a mapping's length, and nothing
  * else runs meanwhile. Clients send JSON also under the name of YAML; what is large must be that.

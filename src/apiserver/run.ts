@@ -38,7 +38,7 @@ import { respondList } from './answer-list.ts'
 import { type Attributes, createAsked, forbidden } from './authorize.ts'
 import { checkSite } from './crosssite.ts'
 import { deprecations, warned } from './custom.ts'
-import { type Body, bodyBytesMax, decode, nameOfBody, unsupportedPatch } from './decode.ts'
+import { type Body, bodyBytesMax, checkSize, decode, nameOfBody, unsupportedPatch } from './decode.ts'
 import { impersonation } from './impersonate.ts'
 import { Limiter } from './limits.ts'
 import type { Notes } from './notes.ts'
@@ -54,6 +54,7 @@ import { authenticate, openTokens, type ServiceAccountKeys, unauthorized, withRe
 import { openAuthorizer } from './run-authorize.ts'
 import { makeDefaults } from './run-bootstrap.ts'
 import { bootstrapTokens } from './run-bootstraptoken.ts'
+import { breather } from './run-breather.ts'
 import { openCatalog } from './run-catalog.ts'
 import { type ClientOptions, openClient } from './run-client.ts'
 import { convertersOf } from './run-conversion.ts'
@@ -417,6 +418,8 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     if (bytes === undefined) {
       throw new ApiError('RequestEntityTooLarge', `Request entity too large: limit is ${bodyBytesMax}`)
     }
+    checkSize(asked.verb, bytes)
+    const breathe = breather(world.clock)
     const deletes = asked.verb === 'delete' || asked.verb === 'deletecollection'
     const type = request.headers['content-type']
     const body: Body =
@@ -424,6 +427,8 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
         ? { value: null, duplicates: new Map() }
         : decode(bytes, type, options.fieldValidation)
     if ((asked.verb === 'patch') !== (body.patch !== undefined)) throw unsupportedPatch()
+    const breath = breathe()
+    if (breath !== undefined) await breath
 
     if (asked.verb === 'create' && !kind.stored && kind.kind !== 'Binding') {
       return respondObject(kind, 201, await review(kind, body, asked.namespace, identity, authorizer, tokens), view)

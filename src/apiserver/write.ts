@@ -98,6 +98,7 @@ function told<T extends { readonly warnings: readonly string[] }>(rules: Rules, 
 }
 
 function* planCreate(kind: Kind, op: Operation, seen: Seen, rules: Rules): Planning {
+  yield pausing
   const { object: incoming, warnings } = told(rules, parseObject(kind, op.body, op.fieldValidation, op.duplicates))
   if ((incoming.metadata?.resourceVersion ?? '') !== '') {
     throw new ApiError('BadRequest', 'resourceVersion should not be set on objects to be created')
@@ -248,6 +249,7 @@ function namespaceOpen(kind: Kind, op: Operation, seen: Seen, incoming: KubeObje
 }
 
 function* planUpdate(kind: Kind, op: Operation, seen: Seen, rules: Rules): Planning {
+  yield pausing
   const { object: parsed, warnings } = told(rules, parseObject(kind, op.body, op.fieldValidation, op.duplicates))
   if (seen.current === undefined && makes(kind, op))
     return yield* createByUpdate(kind, op, seen, rules, parsed, warnings)
@@ -321,6 +323,7 @@ function* planApply(kind: Kind, op: Operation, seen: Seen, rules: Rules): Planni
       },
     )
   }
+  yield pausing
   const { object: applied, warnings } = told(rules, parseApplied(kind, op.body, op.fieldValidation, op.duplicates))
   if ((applied.metadata?.managedFields ?? []).length > 0) {
     throw new ApiError('BadRequest', 'metadata.managedFields must be nil')
@@ -342,11 +345,13 @@ function* planApply(kind: Kind, op: Operation, seen: Seen, rules: Rules): Planni
       )
     }
     if ((applied.metadata?.resourceVersion ?? '') !== '') throw notFound(kind, op.name ?? '')
+    yield pausing
     const incoming = yield* patchedBy(kind, undefined, applied, options)
     const request = { old: undefined, incoming, stamp: rules.stamp, ...place(op) }
     return yield* create(kind, op, seen, rules, request, warnings)
   }
   const { old, stored } = existing(kind, op, seen)
+  yield pausing
   checkVersion(kind, applied, old)
   const incoming = carried(kind, yield* patchedBy(kind, old, applied, options), old)
   const next = yield* admitted(kind, op, rules, { old, incoming, stamp: rules.stamp, ...place(op) })

@@ -18,8 +18,8 @@ import { dns1035Label, dnsSubdomain } from '../names.ts'
 import type { JsonSchemaProps } from '../types/jsonschema.ts'
 import { approvalAnnotation, approvalOf } from './approval.ts'
 import { bundleFault } from './bundle.ts'
-import { validateRules } from './rules.ts'
-import { child, itemsOf, keyed, propertyOf } from './schema.ts'
+import { checkRules, rulesOf, validateRules } from './rules.ts'
+import { additionalOf, child, isEmbedded, itemsOf, keyed, propertyOf } from './schema.ts'
 import { validateKeywords, validateStructural } from './structural.ts'
 import { validateValue } from './validate.ts'
 import { pruneValue } from './values.ts'
@@ -221,6 +221,26 @@ function validateSchema(schema: JsonSchemaProps, path: string, hasStatus: boolea
   // What a rule or a default means can be told only where the types are.
   if (errors.length === 0) errors.push(...validateDefaults(schema, path))
   if (errors.length === 0) errors.push(...validateRules(schema, path))
+  if (errors.length === 0) errors.push(...validateRuledDefaults(schema, path, true))
+  return errors
+}
+
+/** A default is held against the rules as if somebody had written it. */
+function validateRuledDefaults(schema: JsonSchemaProps, path: string, isRoot: boolean): readonly FieldError[] {
+  const errors: FieldError[] = []
+  const rules = schema.default === undefined ? undefined : rulesOf(schema, isRoot)
+  if (rules !== undefined && schema.default !== undefined) {
+    const at = child(path, 'default')
+    errors.push(...checkRules(rules, schema.default, undefined).map(error => under(at, error)))
+  }
+  const below = (one: JsonSchemaProps, where: string) => validateRuledDefaults(one, where, isEmbedded(one))
+  const items = itemsOf(schema)
+  if (items) errors.push(...below(items, child(path, 'items')))
+  const additional = additionalOf(schema)
+  if (additional) errors.push(...below(additional, child(path, 'additionalProperties')))
+  for (const [name, one] of Object.entries(schema.properties ?? {})) {
+    errors.push(...below(one, keyed(child(path, 'properties'), name)))
+  }
   return errors
 }
 

@@ -2,6 +2,7 @@
 // what they say of an object. Pure; api/cel/rules.ts compiles and runs each. Messages and limits are upstream's
 // (apiextensions-apiserver pkg/apiserver/schema/cel/validation.go).
 // https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#validation-rules
+import { parseJsonPath } from '../../lib/jsonpath.ts'
 import { type Declaration, declare } from '../cel/declare.ts'
 import { estimatedDefinitionCostMax, estimatedRuleCostMax, overBudget, ruleBudget } from '../cel/limits.ts'
 import { compileMessage, compileRule, type Message, messageOf, type Rule } from '../cel/rules.ts'
@@ -12,7 +13,7 @@ import { isList, isObject } from '../parse.ts'
 import { pathOf } from '../reader.ts'
 import type { Json } from '../schema.ts'
 import type { JsonSchemaProps, ValidationRule } from '../types/jsonschema.ts'
-import { additionalOf, child, isEmbedded, itemsOf, keyed } from './schema.ts'
+import { additionalOf, child, isEmbedded, itemsOf, keyed, propertyOf } from './schema.ts'
 import { correlated } from './validate.ts'
 
 type Place = {
@@ -38,7 +39,7 @@ export function validateRules(schema: JsonSchemaProps, path: string): readonly F
 function walk(schema: JsonSchemaProps, path: string, place: Place, bill: Bill, errors: FieldError[]): void {
   const rules = schema['x-kubernetes-validations'] ?? []
   const at = child(path, 'x-kubernetes-validations')
-  const malformed = rules.flatMap((rule, i) => validateRule(rule, `${at}[${i}]`))
+  const malformed = rules.flatMap((rule, i) => validateRule(rule, schema, `${at}[${i}]`))
   errors.push(...malformed)
   const declaration = rules.length > 0 && malformed.length === 0 ? declare(schema, place.isRoot) : undefined
   for (const [i, rule] of declaration ? rules.entries() : []) {
@@ -104,7 +105,7 @@ function compiled(
 const reasons = ['FieldValueRequired', 'FieldValueForbidden', 'FieldValueInvalid', 'FieldValueDuplicate']
 const hasLineBreak = (text: string): boolean => /[\n\r]/.test(text)
 
-function validateRule(rule: ValidationRule, path: string): readonly FieldError[] {
+function validateRule(rule: ValidationRule, schema: JsonSchemaProps, path: string): readonly FieldError[] {
   const { message, messageExpression, reason, fieldPath } = rule
   const errors: FieldError[] = []
   const text = (message ?? '').trim()
@@ -125,8 +126,22 @@ function validateRule(rule: ValidationRule, path: string): readonly FieldError[]
     errors.push(invalidValue(`${path}.fieldPath`, fieldPath, 'fieldPath must be non-empty if specified'))
   } else if (fieldPath && hasLineBreak(fieldPath)) {
     errors.push(invalidValue(`${path}.fieldPath`, fieldPath, 'fieldPath must not contain line breaks'))
+  } else if (fieldPath && !isFieldOf(schema, fieldPath.trim())) {
+    errors.push(invalidValue(`${path}.fieldPath`, fieldPath, 'fieldPath must be a valid path'))
   }
   return errors
+}
+
+/** Names alone lead to a field, of properties and of maps: `.spec.labels['a.b']`. */
+function isFieldOf(schema: JsonSchemaProps, fieldPath: string): boolean {
+  const steps = /^[.[]/.test(fieldPath) ? parseJsonPath(fieldPath) : undefined
+  if (steps === undefined) return false
+  let at: JsonSchemaProps | undefined = schema
+  for (const step of steps) {
+    if (at === undefined || step.kind !== 'field') return false
+    at = propertyOf(at, step.name) ?? additionalOf(at)
+  }
+  return at !== undefined
 }
 
 /** A rule that is ready to run. */

@@ -492,4 +492,41 @@ describe('crd-validation', () => {
       ).code,
     ).toBe(200)
   })
+
+  test('a rule names a field that there is, and a default passes the rules', async () => {
+    const rule = 'self.few <= 3'
+    const properties = {
+      few: { type: 'integer', default: 1 },
+      names: { type: 'object', additionalProperties: { type: 'string' } },
+      list: { type: 'array', items: { type: 'string' } },
+    }
+    const refused = async (schema: object) => {
+      count += 1
+      const answer = await api.ask(`${all}?dryRun=All`, {
+        body: definition(`dry${count}`, `Dry${count}`, [{ schema }]),
+      })
+      return answer.code === 201 ? [] : causesOf(answer)
+    }
+    const named = (fieldPath: string) =>
+      refused(inSpec(properties, { 'x-kubernetes-validations': [{ rule, fieldPath }] }))
+    const at = 'spec.validation.openAPIV3Schema.properties[spec].x-kubernetes-validations[0].fieldPath'
+    for (const path of ['.few', "['few']", '.names.any', ".names['a.b']"])
+      expect([path, await named(path)]).toEqual([path, []])
+    for (const path of ['few', '.none', '.few.none', '.list[0]', '$.few', '.list[*]', '.names..any']) {
+      expect(await named(path)).toEqual([
+        `${at}: Invalid value: ${JSON.stringify(path)}: fieldPath must be a valid path`,
+      ])
+    }
+    const ruled = (value: number) => ({
+      ...inSpec({ few: { type: 'integer' } }, { default: { few: value }, 'x-kubernetes-validations': [{ rule }] }),
+    })
+    expect(await refused(ruled(3))).toEqual([])
+    expect(await refused(ruled(4))).toEqual([
+      'spec.validation.openAPIV3Schema.properties[spec].default: Invalid value: failed rule: self.few <= 3',
+    ])
+    const inner = { few: { type: 'integer', default: 4, 'x-kubernetes-validations': [{ rule: 'self < 4' }] } }
+    expect(await refused(inSpec(inner))).toEqual([
+      'spec.validation.openAPIV3Schema.properties[spec].properties[few].default: Invalid value: 4: failed rule: self < 4',
+    ])
+  })
 })

@@ -1,26 +1,44 @@
 // The status of a ValidatingAdmissionPolicy says what its expressions get wrong, once for each generation.
-import { expect, test } from 'vitest'
-import { validatingAdmissionPolicy } from '../../src/api/kinds/validatingadmissionpolicy.ts'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { policyStatusController } from '../../src/controllers/policystatus.ts'
-import { cluster } from './cluster.ts'
+import { runControllers } from '../../src/controllers/run.ts'
+import { customApi, definition, until } from '../apiserver/definitions.ts'
+import { inputs } from './cluster.ts'
+
+let api: Awaited<ReturnType<typeof customApi>>
+let running: Promise<void>
+
+beforeAll(async () => {
+  api = await customApi()
+  running = runControllers(api.world, api.client, inputs(), [policyStatusController], api.signal)
+})
+afterAll(async () => {
+  api.stop()
+  await running
+})
+
+const url = '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies'
+const rule = (group: string, resource: string) => ({
+  apiGroups: [group],
+  apiVersions: ['v1'],
+  operations: ['*'],
+  resources: [resource],
+})
+const specOf = (resourceRule: object, ...expressions: string[]) => ({
+  matchConstraints: { resourceRules: [resourceRule] },
+  validations: expressions.map(expression => ({ expression })),
+})
+const make = (name: string, spec: object) => api.ask(url, { body: { metadata: { name }, spec } })
+const observed = (name: string, generation: number) =>
+  until(
+    () => api.ask(`${url}/${name}`),
+    ({ body }) => body.status?.observedGeneration === generation,
+  )
 
 test('it is there after a create and after a change, and stays as it is otherwise', async () => {
-  await using on = cluster([policyStatusController])
-  const { client, signal, world } = on
-  const statusOf = () => client.all(validatingAdmissionPolicy)[0]?.status
-  const rules = [{ apiGroups: ['apps'], apiVersions: ['v1'], operations: ['*'], resources: ['deployments'] }]
-  const spec = (expression: string) => ({
-    matchConstraints: { resourceRules: rules },
-    validations: [{ expression }],
-  })
-  const made = await client.create(
-    validatingAdmissionPolicy,
-    { metadata: { name: 'p' }, spec: spec('object.replicas > 1') },
-    signal,
-  )
-  expect(made.metadata.generation).toBe(1)
-  await world.pass(5_000)
-  expect(statusOf()).toEqual({
+  const made = await make('p', specOf(rule('apps', 'deployments'), 'object.replicas > 1'))
+  expect(made.body.metadata.generation).toBe(1)
+  expect((await observed('p', 1)).body.status).toEqual({
     observedGeneration: 1,
     typeChecking: {
       expressionWarnings: [
@@ -31,19 +49,25 @@ test('it is there after a create and after a change, and stays as it is otherwis
       ],
     },
   })
-  const body = { spec: spec('object.spec.replicas > 1') }
-  await client.patch(validatingAdmissionPolicy, { name: 'p' }, { type: 'merge', body }, signal)
-  await world.pass(5_000)
-  expect(statusOf()).toEqual({ observedGeneration: 2, typeChecking: {} })
-  const { resourceVersion } = client.all(validatingAdmissionPolicy)[0]?.metadata ?? {}
-  const labelled = { metadata: { labels: { a: 'b' } } }
-  const changed = await client.patch(
-    validatingAdmissionPolicy,
-    { name: 'p' },
-    { type: 'merge', body: labelled },
-    signal,
-  )
-  await world.pass(5_000)
-  expect(changed.metadata.resourceVersion).not.toBe(resourceVersion)
-  expect(client.all(validatingAdmissionPolicy)[0]?.metadata.resourceVersion).toBe(changed.metadata.resourceVersion)
+  const patch = (body: object) => api.ask(`${url}/p`, { method: 'PATCH', body })
+  await patch({ spec: specOf(rule('apps', 'deployments'), 'object.spec.replicas > 1') })
+  expect((await observed('p', 2)).body.status).toEqual({ observedGeneration: 2, typeChecking: {} })
+  const labelled = await patch({ metadata: { labels: { a: 'b' } } })
+  // What comes after it is looked at, and it is left alone.
+  await make('q', specOf(rule('apps', 'deployments'), 'true'))
+  await observed('q', 1)
+  expect((await api.ask(`${url}/p`)).body.metadata.resourceVersion).toBe(labelled.body.metadata.resourceVersion)
+})
+
+test('what was defined before the policy is known by then', async () => {
+  const schema = {
+    type: 'object',
+    properties: { spec: { type: 'object', properties: { size: { type: 'integer' } } } },
+  }
+  await api.define(definition('crontabs', 'CronTab', [{ schema }]))
+  const crontabs = rule('stable.example.com', 'crontabs')
+  await make('crons', specOf(crontabs, 'object.spec.size > 1', 'object.spec.sise > 1'))
+  expect((await observed('crons', 1)).body.status.typeChecking.expressionWarnings).toEqual([
+    { fieldRef: 'spec.validations[1].expression', warning: expect.stringContaining("undefined field 'sise'") },
+  ])
 })

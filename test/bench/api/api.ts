@@ -251,9 +251,11 @@ async function open(dir: string, options: Options) {
           })
           return perSecond
         }
-        const ours = () => loop(port, { kind: 'create', run: `${clients}-${run++}` }, clients)
-        const ratio = await compare(`create, ${clients} clients (etcd txn)`, ours, reference && theirs)
+        const ours = (alike: boolean) => () =>
+          loop(port, { kind: 'create', run: `${clients}-${run++}`, alike }, clients)
+        const ratio = await compare(`create, ${clients} clients (etcd txn)`, ours(true), reference && theirs)
         if (clients === 64) ratios['create64VsEtcdTxn'] = ratio
+        await compare(`create, no two alike, ${clients}`, ours(false), reference && theirs)
       }
     } finally {
       await reference?.stop()

@@ -3,7 +3,8 @@
 export type Operation =
   | { readonly kind: 'get'; readonly pods: number; readonly cached: boolean }
   | { readonly kind: 'list'; readonly pods: number }
-  | { readonly kind: 'create'; readonly run: string }
+  /** `alike`: pods of one template, which differ in their names alone; else no two have one spec. */
+  | { readonly kind: 'create'; readonly run: string; readonly alike: boolean }
   | { readonly kind: 'update' }
   | { readonly kind: 'patch' }
 
@@ -13,8 +14,8 @@ export const scratch = 'scratch'
 export const own = 'own'
 
 /** Gated, so that nobody would run it; as much in it as in a pod of a plain Deployment: 1.5 kB of JSON. */
-export function pod(name: string, turn = 0): string {
-  const env = Array.from({ length: 6 }, (_, i) => ({ name: `SETTING_${i}`, value: `value-of-setting-${i}` }))
+export function pod(name: string, turn = 0, template = ''): string {
+  const env = Array.from({ length: 6 }, (_, i) => ({ name: `SETTING_${i}`, value: `value-of-setting-${i}${template}` }))
   return JSON.stringify({
     apiVersion: 'v1',
     kind: 'Pod',
@@ -56,8 +57,10 @@ export function requestOf(operation: Operation, client: number, turn: number): s
     }
     case 'list':
       return ask(`${podsPath(namespaceOf(operation.pods))}?resourceVersion=0`)
-    case 'create':
-      return send('POST', podsPath(scratch), pod(`made-${operation.run}-${client}-${turn}`))
+    case 'create': {
+      const name = `made-${operation.run}-${client}-${turn}`
+      return send('POST', podsPath(scratch), pod(name, 0, operation.alike ? '' : name))
+    }
     case 'update':
       return send('PUT', `${podsPath(own)}/own-${client}`, pod(`own-${client}`, turn))
     case 'patch': {

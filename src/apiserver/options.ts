@@ -8,6 +8,7 @@ import type { FieldError } from '../api/kind.ts'
 import type { FieldValidation } from '../api/parse.ts'
 import { isList, isObject } from '../api/parse.ts'
 import type { Json, JsonObject } from '../api/schema.ts'
+import type { Selectors } from '../api/select.ts'
 import { bodyForm } from './negotiate.ts'
 import { isTrue, type Verb } from './route.ts'
 
@@ -139,10 +140,22 @@ function deleteQuery(query: URLSearchParams): JsonObject {
 export function countOf(query: URLSearchParams, name: string): number {
   const text = query.get(name) ?? ''
   if (text === '') return 0
-  if (!/^-?\d{1,15}$/.test(text)) {
+  if (!/^-?\d{1,19}$/.test(text) || BigInt.asIntN(64, BigInt(text)) !== BigInt(text)) {
     throw new ApiError('BadRequest', `${name}: Invalid value: ${JSON.stringify(cut(text))}: must be a whole number`)
   }
-  return Math.max(0, Number(text))
+  return Math.min(Math.max(0, Number(text)), Number.MAX_SAFE_INTEGER)
+}
+
+const selectorLengthMax = 16_384
+
+/** Of a list, a watch or a deletion: both are looked at for each object, so they may not be of any length. */
+export function selectorsOf(query: URLSearchParams): Selectors {
+  const labelSelector = query.get('labelSelector') ?? ''
+  const fieldSelector = query.get('fieldSelector') ?? ''
+  if (labelSelector.length + fieldSelector.length > selectorLengthMax) {
+    throw new ApiError('BadRequest', 'the selector is too long')
+  }
+  return { ...(labelSelector !== '' && { labelSelector }), ...(fieldSelector !== '' && { fieldSelector }) }
 }
 
 const matches = ['Exact', 'NotOlderThan', '']

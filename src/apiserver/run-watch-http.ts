@@ -15,7 +15,7 @@ import type { View } from './answer.ts'
 import { bodyOf, protobufOf } from './encode.ts'
 import { revisionOf } from './list.ts'
 import { contentTypeOf } from './negotiate.ts'
-import { checkListOptions, countOf } from './options.ts'
+import { checkListOptions, countOf, selectorsOf } from './options.ts'
 import { isTrue, type ResourceRoute } from './route.ts'
 import { list, type ReadContext } from './run-read.ts'
 import { changes, matcher } from './run-watch.ts'
@@ -73,8 +73,7 @@ function planOf(asked: ResourceRoute, query: URLSearchParams, chance: number): P
   const initial = query.get('sendInitialEvents')
   const revision = resourceVersion === '' ? 0 : revisionOf(resourceVersion)
   const wantsInitial = initial !== null && isTrue(initial)
-  const fieldSelector = query.get('fieldSelector') ?? ''
-  const labelSelector = query.get('labelSelector') ?? ''
+  const { labelSelector = '', fieldSelector = '' } = selectorsOf(query)
   // A watch of one object by its path is one with a selector on the name.
   const fields =
     asked.name === undefined ? fieldSelector : [fieldSelector, `metadata.name=${asked.name}`].filter(Boolean).join(',')

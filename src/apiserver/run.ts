@@ -44,7 +44,7 @@ import { Limiter } from './limits.ts'
 import type { Notes } from './notes.ts'
 import { openApi } from './openapi-paths.ts'
 import type { Operation } from './operation.ts'
-import { checkListOptions, countOf, deleteBody, writeQuery } from './options.ts'
+import { checkListOptions, countOf, deleteBody, selectorsOf, writeQuery } from './options.ts'
 import { discovery, discoveryAsked, discoveryIn, rootPaths, type Version, versionAnswer } from './paths.ts'
 import { type Quorum, quorum } from './quorum.ts'
 import { isTrue, methodNotAllowed, pathNotFound, type ResourceRoute, type Route, routeOf } from './route.ts'
@@ -550,13 +550,6 @@ function requireStored(kind: Kind): void {
 
 function notAllowed(): ApiError {
   return new ApiError('MethodNotAllowed', methodNotAllowed)
-}
-
-function selectorsOf(query: URLSearchParams) {
-  const labelSelector = query.get('labelSelector') ?? ''
-  const fieldSelector = query.get('fieldSelector') ?? ''
-  if (labelSelector.length + fieldSelector.length > 16_384) throw new ApiError('BadRequest', 'the selector is too long')
-  return { ...(labelSelector !== '' && { labelSelector }), ...(fieldSelector !== '' && { fieldSelector }) }
 }
 
 function stackOf(error: unknown): string {

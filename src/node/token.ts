@@ -177,4 +177,5 @@ const sha256 = (bytes: Bytes): Bytes => new Uint8Array(createHash('sha256').upda
 const hex = (bytes: Bytes): string => Buffer.from(bytes).toString('hex')
 const unhex = (text: string): Bytes => new Uint8Array(Buffer.from(text, 'hex'))
 const xor = (a: Bytes, b: Bytes): Bytes => a.map((byte, i) => byte ^ (b[i] ?? 0))
-const sameBytes = (a: Bytes, b: Bytes): boolean => a.length === b.length && timingSafeEqual(a, b)
+/** In a time that tells only whether they are of one length. */
+export const sameBytes = (a: Bytes, b: Bytes): boolean => a.length === b.length && timingSafeEqual(a, b)

@@ -96,8 +96,8 @@ export const guards: readonly Guard[] = [
   {
     row: 'A3',
     file: 'apiserver/run-aggregate.ts',
-    text: 'if (isRedirect(code, answer.headers)) return redirected',
-    becomes: '',
+    text: 'return code >= 300 && code <= 399 && headers.location !== undefined',
+    becomes: 'return false',
     test: 'conformance/api/aggregator.test.ts',
     name: 'nobody is redirected by another server (A3',
   },
@@ -140,15 +140,15 @@ export const guards: readonly Guard[] = [
     text: 'if ((await authorizer.decide(change.identity, asked)).allowed) return undefined',
     becomes: 'return undefined',
     test: rights,
-    name: 'escalationHook: a binding is to a role',
+    name: 'nobody gives away more than they hold (A5)',
   },
   {
     row: 'A6',
     file: 'apiserver/authorize.ts',
-    text: "return name === node ? yes : no(`node '${node}' cannot ${verb} other nodes`)",
+    text: "return name === '' ? no('No Object name found') : { kind: 'ifUsedOn', node }",
     becomes: 'return yes',
     test: nodes,
-    name: 'authorizeNode: it writes its own Node alone',
+    name: 'authorizeNode/related',
   },
   {
     row: 'A6',
@@ -258,7 +258,7 @@ export const guards: readonly Guard[] = [
     text: 'if (found.length === 0) return warned(described, policy)\n  const why',
     becomes: 'return warned(described, policy)\n  const why',
     test: 'conformance/api/pod-security.test.ts',
-    name: 'pod-security (A11) restricted refuses a plain pod',
+    name: 'restricted refuses a plain pod',
   },
   {
     row: 'A11',

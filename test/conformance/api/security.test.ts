@@ -27,6 +27,7 @@ describe('security', () => {
     api = await auditedApiserver()
     admin = api.ask
     await admin('/api/v1/nodes', { body: { metadata: { name: 'n1' } } })
+    await admin('/api/v1/namespaces', { body: { metadata: { name: 'default2' } } })
     await admin(`${inDefault}/secrets`, { body: { metadata: { name: 's' }, stringData: { key: 'canary-4711' } } })
     await bind('local', [{ verbs: ['*'], apiGroups: ['*'], resources: ['*'] }])
   })
@@ -59,7 +60,6 @@ describe('security', () => {
   })
 
   test('prefixOf (A1): who may do all in one namespace sees nothing of another, whatever the request says', async () => {
-    await admin('/api/v1/namespaces', { body: { metadata: { name: 'default2' } } })
     await admin('/api/v1/namespaces/default2/configmaps', { body: { metadata: { name: 'other' } } })
     const listed = await as('local', `${inDefault}/configmaps`)
     expect(
@@ -79,6 +79,7 @@ describe('security', () => {
     for (const name of ['a', 'b', 'c'])
       await admin('/api/v1/namespaces/default2/secrets', { body: { metadata: { name } } })
     const { body } = await admin('/api/v1/namespaces/default2/secrets?limit=1')
+    expect(body.metadata.continue).toEqual(expect.any(String))
     const token = encodeURIComponent(body.metadata.continue)
     const stolen = await as('local', `${inDefault}/secrets?limit=5&continue=${token}`)
     expect(stolen.code).toBe(400)
@@ -199,6 +200,16 @@ describe('security', () => {
     const body = { metadata: { name: 'up' }, roleRef, subjects: [{ kind: 'User', name: 'local' }] }
     expect((await as('local', `${rbac}/clusterrolebindings`, { body })).code).toBe(403)
     expect((await as('local', `${rbac}/namespaces/kube-system/rolebindings`, { body })).code).toBe(403)
+    // And the right to write roles and bindings gives none that these would give.
+    const own = ['roles', 'rolebindings']
+    await bind('binder', [
+      { verbs: ['get', 'create', 'update', 'patch'], apiGroups: ['rbac.authorization.k8s.io'], resources: own },
+    ])
+    const roles = `${rbac}/namespaces/default/roles`
+    expect((await as('binder', roles, { body: { metadata: { name: 'up' }, rules: all } })).code).toBe(403)
+    expect((await as('binder', `${rbac}/namespaces/default/rolebindings`, { body })).code).toBe(403)
+    expect((await as('binder', `${roles}/local`, { method: 'PATCH', body: { rules: all } })).code).toBe(200)
+    expect((await as('binder', `${roles}/binder`, { method: 'PATCH', body: { rules: all } })).code).toBe(403)
   })
 
   test('every refusal is on the record', async () => {

@@ -4,6 +4,7 @@ import { isIP } from 'node:net'
 import type { Json, JsonObject } from '../api/schema.ts'
 import type { Bytes } from '../lib/bytes.ts'
 import { text } from '../lib/bytes.ts'
+import { goDuration } from '../lib/duration.ts'
 import type { AuditLog } from '../world/audit.ts'
 import type { HttpRequest, HttpResponse, Identity } from '../world/http.ts'
 import type { World } from '../world/world.ts'
@@ -109,6 +110,8 @@ function trailOf(
   async function write(stage: Stage, answer: { code?: number; body?: Json } = {}): Promise<void> {
     if (extent === undefined || extent.level === 'None' || extent.omitStages.includes(stage)) return
     const { level } = extent
+    const atMs = world.clock.nowMs()
+    if (stage === 'ResponseComplete') noteLatency(atMs - receivedAtMs, annotate)
     const requestObject = sent === undefined ? undefined : parsed(sent, given.headers['content-type'])
     const about = named(aboutOf(route, given, user), requestObject)
     const failed = answer.code !== undefined && answer.code >= 400
@@ -132,7 +135,7 @@ function trailOf(
         ...(requestObject !== undefined && stage !== 'RequestReceived' && { requestObject }),
         ...(answer.body !== undefined && { responseObject: answer.body }),
         receivedAtMs,
-        atMs: world.clock.nowMs(),
+        atMs,
         annotations: shownAt(level, annotations.values()),
       },
       extent.omitManagedFields,
@@ -202,6 +205,14 @@ function sourcesOf({ headers, remote }: HttpRequest): readonly string[] {
   const real = (headers['x-real-ip'] ?? '').trim()
   if (isIP(real) !== 0 && !sources.includes(real)) sources.push(real)
   return sources.at(-1) === remote ? sources : [...sources, remote]
+}
+
+const latencyNotedMs = 500
+
+/** As upstream: of a request that took long. */
+function noteLatency(ms: number, annotate: (annotation: Annotation) => void): void {
+  if (ms <= latencyNotedMs) return
+  annotate({ key: 'apiserver.latency.k8s.io/total', value: ms < 1_000 ? `${ms}ms` : goDuration(ms) })
 }
 
 function shownAt(level: Level, annotations: Iterable<Annotation>): Readonly<Record<string, string>> {

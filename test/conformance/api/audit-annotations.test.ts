@@ -45,10 +45,10 @@ async function free(): Promise<void> {
   for (const plural of configurations) await ask(`${admission}/${plural}`, { method: 'DELETE' })
 }
 
-/** Of the last request, but how it was known who asks, and who allowed it. */
+/** Of the last request, but how it was known who asks, who allowed it, and how long it took. */
 function annotations(): Record<string, string> {
   const given: Record<string, string> = lines.at(-1)?.annotations ?? {}
-  const others = ['authorization.k8s.io/', 'flotilla.dev/']
+  const others = ['authorization.k8s.io/', 'apiserver.latency.k8s.io/', 'flotilla.dev/']
   return Object.fromEntries(Object.entries(given).filter(([key]) => !others.some(prefix => key.startsWith(prefix))))
 }
 
@@ -212,6 +212,16 @@ describe('audit annotations of webhooks', () => {
       patch,
       patchType: 'JSONPatch',
     })
+  })
+
+  test('a request that took more than half a second says how long', async () => {
+    hook.answer('/slow', async () => {
+      await new Promise(resolve => setTimeout(resolve, 600))
+      return { allowed: true }
+    })
+    await configure('Validating', 'slow')
+    await ask(maps('one'), { body: { metadata: { name: 'slow' } } })
+    expect(lines.at(-1).annotations['apiserver.latency.k8s.io/total']).toMatch(/^(\d+m?s|\d+(\.\d+)?s)$/)
   })
 
   test('who could not be asked, and was passed by', async () => {

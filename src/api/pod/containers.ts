@@ -11,11 +11,11 @@ import type {
   Lifecycle,
   LifecycleHandler,
   Probe,
-  SecurityContext,
 } from '../types/container.ts'
 import type { PodSpec } from '../types/podspec.ts'
 import { validateFieldRef, validateResourceRef } from './downward.ts'
 import { validateResources } from './resources.ts'
+import { validateContainerSecurity } from './security.ts'
 
 type AnyContainer = Container | EphemeralContainer
 
@@ -36,7 +36,12 @@ export function validateContainers(spec: PodSpec, path: string): readonly FieldE
       if (list === 'initContainers') errors.push(...validateInit(container as Container, at))
       if (names.has(container.name)) errors.push(duplicateValue(`${at}.name`, container.name))
       names.add(container.name)
-      if (list === 'containers') errors.push(...takeHostPorts(container.ports ?? [], `${at}.ports`, hostPorts))
+      if (list === 'containers') {
+        errors.push(...takeHostPorts(container.ports ?? [], `${at}.ports`, hostPorts))
+        if (container.restartPolicy !== undefined) {
+          errors.push(forbidden(`${at}.restartPolicy`, 'may not be set for non-init containers'))
+        }
+      }
       if (list === 'ephemeralContainers') errors.push(...validateEphemeral(container as EphemeralContainer, spec, at))
     }
   }
@@ -74,7 +79,7 @@ function validateContainer(
   if (lifecycle) errors.push(...validateLifecycle(lifecycle, `${path}.lifecycle`, grace))
   errors.push(...validateResources(container.resources, `${path}.resources`))
   if (container.securityContext) {
-    errors.push(...validateSecurity(container.securityContext, `${path}.securityContext`))
+    errors.push(...validateContainerSecurity(container.securityContext, `${path}.securityContext`))
   }
   return errors
 }
@@ -289,25 +294,4 @@ function validateHandler(handler: Handler, path: string, grace?: number): readon
 function validatePortRef(port: number | string | undefined, path: string): readonly FieldError[] {
   if (port === undefined) return []
   return typeof port === 'number' ? numbered(path, port) : named(path, port, portName)
-}
-
-function validateSecurity(context: SecurityContext, path: string): readonly FieldError[] {
-  const errors: FieldError[] = []
-  for (const key of ['runAsUser', 'runAsGroup'] as const) {
-    const id = context[key]
-    if (id !== undefined && (id < 0 || id > 2_147_483_647)) {
-      errors.push(invalidValue(`${path}.${key}`, id, 'must be between 0 and 2147483647, inclusive'))
-    }
-  }
-  if (context.allowPrivilegeEscalation === false) {
-    if (context.privileged === true) {
-      const why = 'cannot set `allowPrivilegeEscalation` to false and `privileged` to true'
-      errors.push(invalidValue(path, context, why))
-    }
-    if (context.capabilities?.add?.includes('CAP_SYS_ADMIN')) {
-      const why = 'cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN'
-      errors.push(invalidValue(path, context, why))
-    }
-  }
-  return errors
 }

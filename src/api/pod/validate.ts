@@ -2,17 +2,18 @@
 // ValidatePodUpdate in pkg/apis/core/validation).
 import { Derivation } from '../../lib/kept.ts'
 import { equalJson } from '../equal.ts'
-import { duplicateValue, forbidden, invalidValue, requiredValue } from '../field.ts'
+import { duplicateValue, forbidden, invalidValue, notSupported, requiredValue } from '../field.ts'
 import type { FieldError } from '../kind.ts'
 import type { Pod } from '../kinds/pod.ts'
 import { dnsLabel, dnsSubdomain, type NameRule, qualifiedName } from '../names.ts'
-import type { Toleration } from '../types/affinity.ts'
+import type { PodAffinityTerm, Toleration } from '../types/affinity.ts'
 import type { Container } from '../types/container.ts'
 import type { PodSpec, PodTemplateSpec } from '../types/podspec.ts'
 import { validateAnnotations, validateLabels } from '../validate.ts'
 import { isAddress, validateContainers } from './containers.ts'
 import { validateNodeTerms } from './nodeterms.ts'
 import { validateResources } from './resources.ts'
+import { validatePodSecurity } from './security.ts'
 import { validateSelector } from './selector.ts'
 import { validateVolumes } from './volumes.ts'
 
@@ -48,7 +49,8 @@ function faultsOf(spec: PodSpec, path: string): readonly FieldError[] {
     ...validateDns(spec, path),
     ...validateAffinity(spec, `${path}.affinity`),
     ...validateSpread(spec, `${path}.topologySpreadConstraints`),
-    ...validateSecurity(spec, `${path}.securityContext`),
+    ...validatePodSecurity(spec.securityContext ?? {}, `${path}.securityContext`),
+    ...validateGates(spec, `${path}.schedulingGates`),
     ...named(`${path}.hostname`, spec.hostname, dnsLabel),
     ...named(`${path}.subdomain`, spec.subdomain, dnsLabel),
     ...named(`${path}.nodeName`, spec.nodeName, dnsSubdomain),
@@ -78,12 +80,26 @@ function faultsOf(spec: PodSpec, path: string): readonly FieldError[] {
   for (const [i, gate] of (spec.readinessGates ?? []).entries()) {
     errors.push(...named(`${path}.readinessGates[${i}].conditionType`, gate.conditionType, qualifiedName))
   }
+  const system = spec.os?.name
+  if (system && system !== 'linux' && system !== 'windows') {
+    errors.push(notSupported(`${path}.os.name`, system, ['linux', 'windows']))
+  }
   if (spec.shareProcessNamespace && spec.hostPID) {
     errors.push(
       invalidValue(`${path}.shareProcessNamespace`, true, 'ShareProcessNamespace and HostPID cannot both be enabled'),
     )
   }
   return errors
+}
+
+function validateGates({ schedulingGates = [] }: PodSpec, path: string): readonly FieldError[] {
+  const seen = new Set<string>()
+  return schedulingGates.flatMap(({ name }, i) => {
+    const errors = [...named(`${path}[${i}]`, name, qualifiedName)]
+    if (seen.has(name)) errors.push(duplicateValue(`${path}[${i}]`, name))
+    seen.add(name)
+    return errors
+  })
 }
 
 export function validateTolerations(tolerations: readonly Toleration[], path: string): readonly FieldError[] {
@@ -152,15 +168,24 @@ function validateAffinity(spec: PodSpec, path: string): readonly FieldError[] {
   if (selector) errors.push(...validateNodeTerms(selector, `${path}.nodeAffinity.${required}`))
   for (const [name, affinity] of Object.entries({ podAffinity, podAntiAffinity })) {
     for (const [i, term] of (affinity?.[required] ?? []).entries()) {
-      errors.push(...validateSelector(term.labelSelector, `${path}.${name}.${required}[${i}].labelSelector`))
+      errors.push(...validateTerm(term, `${path}.${name}.${required}[${i}]`))
     }
     for (const [i, { weight, podAffinityTerm }] of (affinity?.[preferred] ?? []).entries()) {
       const at = `${path}.${name}.${preferred}[${i}]`
       weighed(weight, at)
-      errors.push(...validateSelector(podAffinityTerm?.labelSelector, `${at}.podAffinityTerm.labelSelector`))
+      if (podAffinityTerm) errors.push(...validateTerm(podAffinityTerm, `${at}.podAffinityTerm`))
     }
   }
   return errors
+}
+
+function validateTerm(term: PodAffinityTerm, path: string): readonly FieldError[] {
+  return [
+    ...validateSelector(term.labelSelector, `${path}.labelSelector`),
+    ...validateSelector(term.namespaceSelector, `${path}.namespaceSelector`),
+    ...(term.namespaces ?? []).flatMap(name => named(`${path}.namespace`, name, dnsLabel)),
+    ...named(`${path}.topologyKey`, term.topologyKey, qualifiedName),
+  ]
 }
 
 function validateSpread(spec: PodSpec, path: string): readonly FieldError[] {
@@ -181,29 +206,6 @@ function validateSpread(spec: PodSpec, path: string): readonly FieldError[] {
     if (seen.has(pair)) errors.push(duplicateValue(`${at}.{topologyKey, whenUnsatisfiable}`, pair))
     seen.add(pair)
     errors.push(...validateSelector(labelSelector, `${at}.labelSelector`))
-  }
-  return errors
-}
-
-const sysctlPattern = /^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[./])*([a-z0-9][-_a-z0-9]*)?[a-z0-9]$/
-
-function validateSecurity(spec: PodSpec, path: string): readonly FieldError[] {
-  const context = spec.securityContext ?? {}
-  const errors: FieldError[] = []
-  for (const key of ['runAsUser', 'runAsGroup', 'fsGroup'] as const) {
-    const id = context[key]
-    if (id !== undefined && (id < 0 || id > 2_147_483_647)) {
-      errors.push(invalidValue(`${path}.${key}`, id, 'must be between 0 and 2147483647, inclusive'))
-    }
-  }
-  const names = new Set<string>()
-  for (const [i, { name }] of (context.sysctls ?? []).entries()) {
-    const at = `${path}.sysctls[${i}].name`
-    if (name && (name.length > 253 || !sysctlPattern.test(name))) {
-      const why = `must have at most 253 characters and match regex ^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*([a-z0-9][-_a-z0-9]*)?[a-z0-9]$`
-      errors.push(invalidValue(at, name, why))
-    } else if (names.has(name)) errors.push(duplicateValue(at, name))
-    names.add(name)
   }
   return errors
 }

@@ -1,6 +1,6 @@
 // What is wrong with a pod's volumes (upstream: ValidateVolumes).
 import { validateClaimSpec } from '../claims.ts'
-import { duplicateValue, forbidden, invalidValue, requiredValue } from '../field.ts'
+import { duplicateValue, forbidden, invalidValue, notSupported, requiredValue, tooLong } from '../field.ts'
 import type { FieldError } from '../kind.ts'
 import { configKey, dnsLabel, dnsSubdomain } from '../names.ts'
 import type { EphemeralVolumeSource, KeyToPath, Volume } from '../types/volume.ts'
@@ -22,6 +22,17 @@ export function validateVolumes(volumes: readonly Volume[], path: string): reado
   return errors
 }
 
+const hostPathTypes = [
+  '',
+  'BlockDevice',
+  'CharDevice',
+  'Directory',
+  'DirectoryOrCreate',
+  'File',
+  'FileOrCreate',
+  'Socket',
+]
+
 function validateSource(volume: Volume, path: string): readonly FieldError[] {
   const { name: _, ...sources } = volume
   const kinds = Object.keys(sources)
@@ -31,6 +42,13 @@ function validateSource(volume: Volume, path: string): readonly FieldError[] {
   if (hostPath?.path.split('/').includes('..')) {
     errors.push(invalidValue(`${path}.hostPath.path`, hostPath.path, "must not contain '..'"))
   }
+  if (hostPath && !hostPathTypes.includes(hostPath.type ?? '')) {
+    errors.push(notSupported(`${path}.hostPath.type`, hostPath.type, hostPathTypes))
+  }
+  const driver = volume.csi?.driver ?? ''
+  const wrong = driver === '' ? undefined : dnsSubdomain(driver.toLowerCase())
+  if (driver.length > 63) errors.push(tooLong(`${path}.csi.driver`, 63))
+  if (wrong !== undefined) errors.push(invalidValue(`${path}.csi.driver`, driver, wrong))
   if (emptyDir?.sizeLimit?.startsWith('-')) {
     errors.push(forbidden(`${path}.emptyDir.sizeLimit`, 'SizeLimit field must be a valid resource quantity'))
   }

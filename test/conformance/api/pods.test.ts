@@ -285,6 +285,89 @@ const refusals: Readonly<Record<string, readonly (readonly [string, object, read
       ['spec.containers[0].lifecycle.postStart: Required value: must specify a handler type'],
     ],
   ],
+  'security-context': [
+    [
+      'a user below zero, and a group',
+      { securityContext: { runAsUser: -1, supplementalGroups: [-2] } },
+      [
+        'spec.securityContext.runAsUser: Invalid value: -1: must be between 0 and 2147483647, inclusive',
+        'spec.securityContext.supplementalGroups[0]: Invalid value: -2: must be between 0 and 2147483647, inclusive',
+      ],
+    ],
+    [
+      'a profile of the node that has no name',
+      { securityContext: { seccompProfile: { type: 'Localhost' } } },
+      [
+        'spec.securityContext.seccompProfile.localhostProfile: Required value: must be set when seccomp type is Localhost',
+      ],
+    ],
+    [
+      'a kind of profile that there is not',
+      { containers: [container({ securityContext: { seccompProfile: { type: 'Free' } } })] },
+      [
+        'spec.containers[0].securityContext.seccompProfile.type: Unsupported value: "Free": supported values: "Localhost", "RuntimeDefault", "Unconfined"',
+      ],
+    ],
+    [
+      'a name for the runtime’s own profile',
+      { securityContext: { appArmorProfile: { type: 'RuntimeDefault', localhostProfile: 'x' } } },
+      [
+        'spec.securityContext.appArmorProfile.localhostProfile: Invalid value: "x": can only be set when AppArmor type is Localhost',
+      ],
+    ],
+    [
+      'a way to change owners that there is not',
+      { securityContext: { fsGroupChangePolicy: 'Never' } },
+      [
+        'spec.securityContext.fsGroupChangePolicy: Unsupported value: "Never": supported values: "Always", "OnRootMismatch"',
+      ],
+    ],
+  ],
+  'what a pod is made of': [
+    [
+      'a path of the host of no known type',
+      { volumes: [{ name: 'v', hostPath: { path: '/v', type: 'Pipe' } }] },
+      [
+        'spec.volumes[0].hostPath.type: Unsupported value: "Pipe": supported values: "", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"',
+      ],
+    ],
+    [
+      'a driver whose name is none',
+      { volumes: [{ name: 'v', csi: { driver: 'a b' } }] },
+      [expect.stringContaining('spec.volumes[0].csi.driver: Invalid value: "a b": a lowercase RFC 1123 subdomain')],
+    ],
+    [
+      'a restart policy of one container',
+      { containers: [container({ restartPolicy: 'Always' })] },
+      ['spec.containers[0].restartPolicy: Forbidden: may not be set for non-init containers'],
+    ],
+    [
+      'an operating system that nobody has',
+      { os: { name: 'plan9' } },
+      ['spec.os.name: Unsupported value: "plan9": supported values: "linux", "windows"'],
+    ],
+    [
+      'a gate twice',
+      { schedulingGates: [{ name: 'a' }, { name: 'a' }] },
+      ['spec.schedulingGates[1]: Duplicate value: "a"'],
+    ],
+    [
+      'a topology that is no label',
+      {
+        affinity: {
+          podAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [{ topologyKey: 'a b', namespaces: ['A'] }] },
+        },
+      },
+      [
+        expect.stringContaining(
+          'spec.affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution[0].namespace: Invalid value: "A"',
+        ),
+        expect.stringContaining(
+          'spec.affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution[0].topologyKey: Invalid value: "a b"',
+        ),
+      ],
+    ],
+  ],
   secrets: [
     [
       'a key that is none',

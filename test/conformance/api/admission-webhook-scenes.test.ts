@@ -414,4 +414,25 @@ describe('admission-webhook', () => {
     const skipped = await ask(mapsUrl(), { body: map('skip-me', { 'mutation-start': 'yes' }) })
     expect(skipped.body.data).toEqual({ 'mutation-start': 'yes' })
   })
+
+  test('who knows the older review first is asked in that, where a patch needs no type', async () => {
+    const older = { admissionReviewVersions: ['v1beta1', 'v1'] }
+    hook.answer('/older', ({ operation }) =>
+      operation === 'CREATE'
+        ? { allowed: true, patch: base64([{ op: 'add', path: '/data/older', value: 'yes' }]) }
+        : { allowed: false, status: { message: 'no' } },
+    )
+    const rule = { operations: ['CREATE', 'UPDATE'] }
+    await configure('Mutating', 'older', [at('older', '/older', rule, { ...marked, ...older })])
+    hook.asked.splice(0)
+    const made = await ask(mapsUrl(), { body: map('older', { a: 'b' }) })
+    expect(made.body.data).toEqual({ a: 'b', older: 'yes' })
+    expect(hook.asked.map(({ apiVersion }) => apiVersion)).toEqual(['admission.k8s.io/v1beta1'])
+    const refused = await ask(`${mapsUrl()}/older`, { method: 'PATCH', body: { data: { a: 'c' } } })
+    expect(refused.message).toBe('admission webhook "older.example.com" denied the request: no')
+    const unknown = await configure('Validating', 'unknown', [
+      at('unknown', '/older', {}, { ...marked, admissionReviewVersions: ['v2', 'v3'] }),
+    ])
+    expect([unknown.code, unknown.message]).toEqual([422, expect.stringContaining('admissionReviewVersions')])
+  })
 })

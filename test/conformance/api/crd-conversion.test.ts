@@ -120,6 +120,18 @@ describe('crd-conversion', () => {
     expect((await get()).message).toContain('an error on the server ("broken")')
   })
 
+  test('who knows the older review first is asked in that', async () => {
+    const own = definitionUrl('hosts.stable.example.com')
+    const versions = (conversionReviewVersions: readonly string[]) =>
+      ask(own, { method: 'PATCH', body: { spec: { conversion: { webhook: { conversionReviewVersions } } } } })
+    expect((await versions(['v1beta1', 'v1'])).code).toBe(200)
+    const asked = hook.asked.length
+    expect((await ask(`${url('v2')}/a`)).body.hostPort).toBe('a:80')
+    expect(hook.asked.slice(asked).map(({ apiVersion }) => apiVersion)).toEqual(['apiextensions.k8s.io/v1beta1'])
+    expect((await versions(['v9'])).code).toBe(422)
+    await versions(['v1'])
+  })
+
   test('the definition goes although its webhook fails', async () => {
     hook.answer('/convert', convertAll)
     await ask(definitionUrl('hosts.stable.example.com'), { method: 'DELETE' })

@@ -506,7 +506,7 @@ test('what one client writes the other reads: the typed client and HTTP are one 
   api.stop()
 })
 
-test('no YAML holds up the others: bombs are refused at once, and what is large must be JSON', async () => {
+test('no YAML holds up the others (D2): bombs are refused at once, and what is large must be JSON', async () => {
   const api = await testApiserver()
   const type = 'application/yaml'
   const aliases = [

@@ -1,9 +1,12 @@
 // Requests that nobody should send, beside those of bad-input.test.ts: each is refused, or means what it says and no more, and
 // the next one is answered.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Asking, podNamed } from '../../apiserver/ask.ts'
+import { openApiserver } from '../../../src/apiserver/run.ts'
+import { type Asking, asking, podNamed } from '../../apiserver/ask.ts'
 import { auditedApiserver } from '../../apiserver/audited.ts'
-import type { Ask } from '../../apiserver/setup.ts'
+import { memoryStore } from '../../apiserver/memory-store.ts'
+import { type Ask, testConfig } from '../../apiserver/setup.ts'
+import { testWorld } from '../../apiserver/world.ts'
 
 const inDefault = '/api/v1/namespaces/default'
 const maps = `${inDefault}/configmaps`
@@ -30,8 +33,8 @@ describe('hostile requests', () => {
 
   test('jsonPatch (D1, CVE-2019-1002100): copies of copies are refused before they fill the memory', async () => {
     await make(maps, 'copied', { data: { a: 'x'.repeat(1_000) } })
-    // Each doubles what is there: the whole would be a gigabyte.
-    const operations = Array.from({ length: 20 }, (_, i) => ({ op: 'copy', from: '/data', path: `/data/c${i}` }))
+    // Each doubles what is there.
+    const operations = Array.from({ length: 13 }, (_, i) => ({ op: 'copy', from: '/data', path: `/data/c${i}` }))
     const refused = await patch(`${maps}/copied`, operations, 'application/json-patch+json')
     expect([refused.code, refused.message]).toEqual([422, expect.stringContaining('accumulated size increase of copy')])
   })
@@ -305,6 +308,27 @@ describe('hostile requests', () => {
       const made = await make(cidrs, 'bad', { spec: { cidrs: bad } })
       expect([bad, made.code]).toEqual([bad, 422])
     }
+  })
+
+  test.each([
+    ['1970', 0],
+    ['2106', 2 ** 32 * 1_000],
+    ['9999', Date.UTC(9999, 11, 31)],
+  ])('with the clock at %s it starts, writes and lets in', async (year, startMs) => {
+    const controller = new AbortController()
+    const world = testWorld()
+    const begunMs = world.clock.monotonicMs()
+    const clock = { ...world.clock, nowMs: () => startMs + world.clock.monotonicMs() - begunMs }
+    const apiserver = openApiserver({ ...world, clock }, memoryStore(), testConfig, controller.signal)
+    await apiserver.bootstrap(1, controller.signal)
+    const there = asking({ apiserver })
+    const { code, body } = await there(maps, { body: { metadata: { name: 'x' } } })
+    expect([code, body.metadata.creationTimestamp.slice(0, 4)]).toEqual([201, year])
+    await there(`${inDefault}/serviceaccounts`, { body: { metadata: { name: 'me' } } })
+    const issued = await there(`${inDefault}/serviceaccounts/me/token`, { body: { spec: {} } })
+    const headers = { authorization: `Bearer ${issued.body.status.token}` }
+    expect((await there('/api', { identity: null, headers })).code).toBe(200)
+    controller.abort()
   })
 
   const weird: readonly [string, Ask][] = [

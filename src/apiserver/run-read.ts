@@ -103,6 +103,8 @@ export async function list(
     for (;;) {
       const room = limit - items.length
       const count = matches ? Math.max(scanCount, room) : room
+      // Thousands of keys are a piece of work, too.
+      await pace.turn()
       const part = await store.range({
         from: at,
         to,
@@ -111,6 +113,7 @@ export async function list(
       })
       revision ??= part.revision
       const found = await readAs(kind, part.items)
+      await pace.turn()
       // A whole list, which most are, is taken as it is.
       if (!matches && part.remaining === 0 && items.length === 0) return { items: found, revision }
       for (const [i, item] of found.entries()) {

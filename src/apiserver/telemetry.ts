@@ -139,11 +139,13 @@ export function counted(route: Route | undefined, kinds: readonly Kind[]): Count
   const known = before.get(key)
   if (known !== undefined) return known
   const found = countedResource(route, scope, kinds)
-  if (before.size < rememberedMax) before.set(key, found)
+  // What is long is no name of ours.
+  if (before.size < rememberedMax && key.length < rememberedLengthMax) before.set(key, found)
   return found
 }
 
 const rememberedMax = 4_096
+const rememberedLengthMax = 256
 const remembered = new WeakMap<readonly Kind[], Map<string, Counted>>()
 
 /** By what was asked, so that the labels are put together once for each, and found by one text. */

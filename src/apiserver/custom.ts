@@ -1,9 +1,7 @@
 // What is different with requests for kinds that somebody defined. Pure.
 import { ApiError } from '../api/error.ts'
 import type { Kind } from '../api/kind.ts'
-import type { HttpResponse } from '../world/http.ts'
-import { warningHeaders } from './answer.ts'
-import type { Annotation } from './notes.ts'
+import type { Notes } from './notes.ts'
 import type { Operation } from './operation.ts'
 import { pathNotFound } from './route.ts'
 
@@ -24,19 +22,10 @@ export function checkCustom(kind: Kind, op: Pick<Operation, 'verb' | 'patch' | '
   }
 }
 
-const deprecationOf = (kind: Kind): string | undefined => kind.custom?.warning ?? kind.deprecation
-
-/** What the audit event says of requests for a kind or version that is deprecated. */
-export function deprecations(kind: Kind): readonly Annotation[] {
-  return deprecationOf(kind) === undefined ? [] : [{ key: 'k8s.io/deprecated', value: 'true' }]
-}
-
-/** The answer, with a word on a kind or version that is deprecated. */
-export function warned(kind: Kind, response: HttpResponse): HttpResponse {
-  const text = deprecationOf(kind)
-  if (text === undefined || (response.kind !== 'whole' && response.kind !== 'stream')) return response
-  const { warning } = warningHeaders([text])
-  const before = response.headers['warning']
-  const all = before === undefined ? warning : `${warning}, ${before}`
-  return { ...response, headers: { ...response.headers, ...(all !== undefined && { warning: all }) } }
+/** Of every request for a kind or version that is deprecated, whatever becomes of it. */
+export function noteDeprecation(kind: Kind, notes: Notes): void {
+  const text = kind.custom?.warning ?? kind.deprecation
+  if (text === undefined) return
+  notes.annotate({ key: 'k8s.io/deprecated', value: 'true' })
+  notes.warn(text)
 }

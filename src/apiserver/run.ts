@@ -37,7 +37,7 @@ import {
 import { respondList } from './answer-list.ts'
 import { type Attributes, createAsked, forbidden } from './authorize.ts'
 import { checkSite } from './crosssite.ts'
-import { deprecations, warned } from './custom.ts'
+import { noteDeprecation } from './custom.ts'
 import { type Body, bodyBytesMax, checkSize, decode, nameOfBody, unsupportedPatch } from './decode.ts'
 import { impersonation } from './impersonate.ts'
 import { Limiter } from './limits.ts'
@@ -317,7 +317,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     notes: Notes,
   ) {
     const kind = await catalog.find(asked, request.signal)
-    for (const annotation of deprecations(kind)) notes.annotate(annotation)
+    noteDeprecation(kind, notes)
     const deeper = asked.rest !== undefined && asked.subresource !== 'proxy'
     if (deeper || (kind.scope === 'Cluster' && asked.namespace !== undefined)) {
       throw new ApiError('NotFound', pathNotFound)
@@ -347,11 +347,11 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     const reads = asked.verb === 'get' || asked.verb === 'list'
     // Of the replica: whatever is waited for there has its own, shorter limit.
     if (reads && kind.stored && kind.custom === undefined && asked.subresource === undefined)
-      return warned(kind, await readResource(kind, wanted.asked, query, request, request.signal))
+      return await readResource(kind, wanted.asked, query, request, request.signal)
     using deadline = world.clock.deadline(requestTimeoutMs, request.signal)
     try {
-      if (reads) return warned(kind, await readResource(kind, wanted.asked, query, request, deadline.signal))
-      return warned(kind, await writeResource(kind, asked, query, request, identity, notes, deadline.signal))
+      if (reads) return await readResource(kind, wanted.asked, query, request, deadline.signal)
+      return await writeResource(kind, asked, query, request, identity, notes, deadline.signal)
     } catch (error) {
       if (error instanceof ApiError || !deadline.signal.aborted) throw error
       throw new ApiError('Timeout', 'the request did not complete within its time', undefined, { cause: error })
@@ -535,7 +535,9 @@ function notesOf(trail: Trail | undefined, noted: Noted): Notes {
 
 function withHeaders(response: HttpResponse, noted: Readonly<Noted>): HttpResponse {
   if (response.kind !== 'whole' && response.kind !== 'stream') return response
-  return { ...response, headers: { ...response.headers, ...noted } }
+  const { headers } = response
+  const warning = [noted['warning'], headers['warning']].filter(text => text !== undefined).join(', ')
+  return { ...response, headers: { ...headers, ...noted, ...(warning !== '' && { warning }) } }
 }
 
 /** What goes on for as long as somebody looks takes no seat: it is counted by limits.ts. */

@@ -239,7 +239,7 @@ describe('audit annotations of webhooks', () => {
 })
 
 describe('audit annotations of other requests', () => {
-  test('a token that is made, and a kind that is deprecated', async () => {
+  test('a token that is made', async () => {
     await ask('/api/v1/namespaces/one/serviceaccounts', { body: { metadata: { name: 'a' } } })
     const { body } = await ask('/api/v1/namespaces/one/serviceaccounts/a/token', {
       body: { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: {} },
@@ -247,8 +247,19 @@ describe('audit annotations of other requests', () => {
     const [, payload = ''] = String(body.status.token).split('.')
     const { jti } = JSON.parse(Buffer.from(payload, 'base64url').toString())
     expect(annotations()).toEqual({ 'authentication.kubernetes.io/issued-credential-id': `JTI=${jti}` })
-    await ask('/api/v1/namespaces/one/endpoints')
+  })
+
+  test('a kind that is deprecated, with a warning whatever becomes of the request', async () => {
+    const warnings = ['v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice']
+    expect(await ask('/api/v1/namespaces/one/endpoints')).toMatchObject({ code: 200, warnings })
     expect(annotations()).toEqual({ 'k8s.io/deprecated': 'true' })
+    // Also who gets nothing is told, and who sends what nobody knows is told both.
+    expect(await ask('/api/v1/namespaces/one/endpoints/none')).toMatchObject({ code: 404, warnings })
+    const body = { metadata: { name: 'e' }, unknown: 1 }
+    const made = await ask('/api/v1/namespaces/one/endpoints', { body })
+    expect([made.code, made.warnings]).toEqual([201, [...warnings, 'unknown field "unknown"']])
+    const refused = await ask('/api/v1/namespaces/one/endpoints', { body })
+    expect([refused.code, refused.warnings]).toEqual([409, [...warnings, 'unknown field "unknown"']])
   })
 
   test('the object says which one it is, and proxies for whom they speak', async () => {

@@ -2,7 +2,7 @@
 // encoding/json. Total: malformed text gives ReadError, never another exception. Called by api/parse.ts.
 
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Node as YamlNode } from 'yaml'
-import { exactInteger, mayHoldLong, parseExact } from '../lib/json.ts'
+import { exactInteger, mayHoldLong, parseExact, stringEnd } from '../lib/json.ts'
 import { Derivation, isKept, keep } from '../lib/kept.ts'
 import type { Json, JsonObject } from './schema.ts'
 
@@ -149,18 +149,6 @@ function scanned(text: string): Scan {
     }
   }
   return { colons, specStart, specEnd }
-}
-
-/** Where the text that begins at `start` ends: its closing quote, or the end of all. */
-function stringEnd(text: string, start: number): number {
-  let at = start
-  for (;;) {
-    at = text.indexOf('"', at + 1)
-    if (at < 0) return text.length
-    let escapes = 0
-    while (text.charCodeAt(at - 1 - escapes) === 0x5c) escapes++
-    if (escapes % 2 === 0) return at
-  }
 }
 
 /** Walks text that is known to be JSON and notes repeated keys. */

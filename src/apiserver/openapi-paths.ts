@@ -75,13 +75,13 @@ function once({ made }: Documents, name: string, make: () => JsonObject): Made {
 const hashOf = (etag: string): string => etag.replaceAll('"', '')
 const jsonType = 'application/json'
 const protobufV3 = 'application/com.github.proto-openapi.spec.v3.v1.0+protobuf'
-const typesV3: Readonly<Record<string, string>> = {
-  [jsonType]: jsonType,
-  [protobufV3]: protobufV3,
-  'application/com.github.proto-openapi.spec.v3@v1.0+protobuf': protobufV3,
-  '*/*': jsonType,
-  'application/*': jsonType,
-}
+const typesV3: ReadonlyMap<string, string> = new Map([
+  [jsonType, jsonType],
+  [protobufV3, protobufV3],
+  ['application/com.github.proto-openapi.spec.v3@v1.0+protobuf', protobufV3],
+  ['*/*', jsonType],
+  ['application/*', jsonType],
+])
 const yearMs = 365 * 24 * 3_600_000
 
 /** Where the document `name` (apis/apps/v1) is found for good. */
@@ -91,7 +91,7 @@ export function urlOfV3(name: string, { etag }: Pick<DocumentV3, 'etag'>): strin
 
 /** By its hash a document may be kept for ever; asked for by another one, it says where it is now. */
 export function answerV3(name: string, made: DocumentV3, { accept, hash, nowMs }: DocumentAsked): HttpResponse {
-  const type = parseAccept(accept).flatMap(({ type }) => typesV3[type] ?? [])[0]
+  const type = parseAccept(accept).flatMap(({ type }) => typesV3.get(type) ?? [])[0]
   if (type === undefined) throw new ApiError('NotAcceptable', `${protobufV3} and ${jsonType} are given here`)
   const { etag } = made
   const vary = 'Accept'

@@ -14,7 +14,8 @@ Object.defineProperty(BigInt.prototype, 'toJSON', {
 })
 
 const longDigits = /\d{16}/
-const wholeNumber = /^-?\d+$/
+/** One with more digits is beyond an int64. */
+const longInteger = /^-?\d{16,19}$/
 const int64Max = 2n ** 63n - 1n
 const int64Min = -(2n ** 63n)
 
@@ -33,19 +34,107 @@ const long = new WeakSet<object>()
 
 /** As JSON.parse, with bigints for the whole numbers of an int64 that a number cannot hold. Throws SyntaxError. */
 export function parseExact(text: string): unknown {
-  if (!mayHoldLong(text)) return JSON.parse(text)
+  const value: unknown = JSON.parse(text)
+  if (!mayHoldLong(text)) return value
+  // A reviver would be told each number's digits, at many times the cost of all else.
+  const holder = { root: value }
+  if (setExact(text, holder) && typeof holder.root === 'object' && holder.root !== null) long.add(holder.root)
+  return holder.root
+}
+
+type Container = Record<string | number, unknown>
+
+/** A place in the text and where it is in the value: undefined below a key that stands twice, of which the last counts. */
+type Place = { readonly container: Container | undefined; key: string | number }
+
+/** Goes through a text that is known to be JSON, and puts its long integers into what was made of it. */
+function setExact(text: string, holder: Container): boolean {
+  let place: Place = { container: holder, key: 'root' }
+  const outer: Place[] = []
+  let isKey = false
   let isLong = false
-  const exact = (_: string, value: unknown, context: { readonly source?: string }): unknown => {
-    const { source } = context
-    if (typeof value !== 'number' || Number.isSafeInteger(value) || source === undefined) return value
-    if (!wholeNumber.test(source)) return value
-    const integer = exactInteger(BigInt(source))
-    isLong ||= typeof integer === 'bigint'
-    return integer
+  for (let at = 0; at < text.length; at++) {
+    switch (text.charCodeAt(at)) {
+      case 0x22: {
+        const end = stringEnd(text, at)
+        if (isKey) place.key = keyOf(text.slice(at, end + 1))
+        at = end
+        break
+      }
+      case 0x7b: // {
+      case 0x5b: {
+        const inner = place.container?.[place.key]
+        outer.push(place)
+        isKey = text.charCodeAt(at) === 0x7b
+        const isSame = typeof inner === 'object' && inner !== null && Array.isArray(inner) !== isKey
+        place = { container: isSame ? (inner as Container) : undefined, key: isKey ? '' : 0 }
+        break
+      }
+      case 0x7d: // }
+      case 0x5d:
+        place = outer.pop() ?? place
+        isKey = false
+        break
+      case 0x3a: // :
+        isKey = false
+        break
+      case 0x2c: // ,
+        if (typeof place.key === 'number') place.key++
+        else isKey = true
+        break
+      case 0x2d:
+      case 0x30:
+      case 0x31:
+      case 0x32:
+      case 0x33:
+      case 0x34:
+      case 0x35:
+      case 0x36:
+      case 0x37:
+      case 0x38:
+      case 0x39: {
+        const end = numberEnd(text, at)
+        if (end - at >= 16 && setInteger(text.slice(at, end), place)) isLong = true
+        at = end - 1
+      }
+    }
   }
-  const value: unknown = JSON.parse(text, exact as (key: string, value: unknown) => unknown)
-  if (isLong && typeof value === 'object' && value !== null) long.add(value)
-  return value
+  return isLong
+}
+
+function setInteger(digits: string, { container, key }: Place): boolean {
+  const found = container?.[key]
+  // Of a key that stands twice this may not be the last.
+  const isIt = (typeof found === 'number' || typeof found === 'bigint') && Number(found) === Number(digits)
+  if (container === undefined || !isIt || !longInteger.test(digits)) return false
+  const integer = exactInteger(BigInt(digits))
+  container[key] = integer
+  return typeof integer === 'bigint'
+}
+
+const keyOf = (quoted: string): string => (quoted.includes('\\') ? (JSON.parse(quoted) as string) : quoted.slice(1, -1))
+
+function numberEnd(text: string, start: number): number {
+  let at = start + 1
+  for (;;) {
+    const code = text.charCodeAt(at)
+    const isDigit = code >= 0x30 && code <= 0x39
+    // . e E + -
+    if (!isDigit && code !== 0x2e && code !== 0x65 && code !== 0x45 && code !== 0x2b && code !== 0x2d) return at
+    at++
+  }
+}
+
+/** Where the text that begins at `start` ends: its closing quote, or the end of all. */
+export function stringEnd(text: string, start: number): number {
+  let at = start
+  for (;;) {
+    at = text.indexOf('"', at + 1)
+    if (at < 0) return text.length
+    let escapes = 0
+    while (text.charCodeAt(at - 1 - escapes) === 0x5c) escapes++
+    if (escapes % 2 === 0) return at
+  }
 }
 
 /** With the nearest number in the place of each bigint, for who computes with them. The same value where there is none. */

@@ -42,3 +42,41 @@ test('rounded gives numbers, and the same value where there was nothing to round
   const short = parseExact('{"a":"9007199254740993"}') as object
   expect(roundedParsed(short)).toBe(short)
 })
+
+test('a key that stands twice has its last value, exact or not', () => {
+  const read = (text: string) => JSON.stringify(parseExact(text))
+  expect(read('{"a":9223372036854775807,"a":1}')).toBe('{"a":1}')
+  expect(read('{"a":1,"a":9223372036854775807}')).toBe('{"a":9223372036854775807}')
+  expect(read('{"a":9223372036854775807,"a":9223372036854775806}')).toBe('{"a":9223372036854775806}')
+  expect(read('{"a":{"b":9223372036854775807},"a":[1]}')).toBe('{"a":[1]}')
+  expect(read('{"a":[9223372036854775807],"a":{"b":9223372036854775807}}')).toBe('{"a":{"b":9223372036854775807}}')
+  expect(read('{"a\\"\\u0062":{"__proto__":-9223372036854775808}}')).toBe(
+    '{"a\\"b":{"__proto__":-9223372036854775808}}',
+  )
+})
+
+test('long integers anywhere among texts and other numbers come out with their digits', () => {
+  const leaf = fc.oneof(
+    fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }).map(String),
+    fc.string().map(text => JSON.stringify(text)),
+    fc.constantFrom('true', 'null', '0.5', '-1e+300', '"1234567890123456789"', '""', '[]', '{}'),
+  )
+  const { value } = fc.letrec<{ value: string }>(tie => ({
+    value: fc.oneof(
+      { maxDepth: 4 },
+      leaf,
+      fc.array(tie('value'), { maxLength: 4 }).map(items => `[${items.join(',')}]`),
+      fc
+        .uniqueArray(fc.tuple(fc.stringMatching(/^[a-z"\\{}:,]{1,4}$/), tie('value')), {
+          maxLength: 4,
+          selector: ([key]) => key,
+        })
+        .map(entries => `{${entries.map(([key, item]) => `${JSON.stringify(key)}:${item}`).join(',')}}`),
+    ),
+  }))
+  fc.assert(
+    fc.property(value, text => {
+      expect(JSON.stringify(parseExact(text))).toBe(text)
+    }),
+  )
+})

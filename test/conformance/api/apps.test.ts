@@ -2,6 +2,10 @@
 // asks of controllers without waiting for a pod.
 import { describe, expect, test } from 'vitest'
 import { daemonSetController } from '../../../src/controllers/daemonset.ts'
+import { deploymentController } from '../../../src/controllers/deployment.ts'
+import { jobController } from '../../../src/controllers/job.ts'
+import { replicaSetController } from '../../../src/controllers/replicaset.ts'
+import { resourceQuotaController } from '../../../src/controllers/resourcequota.ts'
 import { testApiserver } from '../../apiserver/setup.ts'
 import { beside, patience } from './beside.ts'
 import { walkThrough } from './operations.ts'
@@ -11,6 +15,7 @@ const apps = { root: '/apis/apps/v1', namespace: 'default' }
 const batch = { root: '/apis/batch/v1', namespace: 'default' }
 const inApps = '/apis/apps/v1/namespaces/default'
 const inBatch = '/apis/batch/v1/namespaces/default'
+const inCore = '/api/v1/namespaces/default'
 const labels = { app: 'web' }
 const selector = { matchLabels: labels }
 const template = { metadata: { labels }, spec: { containers: [{ name: 'web', image: 'web:1' }] } }
@@ -210,6 +215,102 @@ describe('controllerrevision', () => {
 
 const observed = async (api: Api) =>
   ((await ask(api, `${inApps}/daemonsets/ds`)).body['status'] as { observedGeneration?: number }).observedGeneration
+
+/** Who controls a pod: the uid, undefined for nobody. */
+const ownerOf = async (api: Api, pod: string) => {
+  const { metadata } = (await ask(api, `${inCore}/pods/${pod}`)).body
+  const { ownerReferences = [] } = metadata as { ownerReferences?: readonly { uid: string; controller?: boolean }[] }
+  return ownerReferences.find(({ controller }) => controller === true)?.uid
+}
+
+describe('replicaset and its pods', () => {
+  test('adopts a pod that its selector meets, and releases one that it no longer meets', async () => {
+    await using running = await beside([replicaSetController])
+    const { api } = running
+    const own = { name: 'pod-adoption-release' }
+    await post(api, `${inCore}/pods`, { metadata: { name: 'orphan', labels: own }, spec: template.spec })
+    const body = {
+      metadata: { name: 'adopter' },
+      spec: { selector: { matchLabels: own }, template: { ...template, metadata: { labels: own } } },
+    }
+    const made = await post(api, `${inApps}/replicasets`, body)
+    const { uid } = made.body.metadata
+    await expect.poll(() => ownerOf(api, 'orphan'), patience).toBe(uid)
+    await patch(api, `${inCore}/pods/orphan`, 'merge', { metadata: { labels: { name: 'released' } } })
+    await expect.poll(() => ownerOf(api, 'orphan'), patience).toBeUndefined()
+    const status = async () => (await ask(api, `${inApps}/replicasets/adopter`)).body['status']
+    await expect.poll(status, patience).toMatchObject({ replicas: 1, observedGeneration: 1 })
+  })
+
+  test('a quota that refuses its pods stands in a condition, which goes once fewer are wanted', async () => {
+    await using running = await beside([replicaSetController, resourceQuotaController])
+    const { api } = running
+    await post(api, `${inCore}/resourcequotas`, { metadata: { name: 'two' }, spec: { hard: { pods: '2' } } })
+    const quota = async () => (await ask(api, `${inCore}/resourcequotas/two`)).body['status']
+    await expect.poll(quota, patience).toMatchObject({ used: { pods: '0' } })
+    await post(api, `${inApps}/replicasets`, keeping('limited', { replicas: 3 }))
+    const status = async () =>
+      (await ask(api, `${inApps}/replicasets/limited`)).body['status'] as Record<string, unknown>
+    const failure = { type: 'ReplicaFailure', status: 'True', reason: 'FailedCreate' }
+    await expect.poll(status, patience).toMatchObject({
+      replicas: 2,
+      conditions: [{ ...failure, message: expect.stringContaining('exceeded quota: two') }],
+    })
+    await patch(api, `${inApps}/replicasets/limited/scale`, 'merge', { spec: { replicas: 2 } })
+    await expect.poll(async () => Object.keys(await status()), patience).not.toContain('conditions')
+  })
+})
+
+describe('deployment and its sets', () => {
+  test('makes a set with its revision, scales it, and makes another for another template', async () => {
+    await using running = await beside([deploymentController, replicaSetController])
+    const { api } = running
+    await post(api, `${inApps}/deployments`, keeping('rolled'))
+    const sets = async () => {
+      const { items } = (await ask(api, `${inApps}/replicasets?labelSelector=app%3Dweb`)).body
+      return items
+        .map(each => [
+          each.metadata.annotations?.['deployment.kubernetes.io/revision'],
+          (each['spec'] as { replicas: number }).replicas,
+        ])
+        .toSorted()
+    }
+    await expect.poll(sets, patience).toEqual([['1', 2]])
+    await patch(api, `${inApps}/deployments/rolled/scale`, 'merge', { spec: { replicas: 3 } })
+    await expect.poll(sets, patience).toEqual([['1', 3]])
+    const spec = {
+      strategy: { type: 'Recreate', rollingUpdate: null },
+      template: { spec: { containers: [{ name: 'web', image: 'web:2' }] } },
+    }
+    const changed = await patch(api, `${inApps}/deployments/rolled`, 'strategic', { spec })
+    expect(changed.code).toBe(200)
+    await expect.poll(sets, patience).toEqual([
+      ['1', 0],
+      ['2', 3],
+    ])
+  })
+})
+
+describe('job and its pods', () => {
+  test('adopts a pod that lost its owner, and releases one that lost its labels', async () => {
+    await using running = await beside([jobController])
+    const { api } = running
+    const made = await post(api, `${inBatch}/jobs`, {
+      metadata: { name: 'adopter' },
+      spec: { parallelism: 2, completions: 4, template: once },
+    })
+    const { uid } = made.body.metadata
+    const found = async () => (await ask(api, `${inCore}/pods?labelSelector=job-name%3Dadopter`)).body.items
+    await expect.poll(async () => (await found()).length, patience).toBe(2)
+    const name = (await found())[0]?.metadata.name ?? ''
+    expect(await ownerOf(api, name)).toBe(uid)
+    await patch(api, `${inCore}/pods/${name}`, 'merge', { metadata: { ownerReferences: null } })
+    await expect.poll(() => ownerOf(api, name), patience).toBe(uid)
+    await patch(api, `${inCore}/pods/${name}`, 'merge', { metadata: { labels: null } })
+    await expect.poll(() => ownerOf(api, name), patience).toBeUndefined()
+    await expect.poll(async () => (await found()).length, patience).toBe(2)
+  })
+})
 
 describe('cronjob', () => {
   const cron = (name: string, more: object = {}) => ({

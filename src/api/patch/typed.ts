@@ -4,8 +4,9 @@
 import { Derivation, isKept, keptWith } from '../../lib/kept.ts'
 import { equalJson } from '../equal.ts'
 import { isList, isObject } from '../parse.ts'
-import type { Field, Json, JsonObject, Shape } from '../schema.ts'
+import type { Field, Json, JsonObject, ScalarKind, Shape } from '../schema.ts'
 import { type FieldPath, type FieldSet, FieldSetBuilder, isEmptySet, pathText } from './fieldset.ts'
+import { goSyntax, goText, goType } from './gotext.ts'
 
 /** Whether the value below is owned and changed as a whole. */
 function isLeaf(shape: Shape | undefined): boolean {
@@ -52,28 +53,62 @@ function sortedKeys(shape: Shape & { kind: 'list' }): readonly string[] {
   return known
 }
 
-/** Why `value` is none of the schema's: a field that it does not declare, the first of each object; an item that comes twice. */
-export function undeclared(shape: Shape | undefined, value: Json, path: FieldPath = []): readonly string[] {
-  if (shape?.kind === 'list') return undeclaredItems(shape, isList(value) ? value : [], path)
-  if (shape === undefined || shape.kind === 'scalar' || !isObject(value)) return []
+/**
+ * Why `value` is none of the schema's: it is of another type; a field that is not declared, the first of each object; an item
+ * that comes twice.
+ */
+export function untyped(shape: Shape | undefined, value: Json, path: FieldPath = []): readonly string[] {
+  if (shape === undefined || value === null || (shape.kind === 'map' && shape.deduced)) return []
+  const fault = (text: string) => [`${pathText(path)}: ${text}`]
+  if (shape.kind === 'scalar') {
+    const wrong = mistyped(shape.scalar, value)
+    return wrong === undefined ? [] : fault(wrong)
+  }
+  if (shape.kind === 'list') {
+    return isList(value) ? untypedItems(shape, value, path) : fault(`expected list, got &{${goText(value)}}`)
+  }
+  if (!isObject(value)) return fault(`expected map, got &{${goText(value)}}`)
   const faults: string[] = []
   for (const [key, item] of Object.entries(value)) {
     const below = [...path, `f:${key}`]
     const known = shapeBelow(shape, key)
     if (known === undefined) return [...faults, `${pathText(below)}: field not declared in schema`]
-    faults.push(...undeclared(known, item, below))
+    faults.push(...untyped(known, item, below))
   }
   return faults
 }
 
-function undeclaredItems(shape: Shape & { kind: 'list' }, items: readonly Json[], path: FieldPath): readonly string[] {
+function untypedItems(shape: Shape & { kind: 'list' }, items: readonly Json[], path: FieldPath): readonly string[] {
   const seen = new Set<string>()
   return items.flatMap((item, i) => {
     const element = shape.listType === 'atomic' ? `i:${i}` : elementOf(shape, item)
     const twice = seen.has(element) ? [`${pathText(path)}: duplicate entries for key ${pathText([element])}`] : []
     seen.add(element)
-    return [...twice, ...undeclared(shape.item.shape, item, [...path, element])]
+    return [...twice, ...untyped(shape.item.shape, item, [...path, element])]
   })
+}
+
+const isNumber = (value: Json): boolean => typeof value === 'number' || typeof value === 'bigint'
+
+/** In the words of structured-merge-diff; what may be of several types is not looked at. */
+function mistyped(scalar: ScalarKind, value: Json): string | undefined {
+  switch (scalar) {
+    case 'int32':
+    case 'int64':
+    case 'double':
+      return isNumber(value) ? undefined : `expected numeric (int or float), got ${goType(value)}`
+    case 'boolean':
+      return typeof value === 'boolean' ? undefined : `expected boolean, got &{${goText(value)}}`
+    case 'string':
+    case 'time':
+    case 'microTime':
+    case 'bytes':
+      return typeof value === 'string'
+        ? undefined
+        : `expected string, got &value.valueUnstructured{Value:${goSyntax(value)}}`
+    default:
+      return undefined
+  }
 }
 
 /** The fields that `value` sets. */

@@ -137,6 +137,42 @@ describe('field-validation of a kind that is built in', () => {
     expect(warned.headers['warning']).toBe('299 - "line 9: key \\"paused\\" already set in map"')
   })
 
+  test('what is applied is of the types of its schema', async () => {
+    const mistyped = (spec: object, metadata: object = {}) => {
+      const { metadata: own, ...rest } = right('mistyped')
+      const body = { ...rest, metadata: { ...own, namespace: 'default', ...metadata }, spec: { ...rest.spec, ...spec } }
+      return patch(one.api, `${deployments}/mistyped?fieldManager=a`, 'apply', body)
+    }
+    const told = async (...given: Parameters<typeof mistyped>) => {
+      const { code, body } = await mistyped(...given)
+      const [, why] =
+        /^failed to create typed patch object \(default\/mistyped; apps\/v1, Kind=Deployment\): (.*)$/s.exec(
+          body.message ?? '',
+        ) ?? [undefined, body.message]
+      return [code, why]
+    }
+    expect(await told({ replicas: 'x' })).toEqual([500, '.spec.replicas: expected numeric (int or float), got string'])
+    expect(await told({ paused: 'x' })).toEqual([500, '.spec.paused: expected boolean, got &{x}'])
+    expect(await told({ strategy: { type: 1 } })).toEqual([
+      500,
+      '.spec.strategy.type: expected string, got &value.valueUnstructured{Value:1}',
+    ])
+    expect(await told({}, { annotations: { a: 1, b: { c: [true, 'x'] } } })).toEqual([
+      500,
+      [
+        'errors:',
+        '.metadata.annotations.a: expected string, got &value.valueUnstructured{Value:1}',
+        '.metadata.annotations.b: expected string, got &value.valueUnstructured{Value:map[string]interface {}{"c":[]interface {}{true, "x"}}}',
+      ].join('\n  '),
+    ])
+    expect(await told({ template: [{ a: 1 }] })).toEqual([500, '.spec.template: expected map, got &{[map[a:1]]}'])
+    expect(await told({}, { finalizers: { a: 1 } })).toEqual([
+      500,
+      '.metadata.finalizers: expected list, got &{map[a:1]}',
+    ])
+    expect((await mistyped({ replicas: null, strategy: null })).code).toBe(201)
+  })
+
   test('what is applied says what it is', async () => {
     const applied = (body: object) => patch(one.api, `${deployments}/nameless?fieldManager=a`, 'apply', body)
     const { apiVersion: _, ...versionless } = right('nameless')

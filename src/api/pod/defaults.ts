@@ -1,6 +1,7 @@
 // The defaults of pods and pod templates that depend on other fields (upstream: pkg/apis/core/v1/defaults.go). What holds
 // for pods alone, and not for the templates of controllers, stands at the end. Called by api/kinds/*.ts.
 import { Derivation, keptWith } from '../../lib/kept.ts'
+import { formatQuantity, parseQuantity } from '../../lib/quantity.ts'
 import { claimDefaults } from '../claims.ts'
 import type { Pod } from '../kinds/pod.ts'
 import type { Container, EphemeralContainer, Probe } from '../types/container.ts'
@@ -30,10 +31,39 @@ function containerDefaults<C extends Container | EphemeralContainer>(container: 
   return {
     ...container,
     imagePullPolicy: container.imagePullPolicy ?? pullPolicyOf(container.image ?? ''),
+    ...(container.resources && { resources: resourcesDefaults(container.resources) }),
     ...(livenessProbe && { livenessProbe: probeDefaults(livenessProbe) }),
     ...(readinessProbe && { readinessProbe: probeDefaults(readinessProbe) }),
     ...(startupProbe && { startupProbe: probeDefaults(startupProbe) }),
   }
+}
+
+type Resources = NonNullable<Container['resources']>
+
+function resourcesDefaults(resources: Resources): Resources {
+  const { limits, requests } = resources
+  if (!isFine(limits) && !isFine(requests)) return resources
+  return { ...resources, ...(limits && { limits: toMilli(limits) }), ...(requests && { requests: toMilli(requests) }) }
+}
+
+/** In canonical form what is finer than a thousandth ends in u or n. */
+function isFine(amounts: Resources['limits']): boolean {
+  return Object.values(amounts ?? {}).some(amount => /[un]$/.test(amount))
+}
+
+const nanoPerMilli = 1_000_000n
+
+/** Nothing finer than a thousandth is counted: it is rounded up. */
+function toMilli(amounts: NonNullable<Resources['limits']>): NonNullable<Resources['limits']> {
+  return Object.fromEntries(
+    Object.entries(amounts).map(([name, text]) => {
+      const amount = parseQuantity(text)
+      if (amount === undefined) return [name, text]
+      const rest = amount.nano % nanoPerMilli
+      const up = rest > 0n ? amount.nano + nanoPerMilli - rest : amount.nano - rest
+      return [name, formatQuantity({ ...amount, nano: up })]
+    }),
+  )
 }
 
 /** A tag that moves is pulled each time. */

@@ -24,6 +24,21 @@ describe('pods', () => {
     expect(body['status']).toEqual({ phase: 'Pending', qosClass: expected })
   })
 
+  test('nothing finer than a thousandth is asked for: it is rounded up', async () => {
+    const resources = { requests: { cpu: '0.0001', memory: '128974848' }, limits: { cpu: '1.0001', memory: '0.2Gi' } }
+    const { body } = await make('fine', { containers: [container({ resources })] })
+    expect(body['spec']).toMatchObject({
+      containers: [
+        {
+          resources: {
+            requests: { cpu: '1m', memory: '128974848' },
+            limits: { cpu: '1001m', memory: '214748364800m' },
+          },
+        },
+      ],
+    })
+  })
+
   test('is created, watched, patched as Go writes a pod, and deleted with others by its label', async () => {
     const since = (await ask(one.api, pods)).body.metadata.resourceVersion
     const chosen = 'labelSelector=test-pod-static%3Dtrue'

@@ -8,6 +8,10 @@ import { type Duplicates, repeatedLines } from '../reader.ts'
 import type { Json } from '../schema.ts'
 import { untyped } from './typed.ts'
 
+/** The answer to a large body must not be larger. */
+const shownCountMax = 100
+const shownLengthMax = 1_024
+
 export function parseApplied<T extends KubeObject>(
   kind: Kind<T>,
   body: Json,
@@ -45,7 +49,8 @@ function untypedError(kind: Kind, body: Json, faults: readonly string[]): ApiErr
   const textOf = (key: string) => (typeof metadata[key] === 'string' ? metadata[key] : '')
   const version = kind.group === '' ? `/${kind.version}` : apiVersionOf(kind)
   const which = `${textOf('namespace')}/${textOf('name')}; ${version}, Kind=${kind.kind}`
-  const why = faults.length === 1 ? faults[0] : ['errors:', ...faults].join('\n  ')
+  const shown = faults.slice(0, shownCountMax).map(fault => fault.slice(0, shownLengthMax))
+  const why = shown.length === 1 ? shown[0] : ['errors:', ...shown].join('\n  ')
   const message = `failed to create typed patch object (${which}): ${why}`
   return new OutsideRefusal({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message, code: 500 })
 }

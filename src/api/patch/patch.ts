@@ -28,9 +28,12 @@ export function patchObject<T extends KubeObject>(
   return { object: parsed, warnings: problems }
 }
 
+/** The answer to a patch of a large object must not be as large. */
+const shownLengthMax = 16_384
+
 /** Upstream refuses the patch without a word of what it was for. */
 function strictError(patched: Json, problems: readonly string[]): ApiError {
-  const shown = JSON.stringify(JSON.stringify(patched))
+  const shown = JSON.stringify(JSON.stringify(patched).slice(0, shownLengthMax))
   const message = `Invalid value: ${shown}: strict decoding error: ${problems.join(', ')}`
   return new ApiError('Invalid', ` "" is invalid: patch: ${message}`, {
     causes: [{ reason: 'FieldValueInvalid', message, field: 'patch' }],

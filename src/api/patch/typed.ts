@@ -73,7 +73,7 @@ export function untyped(shape: Shape | undefined, value: Json, path: FieldPath =
     const below = [...path, `f:${key}`]
     const known = shapeBelow(shape, key)
     if (known === undefined) return [...faults, `${pathText(below)}: field not declared in schema`]
-    faults.push(...untyped(known, item, below))
+    for (const fault of untyped(known, item, below)) faults.push(fault)
   }
   return faults
 }

@@ -56,6 +56,10 @@ test('a write at a peer that does not lead is carried out by the leader, with th
   const body = '{"data":{"a":"1","a":"2"}}'
   const answer = await second.handle(request(url, { method: 'PATCH', type, body }))
   expect(answer).toMatchObject({ kind: 'whole', code: 200, headers: { warning: expect.stringContaining('duplicate') } })
+  const twice = await second.handle(
+    request('/api/v1/namespaces/default/configmaps', { body: { metadata: { name: 'c' }, unknown: 1 } }),
+  )
+  expect(twice).toMatchObject({ code: 409, headers: { warning: expect.stringContaining('unknown field') } })
   stop()
 })
 

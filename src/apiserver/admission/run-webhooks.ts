@@ -193,6 +193,36 @@ function patched({ webhook }: Call, shown: Change, patch: Patch): KubeObject {
   }
 }
 
+/** What a webhook makes of the object; undefined: nothing else than it is. */
+async function changed(
+  context: WebhookHooks,
+  about: Call,
+  shown: Change,
+  asked: Kind,
+  index: number,
+  signal: AbortSignal,
+  round: number,
+): Promise<KubeObject | undefined> {
+  const { configuration, webhook } = about
+  const note = (what: string, more: JsonObject, ofBody?: true) => {
+    const value = JSON.stringify({ configuration, webhook: webhook.name, ...more })
+    const key = `${what}.${notePrefix}/round_${round}_index_${index}`
+    shown.notes.annotate({ key, value, ...(ofBody && { ofBody }) })
+  }
+  let next: KubeObject | undefined
+  try {
+    const patch = await ask(context, about, shown, asked, true, index, signal, round)
+    if (patch.length > 0) {
+      const made = patched(about, shown, patch)
+      note('patch', { patch, patchType: 'JSONPatch' }, true)
+      if (!equalJson(made, shown.object)) next = made
+    }
+    return next
+  } finally {
+    note('mutation', { mutated: next !== undefined })
+  }
+}
+
 /** What the first round leaves for the second. */
 type Round = {
   readonly output: KubeObject | undefined
@@ -217,26 +247,11 @@ export function mutatingHook(context: WebhookHooks): Hook {
       const shown = await inForm(showing(now), form)
       if (!(await isWanted(context, webhook, shown, change.kind))) continue
       const about = { webhook, id, configuration, form }
-      const note = (what: string, more: JsonObject, ofBody?: true) => {
-        const value = JSON.stringify({ configuration, webhook: webhook.name, ...more })
-        const key = `${what}.${notePrefix}/round_${round}_index_${index}`
-        change.notes.annotate({ key, value, ...(ofBody && { ofBody }) })
-      }
-      let mutated = false
-      try {
-        const patch = await ask(context, about, shown, change.kind, true, index, signal, round)
-        if (patch.length > 0) {
-          const next = patched(about, shown, patch)
-          mutated = !equalJson(next, shown.object)
-          note('patch', { patch, patchType: 'JSONPatch' }, true)
-          if (mutated) {
-            object = kept(await converted(next, form, change.kind), object)
-            hasChanged = true
-            for (const one of again.keys()) again.set(one, true)
-          }
-        }
-      } finally {
-        note('mutation', { mutated })
+      const next = await changed(context, about, shown, change.kind, index, signal, round)
+      if (next !== undefined) {
+        object = kept(await converted(next, form, change.kind), object)
+        hasChanged = true
+        for (const one of again.keys()) again.set(one, true)
       }
       if (webhook.reinvocationPolicy === 'IfNeeded') again.set(id, false)
     }

@@ -31,7 +31,8 @@ export function keyOf(kind: Placed & Pick<Kind, 'scope'>, namespace: string | un
 export function encodeStored(object: KubeObject): string {
   const { apiVersion, kind, metadata, ...rest } = object
   const { resourceVersion: _, ...meta } = metadata
-  return packText(objectText({ apiVersion, kind, metadata: meta, ...rest }, ownerPath))
+  const stored = { apiVersion, kind, metadata: meta, ...rest }
+  return packText(Object.values(rest).some(isKept) ? objectText(stored, ownerPath) : JSON.stringify(stored))
 }
 
 /** Kept values, whose text is made once, stand at the top of an object, and below the entries of its managedFields. */

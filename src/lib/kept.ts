@@ -6,10 +6,14 @@
 
 const kept = new WeakSet<object>()
 
-/** Two generations, so that what is used stays and what is not goes, without a list of uses. */
-const generationLengthMax = 2 * 1024 * 1024
-let young = new Map<string, object>()
-let old = new Map<string, object>()
+/**
+ * What texts have come lately, in two generations, so that what is used stays and what is not goes, without a list of uses.
+ * Undefined: it came once. To keep what comes no more costs more than to make it.
+ */
+type Generation = Map<string, object | undefined>
+const generationLengthMax = 1024 * 1024
+let young: Generation = new Map()
+let old: Generation = new Map()
 let youngLength = 0
 
 /** Below it looking up costs as much as making; above it few things come twice. In characters. */
@@ -17,8 +21,8 @@ const textLengthMin = 64
 const textLengthMax = 32 * 1024
 
 /**
- * The value of this text: one that is kept, or what `make` gives; undefined is not kept. Two texts never share one. `make`
- * must be pure, and always the same.
+ * The value of this text: one that is kept, or what `make` gives, which is kept when the text has come before; undefined is
+ * not. Two texts never share one. `make` must be pure, and always the same.
  */
 export function keep<T extends object>(text: string, make: (text: string) => T | undefined): T | undefined {
   if (text.length < textLengthMin || text.length > textLengthMax) return make(text)
@@ -28,16 +32,21 @@ export function keep<T extends object>(text: string, make: (text: string) => T |
     return known as T
   }
   const value = make(text)
+  if (!young.has(text) && !old.has(text)) {
+    remember(text, undefined)
+    return value
+  }
   // A slice of a longer text would hold on to all of that.
   const own = Buffer.from(text, 'utf8').toString('utf8')
   // Not so with a lone surrogate, which is another character now.
   if (value === undefined || own !== text) return value
   kept.add(value)
+  young.delete(text)
   remember(own, value)
   return value
 }
 
-function remember(text: string, value: object): void {
+function remember(text: string, value: object | undefined): void {
   young.set(text, value)
   youngLength += text.length
   if (youngLength < generationLengthMax) return

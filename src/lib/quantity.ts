@@ -28,8 +28,21 @@ const decimalExponents: Readonly<Record<string, number>> = {
 const binaryExponents: Readonly<Record<string, bigint>> = { Ki: 10n, Mi: 20n, Gi: 30n, Ti: 40n, Pi: 50n, Ei: 60n }
 const exponentMax = 100
 
+/** A cluster names the same few amounts all the time. */
+const parsedCountMax = 4_096
+let parsed = new Map<string, Quantity>()
+
 /** Undefined when the text is no quantity. */
 export function parseQuantity(text: string): Quantity | undefined {
+  const known = parsed.get(text)
+  if (known !== undefined) return known
+  const made = parse(text)
+  if (parsed.size >= parsedCountMax) parsed = new Map()
+  if (made !== undefined) parsed.set(text, made)
+  return made
+}
+
+function parse(text: string): Quantity | undefined {
   const match = text.length <= 256 ? pattern.exec(text) : null
   if (!match) return undefined
   const [, sign = '', digits = '', suffix = ''] = match

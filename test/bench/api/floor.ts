@@ -7,9 +7,10 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { serveHttps } from '../../../src/drivers/http/serve.ts'
 import { realLog } from '../../../src/drivers/log.ts'
 import type { HttpRequest, HttpResponse } from '../../../src/world/http.ts'
+import { watchBusy } from '../kv/busy.ts'
 
 export type Canned = { readonly object: string; readonly list: string; readonly frame: string }
-export type Told = { readonly loopMaxMs: number }
+export type Told = { readonly loopMaxMs: number; readonly busyMaxMs: number }
 
 const stop = new AbortController()
 process.on('disconnect', () => process.exit(0))
@@ -44,9 +45,11 @@ const log = realLog({ level: 'warn', format: 'text' })
 const { port } = await serveHttps({ port: 0, hosts: ['127.0.0.1'], key, cert, ca, handle, log }, stop.signal)
 const delay = monitorEventLoopDelay({ resolution: 10 })
 delay.enable()
+const busy = watchBusy()
 process.on('message', (given: Canned) => {
   canned = { object: utf8(given.object), list: utf8(given.list), frame: utf8(given.frame) }
-  process.send?.({ loopMaxMs: delay.max / 1e6 } satisfies Told)
+  process.send?.({ loopMaxMs: delay.max / 1e6, busyMaxMs: busy.maxMs() } satisfies Told)
   delay.reset()
+  busy.reset()
 })
 process.send?.({ port })

@@ -34,6 +34,8 @@ export type SystemKind = {
 export type SelfReport = {
   readonly loopP99Ms: number
   readonly loopMaxMs: number
+  /** CPU time of its main thread between two ticks: busy.ts. */
+  readonly busyMaxMs: number
   readonly gcMaxMs: number
   readonly heldBytes: number
 }

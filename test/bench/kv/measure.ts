@@ -132,6 +132,7 @@ export async function worstSelf(cluster: Cluster): Promise<SelfReport | undefine
   return {
     loopP99Ms: worst('loopP99Ms'),
     loopMaxMs: worst('loopMaxMs'),
+    busyMaxMs: worst('busyMaxMs'),
     gcMaxMs: worst('gcMaxMs'),
     heldBytes: worst('heldBytes'),
   }

@@ -22,6 +22,7 @@ import { openStore } from '../../../src/store/run.ts'
 import { type PeerId, peerId } from '../../../src/world/network.ts'
 import type { World } from '../../../src/world/world.ts'
 import { serveApi } from '../api/serve.ts'
+import { watchBusy } from './busy.ts'
 
 const { values } = parseArgs({
   options: {
@@ -224,18 +225,21 @@ function reports(): void {
   delay.enable()
   let gcMaxMs = 0
   const settleMs = 50
+  const busy = watchBusy()
   new PerformanceObserver(list => {
     for (const entry of list.getEntries()) gcMaxMs = Math.max(gcMaxMs, entry.duration)
   }).observe({ entryTypes: ['gc'] })
   process.on('SIGUSR2', () => {
+    const busyMaxMs = busy.maxMs()
     const [loopP99Ms, loopMaxMs] = [delay.percentile(99) / 1e6, delay.max / 1e6]
     // Where it may be called, memory is what is held, not what nobody has swept yet.
     globalThis.gc?.()
     const { heapUsed, external } = process.memoryUsage()
-    const report = { loopP99Ms, loopMaxMs, gcMaxMs, heldBytes: heapUsed + external, report: true }
+    const report = { loopP99Ms, loopMaxMs, busyMaxMs, gcMaxMs, heldBytes: heapUsed + external, report: true }
     // This collection held the loop up, too: it is no part of what is measured next.
     setTimeout(() => {
       delay.reset()
+      busy.reset()
       gcMaxMs = 0
       console.log(JSON.stringify(report))
     }, settleMs)

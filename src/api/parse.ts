@@ -308,6 +308,7 @@ class Walk {
       case 'map': {
         if (!isObject(value)) throw this.#mismatch(shape, value, goPath, struct)
         const item = shape.value.shape
+        if (this.#duplicates.size === 0 && isTexts(item, value)) return value
         const entries = Object.entries(value).map(([key, entry]): [string, Json] => {
           const below = pathOf(path, key)
           const parsed = entry === null ? zeroOf(item) : this.parse(item, entry, below, goPath, struct)
@@ -340,6 +341,7 @@ class Walk {
             : this.parse(shape, entry, below, pathOf(goPath, key), name)
         if (!isAbsence(field, parsed)) out[key] = parsed
       }
+      if (this.#duplicates.size === 0) continue
       for (const repeated of this.#duplicates.get(below) ?? []) {
         if (!Object.hasOwn(shape.fields, repeated.key)) continue
         this.#problem(`duplicate field ${JSON.stringify(pathOf(repeated.parent, repeated.key))}`)
@@ -422,6 +424,13 @@ class Walk {
         return value.map((item, i) => this.#schemaOr(shape, item, `${path}[${i}]`, goPath, struct))
     }
   }
+}
+
+/** Labels, data: most maps, and they may be long. What is a map of texts already is taken as it is. */
+function isTexts(item: Shape, value: JsonObject): boolean {
+  if (item.kind !== 'scalar' || item.scalar !== 'string') return false
+  for (const key in value) if (typeof value[key] !== 'string') return false
+  return true
 }
 
 function canonicalTime(text: string, kind: 'time' | 'microTime'): string {

@@ -3,7 +3,7 @@
 // member when the field itself is in the set, not only something below it. Values, never changed once built.
 // https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management
 import { Derivation, isKept, keptWith } from '../../lib/kept.ts'
-import { compareText, sortedBy } from '../../lib/sorted.ts'
+import { sortedBy } from '../../lib/sorted.ts'
 import { isObject } from '../parse.ts'
 import type { Json, JsonObject } from '../schema.ts'
 
@@ -120,7 +120,8 @@ const encoded = new Derivation<undefined, JsonObject>()
 function encodedSet(set: FieldSet): JsonObject {
   const fields: { [name: string]: Json } = {}
   if (set.member && set.children.size > 0) fields['.'] = {}
-  for (const name of [...set.children.keys()].sort(compareText)) {
+  // By code unit, which sort does by itself, much faster than with a function.
+  for (const name of [...set.children.keys()].sort()) {
     const child = set.children.get(name)
     // Most are a field and nothing below it.
     fields[name] = child === undefined || child.children.size === 0 ? none : encodeSet(child)

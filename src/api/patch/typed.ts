@@ -4,7 +4,7 @@
 import { Derivation, isKept, keptWith } from '../../lib/kept.ts'
 import { equalJson } from '../equal.ts'
 import { isList, isObject } from '../parse.ts'
-import type { Field, Json, JsonObject, ScalarKind, Shape } from '../schema.ts'
+import type { Field, Json, ScalarKind, Shape } from '../schema.ts'
 import { type FieldPath, type FieldSet, FieldSetBuilder, isEmptySet, pathText } from './fieldset.ts'
 import { goSyntax, goText, goType } from './gotext.ts'
 
@@ -190,9 +190,11 @@ function walk(
   } else {
     const [left, right] = [isObject(before) ? before : {}, isObject(after) ? after : {}]
     for (const key of new Set([...Object.keys(left), ...Object.keys(right)])) {
-      const at = (object: JsonObject) => (Object.hasOwn(object, key) ? object[key] : undefined)
+      const was = Object.hasOwn(left, key) ? left[key] : undefined
+      const is = Object.hasOwn(right, key) ? right[key] : undefined
+      if (was === is) continue
       const below = shapeBelow(shape, key)
-      walk(below, at(left), at(right), [...path, `f:${key}`], isAlwaysThere(fieldOf(shape, key)), out)
+      walk(below, was, is, [...path, `f:${key}`], isAlwaysThere(fieldOf(shape, key)), out)
     }
   }
   if (always) return

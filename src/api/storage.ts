@@ -195,7 +195,7 @@ function validateSource(
   const { hostPath, local, nfs, csi, iscsi, fc, scaleIO, storageos, gcePersistentDisk, awsElasticBlockStore } = spec
   switch (name) {
     case 'hostPath':
-      return [...noBacksteps(hostPath?.path, `${path}.path`), ...validateHostPathType(hostPath?.type, `${path}.type`)]
+      return hostPath === undefined ? [] : validateHostPath(hostPath, path)
     case 'local':
       return noBacksteps(local?.path, `${path}.path`)
     case 'nfs':
@@ -241,8 +241,13 @@ const hostPathTypes = [
   'Socket',
 ]
 
-function validateHostPathType(type: string | undefined, path: string): readonly FieldError[] {
-  return type === undefined || hostPathTypes.includes(type) ? [] : [notSupported(path, type, hostPathTypes)]
+/** Of a volume of a pod, and of a PersistentVolume. */
+export function validateHostPath(
+  { path, type }: { readonly path?: string; readonly type?: string },
+  at: string,
+): readonly FieldError[] {
+  const known = type === undefined || hostPathTypes.includes(type)
+  return [...noBacksteps(path, `${at}.path`), ...(known ? [] : [notSupported(`${at}.type`, type, hostPathTypes)])]
 }
 
 function validatePartition(partition: number | undefined, path: string): readonly FieldError[] {

@@ -72,14 +72,18 @@ export function openFairness(world: Pick<World, 'clock' | 'log'>, store: Store, 
   return {
     async enter(who, asked, until) {
       const { schema, level, key } = classify(configured(), who, asked)
-      const { promise, resolve } = Promise.withResolvers<void>()
-      const answer = seats.ask(level, key, resolve)
+      // Few wait, and only who does needs to be called.
+      let call = () => {}
+      const called = () => call()
+      const answer = seats.ask(level, key, called)
       if (answer === 'refused') throw tooMany()
       if (answer === 'waiting') {
+        const { promise, resolve } = Promise.withResolvers<void>()
+        call = resolve
         using deadline = world.clock.deadline(waitMsMax, until)
         using _ = onAbort(deadline.signal, resolve)
         await promise
-        if (seats.cancel(level, key, resolve)) throw tooMany()
+        if (seats.cancel(level, key, called)) throw tooMany()
       }
       let left = false
       return {

@@ -1,8 +1,9 @@
 // What is wrong with a pod's volumes (upstream: ValidateVolumes).
 import { validateClaimSpec } from '../claims.ts'
-import { duplicateValue, forbidden, invalidValue, notSupported, requiredValue, tooLong } from '../field.ts'
+import { duplicateValue, forbidden, invalidValue, requiredValue, tooLong } from '../field.ts'
 import type { FieldError } from '../kind.ts'
 import { configKey, dnsLabel, dnsSubdomain } from '../names.ts'
+import { validateHostPath } from '../storage.ts'
 import type { EphemeralVolumeSource, KeyToPath, Volume } from '../types/volume.ts'
 import { validateAnnotations, validateLabels } from '../validate.ts'
 import { validateSubPath } from './containers.ts'
@@ -22,29 +23,13 @@ export function validateVolumes(volumes: readonly Volume[], path: string): reado
   return errors
 }
 
-const hostPathTypes = [
-  '',
-  'BlockDevice',
-  'CharDevice',
-  'Directory',
-  'DirectoryOrCreate',
-  'File',
-  'FileOrCreate',
-  'Socket',
-]
-
 function validateSource(volume: Volume, path: string): readonly FieldError[] {
   const { name: _, ...sources } = volume
   const kinds = Object.keys(sources)
   if (kinds.length === 0) return [requiredValue(path, 'must specify a volume type')]
   const errors = kinds.slice(1).map(kind => forbidden(`${path}.${kind}`, 'may not specify more than 1 volume type'))
   const { configMap, secret, downwardAPI, projected, hostPath, emptyDir, nfs, persistentVolumeClaim } = volume
-  if (hostPath?.path.split('/').includes('..')) {
-    errors.push(invalidValue(`${path}.hostPath.path`, hostPath.path, "must not contain '..'"))
-  }
-  if (hostPath && !hostPathTypes.includes(hostPath.type ?? '')) {
-    errors.push(notSupported(`${path}.hostPath.type`, hostPath.type, hostPathTypes))
-  }
+  if (hostPath) errors.push(...validateHostPath(hostPath, `${path}.hostPath`))
   const driver = volume.csi?.driver ?? ''
   const wrong = driver === '' ? undefined : dnsSubdomain(driver.toLowerCase())
   if (driver.length > 63) errors.push(tooLong(`${path}.csi.driver`, 63))

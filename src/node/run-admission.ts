@@ -5,6 +5,7 @@ import { addressesAnnotation, peerAnnotation, witnessAnnotation } from '../api/a
 import { ApiError } from '../api/error.ts'
 import { type Node, node as nodeKind } from '../api/kinds/node.ts'
 import { type Secret, secret as secretKind } from '../api/kinds/secret.ts'
+import type { Draft } from '../api/schema.ts'
 import type { Client } from '../client/client.ts'
 import { type Store, StoreError } from '../kv/store.ts'
 import { MeshError, type PeerId } from '../world/network.ts'
@@ -18,6 +19,7 @@ import { addressesOf, isWitness, peerOf } from './status.ts'
 import { makeToken, type Seed, type TokenRecord } from './token.ts'
 
 export const tokenNamespace = 'kube-system'
+const namespaceWaitMs = 100
 export const tokenType = 'flotilla.dev/join-token'
 const tokenName = (id: string) => `flotilla-token-${id}`
 
@@ -62,6 +64,19 @@ export function openAdmission(parts: AdmissionParts): Admission & Disposable {
     } catch (error) {
       if (error instanceof ApiError && error.reason === 'NotFound') return undefined
       throw error
+    }
+  }
+
+  /** The namespace is made by the first leader in its first moment, which may still be to come. */
+  async function keep(secret: Draft<Secret>, until: AbortSignal): Promise<void> {
+    for (;;) {
+      try {
+        await client.create(secretKind, secret, until)
+        return
+      } catch (error) {
+        if (!(error instanceof ApiError) || error.reason !== 'NotFound' || until.aborted) throw error
+        await world.clock.sleep(namespaceWaitMs, until)
+      }
     }
   }
 
@@ -183,7 +198,7 @@ export function openAdmission(parts: AdmissionParts): Admission & Disposable {
         ...(replaces !== undefined && { replaces, uses: 1 }),
       })
       const draft = { metadata: { namespace: tokenNamespace, name: tokenName(record.id) }, type: tokenType }
-      await client.create(secretKind, { ...draft, data: { record: encoded(record) } }, until)
+      await keep({ ...draft, data: { record: encoded(record) } }, until)
       return { token, expires: new Date(record.expiresMs).toISOString() }
     },
     async listTokens(until) {

@@ -23,6 +23,7 @@ import { keyOf, objectOf, prefixOf } from './stored.ts'
 
 export type ReadContext = { readonly world: Pick<World, 'clock'>; readonly store: Store; readonly pace: Pace }
 
+const newestTimeoutMs = 5_000
 const revisionWaitMs = 3_000
 /** How many keys one look at the store takes in while a selector searches. */
 const scanCount = 1_000
@@ -34,9 +35,9 @@ export async function reach(context: ReadContext, wanted: Wanted, signal: AbortS
   const { world, store } = context
   if (wanted.kind === 'any') return
   if (wanted.kind === 'newest') {
+    using deadline = world.clock.deadline(newestTimeoutMs, signal)
     try {
-      // The store gives up by itself when nobody answers in time.
-      await store.newest(signal)
+      await store.newest(deadline.signal)
     } catch (error) {
       throw new ApiError('ServiceUnavailable', noLeader().message, { retryAfterSeconds: 1 }, { cause: error })
     }

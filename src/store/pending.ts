@@ -67,16 +67,7 @@ export function createPendings<T>(nextId: () => number): Pendings<T> {
 export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   const { promise, resolve, reject } = Promise.withResolvers<T>()
   const listener = onAbort(signal, () => reject(late('the caller gave up')))
-  work.then(
-    value => {
-      listener[Symbol.dispose]()
-      resolve(value)
-    },
-    (error: unknown) => {
-      listener[Symbol.dispose]()
-      reject(error)
-    },
-  )
+  work.then(resolve, reject).finally(() => listener[Symbol.dispose]())
   return promise
 }
 

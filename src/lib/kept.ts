@@ -82,3 +82,10 @@ export class Derivation<K, B> {
 }
 
 const howCountMax = 16
+
+/** The same where a kept value comes out: more is made of it in its turn. */
+export class KeptDerivation<K, B extends object> extends Derivation<K, B> {
+  override of(value: unknown, how: K, make: () => B): B {
+    return isKept(value) ? super.of(value, how, () => keptWith(value, make())) : make()
+  }
+}

@@ -2,7 +2,7 @@
 // field or a map's key, 'k:{"name":"web"}' an item of a list by its keys, 'v:"x"' an item of a set by its value. A node is a
 // member when the field itself is in the set, not only something below it. Values, never changed once built.
 // https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management
-import { Derivation, isKept, keptWith } from '../../lib/kept.ts'
+import { isKept, KeptDerivation } from '../../lib/kept.ts'
 import { sortedBy } from '../../lib/sorted.ts'
 import { isObject } from '../parse.ts'
 import type { Json, JsonObject } from '../schema.ts'
@@ -112,10 +112,10 @@ export function* membersOf(set: FieldSet, path: FieldPath = []): Generator<Field
 
 /** The FieldsV1 of managedFields, in order of text. */
 export function encodeSet(set: FieldSet): JsonObject {
-  return isKept(set) ? encoded.of(set, undefined, () => keptWith(set, encodedSet(set))) : encodedSet(set)
+  return isKept(set) ? encoded.of(set, undefined, () => encodedSet(set)) : encodedSet(set)
 }
 
-const encoded = new Derivation<undefined, JsonObject>()
+const encoded = new KeptDerivation<undefined, JsonObject>()
 
 function encodedSet(set: FieldSet): JsonObject {
   const fields: { [name: string]: Json } = {}

@@ -1,7 +1,7 @@
 // Objects seen through their schema, as server-side apply needs them: which fields an object sets, how two differ, the two
 // merged, and one without some fields. A list is one value (atomic), a set, or a map by its keys; the schema says which.
 // Upstream: sigs.k8s.io/structured-merge-diff v4, typed/{tofieldset,compare,merge,remove}.go
-import { Derivation, isKept, keptWith } from '../../lib/kept.ts'
+import { isKept, KeptDerivation } from '../../lib/kept.ts'
 import { equalJson } from '../equal.ts'
 import { isList, isObject } from '../parse.ts'
 import type { Field, Json, ScalarKind, Shape } from '../schema.ts'
@@ -202,12 +202,12 @@ function walk(
   else if (after === undefined) out.removed.insert(path)
 }
 
-const setsOfKept = { always: new Derivation<Shape, FieldSet>(), added: new Derivation<Shape, FieldSet>() }
+const setsOfKept = { always: new KeptDerivation<Shape, FieldSet>(), added: new KeptDerivation<Shape, FieldSet>() }
 
 function setOfWhole(shape: Shape | undefined, value: Json, always: boolean): FieldSet {
   if (shape === undefined || !isKept(value)) return wholeSet(shape, value, always)
   const sets = always ? setsOfKept.always : setsOfKept.added
-  return sets.of(value, shape, () => keptWith(value, wholeSet(shape, value, always)))
+  return sets.of(value, shape, () => wholeSet(shape, value, always))
 }
 
 /** All that comes with a value that was not there before, or goes with one that no longer is. */

@@ -1,6 +1,6 @@
 // The defaults of pods and pod templates that depend on other fields (upstream: pkg/apis/core/v1/defaults.go). What holds
 // for pods alone, and not for the templates of controllers, stands at the end. Called by api/kinds/*.ts.
-import { Derivation, keptWith } from '../../lib/kept.ts'
+import { KeptDerivation } from '../../lib/kept.ts'
 import { formatQuantity, parseQuantity } from '../../lib/quantity.ts'
 import { claimDefaults } from '../claims.ts'
 import type { Pod } from '../kinds/pod.ts'
@@ -124,11 +124,11 @@ export function podDefaults(pod: Pod): Pod {
   }
 }
 
-const completeOf = new Derivation<undefined, PodSpec>()
+const completeOf = new KeptDerivation<undefined, PodSpec>()
 
 function complete(given: PodSpec): PodSpec {
   const shared = podSpecDefaults(given)
-  const spec: PodSpec = {
+  return {
     ...shared,
     enableServiceLinks: shared.enableServiceLinks ?? true,
     ...(shared.containers && { containers: shared.containers.map(c => ownDefaults(c, shared.hostNetwork === true)) }),
@@ -136,7 +136,6 @@ function complete(given: PodSpec): PodSpec {
       initContainers: shared.initContainers.map(c => ownDefaults(c, shared.hostNetwork === true)),
     }),
   }
-  return keptWith(given, spec)
 }
 
 function ownDefaults(container: Container, hostNetwork: boolean): Container {

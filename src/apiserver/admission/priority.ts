@@ -4,7 +4,7 @@ import { ApiError } from '../../api/error.ts'
 import { type Pod, pod as podKind } from '../../api/kinds/pod.ts'
 import { type PriorityClass, priorityClass } from '../../api/kinds/priorityclass.ts'
 import { systemPriorities } from '../../api/pod/defaults.ts'
-import { Derivation, keptWith } from '../../lib/kept.ts'
+import { KeptDerivation } from '../../lib/kept.ts'
 import type { Plugin } from './admission.ts'
 import { isNewPod } from './serviceaccount.ts'
 
@@ -55,10 +55,10 @@ export function withPriority(pod: Pod, classes: readonly PriorityClass[]): Pod {
   }
   const { priorityClassName = '', priority, preemptionPolicy } = chosen
   const how = `${priorityClassName} ${priority} ${preemptionPolicy}`
-  return { ...pod, spec: rankedOf.of(pod.spec, how, () => keptWith(pod.spec, { ...pod.spec, ...chosen })) }
+  return { ...pod, spec: rankedOf.of(pod.spec, how, () => ({ ...pod.spec, ...chosen })) }
 }
 
-const rankedOf = new Derivation<string, Pod['spec']>()
+const rankedOf = new KeptDerivation<string, Pod['spec']>()
 
 function choose(pod: Pod, classes: readonly PriorityClass[]): Chosen {
   const named = pod.spec.priorityClassName ?? ''

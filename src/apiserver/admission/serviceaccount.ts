@@ -12,7 +12,7 @@ import { serviceAccount as kind, type ServiceAccount } from '../../api/kinds/ser
 import { podSpec } from '../../api/types/podspec.ts'
 import { utf8 } from '../../lib/bytes.ts'
 import { crc32 } from '../../lib/crc32.ts'
-import { Derivation, keptWith } from '../../lib/kept.ts'
+import { KeptDerivation } from '../../lib/kept.ts'
 import { secretsOf } from '../node-use.ts'
 import type { Change, Plugin } from './admission.ts'
 import { annotationWarnings, forbiddenEphemeralUse, forbiddenUse, isEnforced } from './mountablesecrets.ts'
@@ -105,13 +105,13 @@ export function withAccount(pod: Pod, account: ServiceAccount | undefined): Pod 
   const how = JSON.stringify([name, wanted, imagePullSecrets])
   return {
     ...pod,
-    spec: equippedOf.of(spec, how, () => keptWith(spec, equipped(spec, name, wanted, imagePullSecrets))),
+    spec: equippedOf.of(spec, how, () => equipped(spec, name, wanted, imagePullSecrets)),
   }
 }
 
 type PodSpec = Pod['spec']
 
-const equippedOf = new Derivation<string, PodSpec>()
+const equippedOf = new KeptDerivation<string, PodSpec>()
 
 function equipped(
   spec: PodSpec,

@@ -2,7 +2,7 @@
 // reached. Pure. After plugin/pkg/admission/defaulttolerationseconds.
 // https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/#taint-based-evictions
 import { type Pod, pod as podKind } from '../../api/kinds/pod.ts'
-import { Derivation, keptWith } from '../../lib/kept.ts'
+import { KeptDerivation } from '../../lib/kept.ts'
 import type { Plugin } from './admission.ts'
 
 const evictionDelaySeconds = 300
@@ -16,11 +16,11 @@ export const defaultTolerationSeconds: Plugin = {
 }
 
 export function withPatience(pod: Pod): Pod {
-  const spec = patientOf.of(pod.spec, undefined, () => keptWith(pod.spec, patient(pod.spec)))
+  const spec = patientOf.of(pod.spec, undefined, () => patient(pod.spec))
   return spec === pod.spec ? pod : { ...pod, spec }
 }
 
-const patientOf = new Derivation<undefined, Pod['spec']>()
+const patientOf = new KeptDerivation<undefined, Pod['spec']>()
 
 function patient(spec: Pod['spec']): Pod['spec'] {
   const given = spec.tolerations ?? []

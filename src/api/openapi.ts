@@ -112,18 +112,27 @@ function schemaOf(shape: Shape, dialect: Dialect, into: Definitions): JsonObject
   }
 }
 
+/** What objects of every kind have, and each says the same of. */
+const everywhere: Readonly<Record<string, string>> = {
+  apiVersion: 'Group and version of the kind, as in apps/v1; v1 for kinds of the first group.',
+  kind: 'What the object is; with apiVersion it names the schema that the rest is read by.',
+}
+
+const describedAs = (text = ''): JsonObject => (text === '' ? {} : { description: text })
+
 function define(shape: Extract<Shape, { kind: 'object' }>, dialect: Dialect, into: Definitions): void {
   if (into[shape.name] !== undefined) return
   // First the place, for schemas that hold themselves.
   into[shape.name] = {}
   const properties = Object.entries(shape.fields).map(([name, field]): [string, JsonObject] => [
     name,
-    property(field, dialect, into),
+    property(name, field, dialect, into),
   ])
   const required = Object.entries(shape.fields)
     .filter(([, field]) => field.required)
     .map(([name]) => name)
   into[shape.name] = {
+    ...describedAs(shape.description),
     type: 'object',
     properties: Object.fromEntries(properties),
     ...(required.length > 0 && { required }),
@@ -131,11 +140,11 @@ function define(shape: Extract<Shape, { kind: 'object' }>, dialect: Dialect, int
   }
 }
 
-function property(field: Field, dialect: Dialect, into: Definitions): JsonObject {
+function property(name: string, field: Field, dialect: Dialect, into: Definitions): JsonObject {
   const schema = schemaOf(field.schema.shape, dialect, into)
   const merges = schema['x-kubernetes-patch-strategy'] === 'merge'
   const more: JsonObject = {
-    ...(field.description !== '' && { description: field.description }),
+    ...describedAs(field.description === '' && field.number === 0 ? everywhere[name] : field.description),
     ...(field.default !== undefined && { default: field.default }),
     ...(field.retainKeys && { 'x-kubernetes-patch-strategy': merges ? 'merge,retainKeys' : 'retainKeys' }),
   }
@@ -158,12 +167,13 @@ export function defineKinds(kinds: readonly Kind[], dialect: Dialect): Definitio
     if (!kind.stored && !kind.readOnly) continue
     schemaOf(listMeta.shape, dialect, into)
     into[`${name}List`] = {
+      description: `Objects of the kind ${kind.kind}, as many as were asked for.`,
       type: 'object',
       properties: {
-        apiVersion: { type: 'string' },
-        kind: { type: 'string' },
+        apiVersion: { ...describedAs(everywhere['apiVersion']), type: 'string' },
+        kind: { ...describedAs(everywhere['kind']), type: 'string' },
         metadata: reference(nameOf(listMeta), dialect),
-        items: { type: 'array', items: reference(name, dialect) },
+        items: { description: 'In the order of their keys.', type: 'array', items: reference(name, dialect) },
       },
       required: ['items'],
       'x-kubernetes-group-version-kind': [{ ...gvk(kind), kind: kind.custom?.listKind ?? `${kind.kind}List` }],

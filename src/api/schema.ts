@@ -50,6 +50,7 @@ export type Shape =
       readonly kind: 'object'
       /** The definition's name in OpenAPI: io.k8s.api.core.v1.PodSpec. */
       readonly name: string
+      readonly description?: string
       readonly fields: Readonly<Record<string, Field>>
       /** Server-side apply treats it as one value. */
       readonly atomic: boolean
@@ -136,17 +137,29 @@ export type Draft<T> = T extends readonly (infer U)[]
     ? { readonly [K in keyof T]?: Draft<T[K]> }
     : T
 
-function field<T, O extends FieldOptions>(number: number, schema: Schema<T>, options?: O): Field<T, PresenceOf<O>> {
+/** A text alone is a description. */
+type Described<O> = O | string
+
+function optionsOf<O extends FieldOptions>(asked: Described<O> | undefined): FieldOptions & Partial<O> {
+  return (typeof asked === 'string' ? { description: asked } : (asked ?? {})) as FieldOptions & Partial<O>
+}
+
+function field<T, O extends Described<FieldOptions>>(
+  number: number,
+  schema: Schema<T>,
+  asked?: O,
+): Field<T, PresenceOf<O>> {
+  const options = optionsOf<FieldOptions>(asked)
   return {
     number,
-    within: options?.within ?? [],
+    within: options.within ?? [],
     schema,
-    required: options?.required ?? false,
-    pointer: options?.pointer ?? false,
-    written: options?.written ?? false,
-    default: options?.default,
-    retainKeys: options?.retainKeys ?? false,
-    description: options?.description ?? '',
+    required: options.required ?? false,
+    pointer: options.pointer ?? false,
+    written: options.written ?? false,
+    default: options.default,
+    retainKeys: options.retainKeys ?? false,
+    description: options.description ?? '',
   }
 }
 
@@ -156,24 +169,25 @@ function scalar<T>(kind: ScalarKind, more: { enum?: readonly string[]; min?: num
 
 function scalarField<T>(kind: ScalarKind) {
   const schema = scalar<T>(kind)
-  return <const O extends FieldOptions = Record<never, never>>(number: number, options?: O): Field<T, PresenceOf<O>> =>
-    field(number, schema, options)
+  return <const O extends Described<FieldOptions> = Record<never, never>>(
+    number: number,
+    options?: O,
+  ): Field<T, PresenceOf<O>> => field(number, schema, options)
 }
 
 type NumberOptions = FieldOptions & { readonly min?: number; readonly max?: number }
 function numberField(kind: 'int32' | 'int64' | 'double') {
-  return <const O extends NumberOptions = Record<never, never>>(
+  return <const O extends Described<NumberOptions> = Record<never, never>>(
     number: number,
     options?: O,
-  ): Field<number, PresenceOf<O>> =>
-    field(
+  ): Field<number, PresenceOf<O>> => {
+    const { min, max } = optionsOf<NumberOptions>(options)
+    return field(
       number,
-      scalar<number>(kind, {
-        ...(options?.min !== undefined && { min: options.min }),
-        ...(options?.max !== undefined && { max: options.max }),
-      }),
+      scalar<number>(kind, { ...(min !== undefined && { min }), ...(max !== undefined && { max }) }),
       options,
     )
+  }
 }
 
 export type ListOptions = FieldOptions & {
@@ -181,6 +195,8 @@ export type ListOptions = FieldOptions & {
   readonly mapKeys?: readonly string[]
   readonly mergeKey?: string
 }
+
+type MapOptions = FieldOptions & { readonly atomic?: true }
 
 /** Scalar schemas, for the items of lists and the values of maps. */
 export const scalars = {
@@ -216,7 +232,7 @@ export const s = {
   any: scalarField<Json>('any'),
   fieldsV1: scalarField<JsonObject>('fieldsV1'),
   /** A string that must be one of `values`. */
-  oneOf<const V extends readonly string[], const O extends FieldOptions = Record<never, never>>(
+  oneOf<const V extends readonly string[], const O extends Described<FieldOptions> = Record<never, never>>(
     number: number,
     values: V,
     options?: O,
@@ -224,42 +240,37 @@ export const s = {
     return field(number, scalar<V[number]>('string', { enum: values }), options)
   },
   /** A field that holds an object of another schema. */
-  of<T, const O extends FieldOptions = Record<never, never>>(
+  of<T, const O extends Described<FieldOptions> = Record<never, never>>(
     number: number,
     schema: Schema<T>,
     options?: O,
   ): Field<T, PresenceOf<O>> {
     return field(number, schema, options)
   },
-  list<T, const O extends ListOptions = Record<never, never>>(
+  list<T, const O extends Described<ListOptions> = Record<never, never>>(
     number: number,
     item: Schema<T>,
     options?: O,
   ): Field<readonly T[], PresenceOf<O>> {
-    const schema: Schema<readonly T[]> = {
-      shape: {
-        kind: 'list',
-        item,
-        listType: options?.listType ?? 'atomic',
-        mapKeys: options?.mapKeys ?? [],
-        mergeKey: options?.mergeKey,
-      },
-    }
+    const { listType = 'atomic', mapKeys = [], mergeKey } = optionsOf<ListOptions>(options)
+    const schema: Schema<readonly T[]> = { shape: { kind: 'list', item, listType, mapKeys, mergeKey } }
     return field(number, schema, options)
   },
-  map<T, const O extends FieldOptions & { readonly atomic?: true } = Record<never, never>>(
+  map<T, const O extends Described<MapOptions> = Record<never, never>>(
     number: number,
     value: Schema<T>,
     options?: O,
   ): Field<{ readonly [key: string]: T }, PresenceOf<O>> {
-    return field(number, { shape: { kind: 'map', value, atomic: options?.atomic ?? false } }, options)
+    const { atomic = false } = optionsOf<MapOptions>(options)
+    return field(number, { shape: { kind: 'map', value, atomic } }, options)
   },
   /** A definition: name as in OpenAPI, and its fields in JSON spelling. */
   object<const F extends Readonly<Record<string, Field>>>(
     name: string,
     fields: F,
-    options: { readonly atomic?: true } = {},
+    options: { readonly atomic?: true; readonly description?: string } = {},
   ): Schema<ObjectType<F>> {
-    return { shape: { kind: 'object', name, fields, atomic: options.atomic ?? false } }
+    const { atomic = false, description = '' } = options
+    return { shape: { kind: 'object', name, description, fields, atomic } }
   },
 }

@@ -133,11 +133,16 @@ function owned<T extends KubeObject>(object: T, noted: T): T {
   return { ...object, metadata: { ...rest, ...(managedFields !== undefined && { managedFields }) } }
 }
 
-/** Namespace and name as the URL says; BadRequest when the object says otherwise. */
-function addressed(kind: Kind, given: ObjectMeta, request: { namespace?: string; name?: string }): ObjectMeta {
-  let meta = given
+/** Namespace and name as the URL says; BadRequest when the object says otherwise, or has no name where the URL has one. */
+export function addressed(
+  kind: Kind,
+  given: ObjectMeta | undefined,
+  request: { readonly namespace?: string; readonly name?: string },
+): ObjectMeta {
+  let meta = given ?? ({} as ObjectMeta)
   if (kind.scope === 'Cluster') {
-    if (meta.namespace === '') meta = without(meta, 'namespace')
+    // Upstream takes it away without a word.
+    if (meta.namespace !== undefined) meta = without(meta, 'namespace')
   } else if (request.namespace !== undefined) {
     if ((meta.namespace ?? '') !== '' && meta.namespace !== request.namespace) {
       throw new ApiError(
@@ -147,16 +152,13 @@ function addressed(kind: Kind, given: ObjectMeta, request: { namespace?: string;
     }
     meta = { ...meta, namespace: request.namespace }
   }
-  if (request.name !== undefined) {
-    if ((meta.name ?? '') !== '' && meta.name !== request.name) {
-      throw new ApiError(
-        'BadRequest',
-        `the name of the object (${meta.name}) does not match the name on the URL (${request.name})`,
-      )
-    }
-    meta = { ...meta, name: request.name }
-  }
-  return meta
+  if (request.name === undefined || meta.name === request.name) return meta
+  const what = 'the name of the object'
+  const why =
+    (meta.name ?? '') === ''
+      ? `${what} (${request.name} based on URL) was undeterminable: name must be provided`
+      : `${what} (${meta.name}) does not match the name on the URL (${request.name})`
+  throw new ApiError('BadRequest', why)
 }
 
 function without<T extends object, K extends keyof T>(object: T, key: K): T {

@@ -1,6 +1,6 @@
 // What can be done to a part of an object: scale, binding, eviction, finalize, status. Pure; the answers are plans as
 // write.ts makes them.
-import { admit } from '../api/admit.ts'
+import { addressed, admit } from '../api/admit.ts'
 import { subresourcesOf } from '../api/discovery.ts'
 import { ApiError, conflict, notFound } from '../api/error.ts'
 import { type CustomKind, type Kind, type KubeObject, resourceOf } from '../api/kind.ts'
@@ -110,10 +110,11 @@ function customNumbersOf(object: KubeObject, custom: NonNullable<CustomKind['sca
 }
 
 function* planScale(kind: Kind, op: Operation, seen: Seen, rules: Rules): Planning {
+  const put = op.verb === 'update' ? putScale(op) : undefined
   const { old, stored } = existing(kind, op, seen)
   const custom = kind.custom?.scale
   const before = scaleOf(old, custom)
-  const { object: asked, warnings } = scaleAfter(op, old, before, rules, custom?.path)
+  const { object: asked, warnings } = put ?? patchedScale(op, old, before, rules, custom?.path)
   const about = { objectKind: scaleKind, verb: 'UPDATE', old: before } as const
   const shown = yield { stage: 'mutate', change: changeOf(kind, op, rules, { ...about, object: asked }) }
   const after = (shown ?? asked) as Scale
@@ -151,14 +152,22 @@ function* planScale(kind: Kind, op: Operation, seen: Seen, rules: Rules): Planni
   return { ...plan, answer: revision => ({ object: asJson(scaleAt(revision)) }) }
 }
 
-function scaleAfter(
+function putScale(op: Operation): { readonly object: Scale; readonly warnings: readonly string[] } {
+  const parsed = parseObject(scaleKind, op.body, op.fieldValidation, op.duplicates)
+  addressed(scaleKind, parsed.object.metadata, {
+    ...(op.namespace !== undefined && { namespace: op.namespace }),
+    ...(op.name !== undefined && { name: op.name }),
+  })
+  return parsed
+}
+
+function patchedScale(
   op: Operation,
   old: KubeObject,
   before: Scale,
   rules: Rules,
   path: string | undefined,
 ): { readonly object: Scale; readonly warnings: readonly string[] } {
-  if (op.verb === 'update') return parseObject(scaleKind, op.body, op.fieldValidation, op.duplicates)
   if (op.patch !== 'apply') {
     return patchObject(scaleKind, op.patch ?? 'merge', before, op.body, op.fieldValidation, op.duplicates)
   }

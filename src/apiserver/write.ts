@@ -1,7 +1,7 @@
 // Creates, updates, patches and deletes as one compare-and-set each. Pure: what is stored now and what is asked go in,
 // the command for the store and the answer come out, or an ApiError is thrown. On the way a plan asks for admission
 // (admission/) by yielding. run-write.ts reads, asks, writes, and comes back here when somebody else was quicker.
-import { type AdmitRequest, admitting, pause, type Stamp, sameObject } from '../api/admit.ts'
+import { type AdmitRequest, addressed, admitting, pause, type Stamp, sameObject } from '../api/admit.ts'
 import { ApiError, conflict, notFound } from '../api/error.ts'
 import { finalizerWarnings } from '../api/finalizers.ts'
 import { type Kind, type KubeObject, resourceOf } from '../api/kind.ts'
@@ -251,6 +251,7 @@ function namespaceOpen(kind: Kind, op: Operation, seen: Seen, incoming: KubeObje
 function* planUpdate(kind: Kind, op: Operation, seen: Seen, rules: Rules): Planning {
   yield pausing
   const { object: parsed, warnings } = told(rules, parseObject(kind, op.body, op.fieldValidation, op.duplicates))
+  addressed(kind, parsed.metadata, place(op))
   if (seen.current === undefined && makes(kind, op))
     return yield* createByUpdate(kind, op, seen, rules, parsed, warnings)
   const { old, stored } = existing(kind, op, seen)

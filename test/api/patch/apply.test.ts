@@ -32,7 +32,8 @@ goldens('apply', input => {
       ...(step.subresource !== undefined && { subresource: step.subresource }),
     }
     const verb = live ? 'update' : 'create'
-    const sent = parsed(kind, step.apply ?? step.create ?? step.update)
+    const given: { readonly metadata?: object } = step.apply ?? step.create ?? step.update ?? {}
+    const sent = parsed(kind, { ...given, metadata: { ...given.metadata, name: 'x' } })
     if (step.apply) {
       const options = { manager: step.by, force: step.force ?? false, nowMs: at.nowMs }
       const next = applyPatch(kind, live, sent, { ...options, ...place })

@@ -52,11 +52,17 @@ describe('create on update', () => {
 
   test('is validated and completed as a create: a service gets its address, a bad one is refused', async () => {
     const services = `/api/v1${inDefault}/services`
-    const { body } = await put(one.api, `${services}/whole`, { spec: { ports: [{ port: 80 }] } })
+    const { body } = await put(one.api, `${services}/whole`, {
+      metadata: { name: 'whole' },
+      spec: { ports: [{ port: 80 }] },
+    })
     expect((body['spec'] as { clusterIP?: string }).clusterIP).toMatch(/^10\.96\./)
-    const bad = await put(one.api, `${services}/bad`, { spec: { ports: [{ port: 0 }] } })
+    const bad = await put(one.api, `${services}/bad`, { metadata: { name: 'bad' }, spec: { ports: [{ port: 0 }] } })
     expect([bad.code, bad.body.reason]).toEqual([422, 'Invalid'])
-    const nowhere = await put(one.api, '/api/v1/namespaces/nowhere/services/x', { spec: { ports: [{ port: 80 }] } })
+    const nowhere = await put(one.api, '/api/v1/namespaces/nowhere/services/x', {
+      metadata: { name: 'x' },
+      spec: { ports: [{ port: 80 }] },
+    })
     expect([nowhere.code, nowhere.body.message]).toEqual([404, 'namespaces "nowhere" not found'])
   })
 
@@ -66,7 +72,7 @@ describe('create on update', () => {
     const status = await put(one.api, `/api/v1${inDefault}/services/none/status`, { metadata: { name: 'none' } })
     expect(status.code).toBe(404)
     const other = await put(one.api, `/apis/coordination.k8s.io/v1${inDefault}/leases/none`, {
-      metadata: { uid: 'gone' },
+      metadata: { name: 'none', uid: 'gone' },
     })
     expect([other.code, other.body.reason]).toEqual([409, 'Conflict'])
     expect(other.body.message).toContain('Precondition failed: UID in precondition: gone, UID in object meta: ')
@@ -100,6 +106,58 @@ describe('create on update', () => {
     const refused = await put(one.api, `${leases}/asked`, lease, { identity: changer })
     expect([refused.code, refused.body.reason]).toEqual([403, 'Forbidden'])
     expect((await put(one.api, `${leases}/asked`, lease, { identity: maker })).code).toBe(201)
+  })
+})
+
+describe('name of the URL and of the body', () => {
+  const one = oneApi()
+  const maps = `/api/v1${inDefault}/configmaps`
+  const answer = ({ code, body: { reason, message } }: Awaited<ReturnType<typeof put>>) => [code, reason, message]
+  const badRequest = (message: string) => [400, 'BadRequest', message]
+
+  test('must be the same in a PUT, whether the object is there, is made by it, or is not found', async () => {
+    await post(one.api, maps, { metadata: { name: 'here' } })
+    const other = { metadata: { name: 'other' } }
+    for (const url of [
+      `${maps}/here`,
+      `${maps}/gone`,
+      `${maps}/gone/status`.replace('configmaps', 'pods'),
+      `/apis/coordination.k8s.io/v1${inDefault}/leases/gone`,
+      `/apis/apps/v1${inDefault}/deployments/gone/scale`,
+    ]) {
+      const name = url.includes('here') ? 'here' : 'gone'
+      expect([url, ...answer(await put(one.api, url, other))]).toEqual([
+        url,
+        ...badRequest(`the name of the object (other) does not match the name on the URL (${name})`),
+      ])
+      expect([url, ...answer(await put(one.api, url, { metadata: {} }))]).toEqual([
+        url,
+        ...badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`),
+      ])
+      const elsewhere = { metadata: { name, namespace: 'elsewhere' } }
+      expect([url, ...answer(await put(one.api, url, elsewhere))]).toEqual([
+        url,
+        ...badRequest('the namespace of the provided object does not match the namespace sent on the request'),
+      ])
+    }
+  })
+
+  test('must be the same after a patch too', async () => {
+    await post(one.api, maps, { metadata: { name: 'patched' } })
+    const renamed = await patch(one.api, `${maps}/patched`, 'merge', { metadata: { name: 'other' } })
+    expect(answer(renamed)).toEqual(
+      badRequest('the name of the object (other) does not match the name on the URL (patched)'),
+    )
+    const nameless = await patch(one.api, `${maps}/patched`, 'merge', { metadata: { name: null } })
+    expect(answer(nameless)).toEqual(
+      badRequest('the name of the object (patched based on URL) was undeterminable: name must be provided'),
+    )
+    expect((await patch(one.api, `${maps}/gone`, 'merge', { metadata: { name: 'other' } })).code).toBe(404)
+  })
+
+  test('a namespace given to an object of the whole cluster is taken away', async () => {
+    const made = await post(one.api, '/api/v1/namespaces', { metadata: { name: 'roomy', namespace: 'elsewhere' } })
+    expect([made.code, made.body.metadata['namespace']]).toEqual([201, undefined])
   })
 })
 

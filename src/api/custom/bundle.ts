@@ -1,5 +1,6 @@
-// Whether the CAs of a webhook that converts can be read. A definition whose cannot is not served, and one that is served
-// does not take such. Upstream: apiserver pkg/util/webhook/validation.go, ValidateCABundle.
+// Whether the CAs of a webhook can be read. A definition whose webhook for conversion has such as cannot is not served, and
+// one that is served does not take them; other webhooks keep what they were given, and fail when they are asked.
+// Upstream: apiserver pkg/util/webhook/validation.go, ValidateCABundle; client-go transport, rootCertPool.
 import { text } from '../../lib/bytes.ts'
 import { derOf, pemBlocks } from '../../lib/pem.ts'
 import { bytesOfBase64 } from '../base64.ts'
@@ -10,9 +11,16 @@ export function bundleFault({
   conversion,
 }: Pick<CustomResourceDefinitionSpec, 'conversion'>): { readonly shown: string; readonly why: string } | undefined {
   const { caBundle = '' } = conversion?.webhook?.clientConfig ?? {}
+  const why = rootsFault(caBundle)
+  if (why === undefined) return undefined
+  const hex = Array.from(bytesOfBase64(caBundle), byte => `0x${byte.toString(16)}`)
+  return { shown: `[]byte{${hex.join(', ')}}`, why }
+}
+
+/** What is wrong with certificates in PEM, in base64; undefined: nothing, or there are none. */
+export function rootsFault(caBundle: string): string | undefined {
   if (caBundle === '') return undefined
-  const bytes = bytesOfBase64(caBundle)
-  const blocks = pemBlocks(text(bytes))
+  const blocks = pemBlocks(text(bytesOfBase64(caBundle)))
   const certificates = blocks.filter(({ type }) => type === 'CERTIFICATE')
   if (certificates.some(block => derOf(block) !== undefined)) return undefined
   const why =
@@ -21,6 +29,5 @@ export function bundleFault({
       : certificates.length === 0
         ? 'no valid certificate authority data seen'
         : 'failed to parse certificate: x509: malformed certificate'
-  const hex = Array.from(bytes, byte => `0x${byte.toString(16)}`)
-  return { shown: `[]byte{${hex.join(', ')}}`, why: `unable to load root certificates: ${why}` }
+  return `unable to load root certificates: ${why}`
 }

@@ -5,6 +5,7 @@
 // asks once about a create, which here happens again when its namespace or its quota has changed meanwhile. Who has said
 // no, or nothing, is asked again only when the object is another by then.
 // https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/
+import { rootsFault } from '../../api/custom/bundle.ts'
 import { equalJson } from '../../api/equal.ts'
 import { ApiError } from '../../api/error.ts'
 import { type Kind, type KubeObject, storedKindOf } from '../../api/kind.ts'
@@ -126,6 +127,8 @@ async function call(
   const uid = context.world.random.uuid()
   const version = versionFor(admissionReviewVersions)
   const review = reviewOf(shown, form, asked, uid, version)
+  const unreadable = rootsFault(clientConfig.caBundle ?? '')
+  if (unreadable !== undefined) throw new CallFailed(`could not get REST client: ${unreadable}`)
   const answer = await context.webhooks
     .post(clientConfig, review, timeoutSeconds * 1_000, signal)
     .catch(error => failed('failed to call webhook: ', error))

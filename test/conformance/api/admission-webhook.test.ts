@@ -388,6 +388,19 @@ describe('admission-webhook', () => {
     await misnamed.close()
   })
 
+  test('a bundle that cannot be read is taken, and is a failure only when the webhook is asked', async () => {
+    hook.answer('/ok', () => ({ allowed: true }))
+    const clientConfig = { url: `${hook.url}/ok`, caBundle: base64('no PEM') }
+    await configure('Validating', 'unreadable', at('/ok', { clientConfig, failurePolicy: 'Fail' }))
+    await configure('Mutating', 'unreadable', at('/ok', { clientConfig, failurePolicy: 'Ignore' }))
+    const { code, message } = await ask(maps('one'), { body: map('m') })
+    expect([code, message]).toEqual([
+      500,
+      'Internal error occurred: failed calling webhook "ok.example.com": could not get REST client: unable to load root certificates: unable to parse bytes as PEM block',
+    ])
+    expect(hook.asked).toEqual([])
+  })
+
   test('a Service is asked at a ready endpoint, and must show a certificate of its own name', async () => {
     const behind = await testWebhook(certs => certs.serverNamed('judge.two.svc'))
     behind.answer('/check', () => ({ allowed: false, status: { message: 'no' } }))

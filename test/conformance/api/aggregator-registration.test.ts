@@ -92,6 +92,15 @@ describe('aggregator', () => {
     await expect.poll(async () => (await ask(path).catch(() => ({ code: 503 }))).code, { timeout: 20_000 }).toBe(404)
   })
 
+  test('a bundle of CAs is not read before it is used', async () => {
+    const { spec, ...rest } = named('v3')
+    const { insecureSkipTLSVerify: _, ...trusting } = spec
+    const caBundle = Buffer.from('no PEM').toString('base64')
+    const made = await ask(url, { body: { ...rest, spec: { ...trusting, caBundle } } })
+    expect([made.code, made.body.spec.caBundle]).toEqual([201, caBundle])
+    await ask(`${url}/v3.wardle.example.com`, { method: 'DELETE' })
+  })
+
   test('its name is its version and group, and what leads to a Service says how to trust it', async () => {
     const tried = async (more: object, spec: object = {}) => {
       const { spec: given, ...rest } = named('v2')

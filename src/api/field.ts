@@ -35,8 +35,8 @@ export function forbidden(field: string, detail: string): FieldError {
   return { field, reason: 'FieldValueForbidden', message: `Forbidden${because(detail)}` }
 }
 
-export function duplicateValue(field: string, value: unknown): FieldError {
-  return { field, reason: 'FieldValueDuplicate', message: `Duplicate value: ${shown(value)}` }
+export function duplicateValue(field: string, value: unknown, detail = ''): FieldError {
+  return { field, reason: 'FieldValueDuplicate', message: `Duplicate value: ${shown(value)}${because(detail)}` }
 }
 
 export function notFoundValue(field: string, value: unknown): FieldError {

@@ -1,13 +1,9 @@
 // Node (v1).
 
-import { parsePrefix } from '../../lib/ip.ts'
 import { sortedBy } from '../../lib/sorted.ts'
 import { ageColumn } from '../cells.ts'
-import { equalJson } from '../equal.ts'
-import { duplicateValue, forbidden, invalidValue } from '../field.ts'
-import type { FieldError } from '../kind.ts'
 import { defineKind } from '../kind.ts'
-import { labelValue, qualifiedName } from '../names.ts'
+import { validateNode, validateNodeStatus } from '../nodes.ts'
 import { s, scalars, type TypeOf } from '../schema.ts'
 import { taint } from '../types/affinity.ts'
 import { objectMeta } from '../types/meta.ts'
@@ -155,32 +151,16 @@ function infoText(object: Node, key: 'osImage' | 'kernelVersion' | 'containerRun
   return object.status?.nodeInfo?.[key] || '<unknown>'
 }
 
-function validateNode(object: Node, old: Node | undefined): readonly FieldError[] {
-  const errors: FieldError[] = []
-  const seen = new Set<string>()
-  for (const [i, taint] of (object.spec?.taints ?? []).entries()) {
-    const at = `spec.taints[${i}]`
-    const wrong = { key: taint.key ? qualifiedName(taint.key) : undefined, value: labelValue(taint.value ?? '') }
-    if (wrong.key !== undefined) errors.push(invalidValue(`${at}.key`, taint.key, wrong.key))
-    if (wrong.value !== undefined) errors.push(invalidValue(`${at}.value`, taint.value, wrong.value))
-    const pair = `${taint.key}:${taint.effect}`
-    if (seen.has(pair)) errors.push(duplicateValue(at, taint))
-    seen.add(pair)
+/** How the kubelet once was told of its configuration: gone, and kept only where it still stands. */
+function withoutConfig(object: Node, old: Node | undefined): Node {
+  if (!object.spec?.configSource && !object.status?.config) return object
+  const { configSource, ...spec } = object.spec ?? {}
+  const { config, ...status } = object.status ?? {}
+  return {
+    ...object,
+    spec: configSource && old?.spec?.configSource ? { ...spec, configSource } : spec,
+    status: config && old?.status?.config ? { ...status, config } : status,
   }
-  for (const [i, block] of (object.spec?.podCIDRs ?? []).entries()) {
-    if (parsePrefix(block) !== undefined) continue
-    const why = 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)'
-    errors.push(invalidValue(`spec.podCIDRs[${i}]`, block, why))
-  }
-  for (const [field, shown] of [
-    ['podCIDRs', 'podCIDR'],
-    ['providerID', 'providerID'],
-  ] as const) {
-    const before = old?.spec?.[field]
-    if (before === undefined || before.length === 0 || equalJson(before, object.spec?.[field])) continue
-    errors.push(forbidden(`spec.${field}`, `node updates may not change ${shown} except from "" to valid`))
-  }
-  return errors
 }
 
 /** Its first block of addresses stands in a field of its own, too. */
@@ -222,6 +202,8 @@ export const node = defineKind({
   ],
   fieldLabels: ['spec.unschedulable'],
   fields: ({ spec }) => ({ 'spec.unschedulable': String(spec?.unschedulable ?? false) }),
+  prepare: withoutConfig,
   defaults: withBlocks,
   validate: validateNode,
+  validateStatus: validateNodeStatus,
 })

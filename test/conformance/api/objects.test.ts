@@ -1,7 +1,7 @@
 // The kinds of the core that need no pod: their life as the official suite walks through it, and what is special about each.
 import { describe, expect, test } from 'vitest'
 import { walkThrough } from './operations.ts'
-import { ask, oneApi, openWatch, patch, post, put, remove } from './wire.ts'
+import { ask, oneApi, openWatch, patch, post, put, remove, type Shown } from './wire.ts'
 
 const inDefault = '/api/v1/namespaces/default'
 const core = { root: '/api/v1', namespace: 'default' }
@@ -148,6 +148,10 @@ describe('node-api', () => {
   })
 })
 
+/** What is wrong, in words. */
+const told = ({ body }: { readonly body: Shown }): readonly string[] =>
+  (body.details?.causes ?? []).map(({ field = '', message }) => `${field}: ${message}`)
+
 describe('node-api: what a node is given once', () => {
   const one = oneApi()
   const nodes = '/api/v1/nodes'
@@ -162,9 +166,92 @@ describe('node-api: what a node is given once', () => {
     expect(given.body['spec']).toMatchObject({ podCIDR: '10.244.0.0/24', podCIDRs: ['10.244.0.0/24'] })
     const other = { podCIDR: '10.245.0.0/24', podCIDRs: ['10.245.0.0/24'], providerID: 'cloud://b' }
     const moved = await patch(one.api, `${nodes}/given`, 'merge', { spec: other })
-    expect(moved.body.details?.causes?.map(({ field = '', message }) => `${field}: ${message}`)).toEqual([
+    expect(told(moved)).toEqual([
       'spec.podCIDRs: Forbidden: node updates may not change podCIDR except from "" to valid',
       'spec.providerID: Forbidden: node updates may not change providerID except from "" to valid',
+    ])
+  })
+
+  test('has one block of addresses of a family', async () => {
+    const podCIDRs = ['10.244.0.0/24', '10.245.0.0/24', '10.244.0.0/24']
+    const wrong = await post(one.api, nodes, { metadata: { name: 'blocks' }, spec: { podCIDRs } })
+    const list = JSON.stringify(podCIDRs)
+    expect(told(wrong)).toEqual([
+      `spec.podCIDRs: Invalid value: ${list}: may specify no more than one CIDR for each IP family`,
+      'spec.podCIDRs[2]: Duplicate value: "10.244.0.0/24"',
+    ])
+    const both = ['10.244.0.0/24', 'fd00:1::/64']
+    expect((await post(one.api, nodes, { metadata: { name: 'blocks' }, spec: { podCIDRs: both } })).code).toBe(201)
+  })
+
+  test('what it has to give is not negative, and what is counted is whole', async () => {
+    const capacity = { cpu: '-1', pods: '1.5', 'example.com/x': '500m', 'hugepages-2Mi': '1Mi' }
+    const causes = (list: string) => [
+      `status.${list}.cpu: Invalid value: "-1": must be greater than or equal to 0`,
+      `status.${list}.pods: Invalid value: "1500m": must be an integer`,
+      `status.${list}.example.com/x: Invalid value: "500m": must be an integer`,
+    ]
+    expect(told(await post(one.api, nodes, { metadata: { name: 'poor' }, status: { capacity } }))).toEqual(
+      causes('capacity'),
+    )
+    await post(one.api, nodes, { metadata: { name: 'poor' } })
+    const status = { allocatable: capacity }
+    expect(told(await patch(one.api, `${nodes}/poor/status`, 'merge', { status }))).toEqual(causes('allocatable'))
+  })
+
+  test('its addresses differ, its taints too, and the id of old stays', async () => {
+    await post(one.api, nodes, { metadata: { name: 'twice' }, spec: { externalID: 'a' } })
+    const address = { type: 'InternalIP', address: '10.0.0.1' }
+    const addresses = [address, { ...address, type: 'ExternalIP' }, address]
+    const status = await patch(one.api, `${nodes}/twice/status`, 'merge', { status: { addresses } })
+    expect(told(status)).toEqual([`status.addresses[2]: Duplicate value: ${JSON.stringify(address)}`])
+    const taint = { key: 'a', effect: 'NoSchedule' }
+    const spec = { externalID: 'b', taints: [taint, { key: 'a', effect: 'NoExecute' }, { ...taint, value: '-' }] }
+    expect(told(await patch(one.api, `${nodes}/twice`, 'merge', { spec }))).toEqual([
+      expect.stringMatching(/^metadata\.taints\[2\]\.value: Invalid value: "-": /),
+      expect.stringMatching(
+        /^metadata\.taints\[2\]: Duplicate value: .*: taints must be unique by key and effect pair$/,
+      ),
+      'spec.externalID: Forbidden: may not be updated',
+    ])
+  })
+
+  test('lists in annotations of old are held to what they were', async () => {
+    const alpha = 'scheduler.alpha.kubernetes.io'
+    const causes = async (annotations: object) =>
+      told(await post(one.api, nodes, { metadata: { name: 'old', annotations } }))
+    const taints = JSON.stringify([{ key: '-', effect: 'NoSchedule' }])
+    expect(await causes({ [`${alpha}/taints`]: taints })).toEqual([
+      expect.stringMatching(
+        /^metadata\.annotations\.scheduler\.alpha\.kubernetes\.io\/taints\[0\]\.key: Invalid value/,
+      ),
+    ])
+    expect(await causes({ [`${alpha}/taints`]: '{' })).toEqual([
+      expect.stringMatching(/^metadata\.annotations: Invalid value: "scheduler\.alpha\.kubernetes\.io\/taints": /),
+    ])
+    const avoided = (podController: object | undefined) =>
+      causes({
+        [`${alpha}/preferAvoidPods`]: JSON.stringify({ preferAvoidPods: [{ podSignature: { podController } }] }),
+      })
+    const at = `metadata.annotations.${alpha}/preferAvoidPods[0].PodSignature`
+    expect(await avoided(undefined)).toEqual([`${at}: Required value`])
+    expect(await avoided({ kind: 'ReplicaSet', controller: false })).toEqual([
+      `${at}.PodController.Controller: Invalid value: false: must point to a controller`,
+    ])
+    expect(await avoided({ kind: 'ReplicaSet', controller: true })).toEqual([])
+  })
+
+  test('no configuration of the kubelet is taken', async () => {
+    const configMap = { namespace: 'default', name: 'x', kubeletConfigKey: 'x' }
+    const { code, body } = await post(one.api, nodes, {
+      metadata: { name: 'configured' },
+      spec: { configSource: { configMap } },
+      status: { config: { active: { configMap } } },
+    })
+    expect([code, body['spec'], body['status']]).toEqual([
+      201,
+      expect.not.objectContaining({ configSource: expect.anything() }),
+      expect.not.objectContaining({ config: expect.anything() }),
     ])
   })
 })

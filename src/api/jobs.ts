@@ -155,7 +155,7 @@ function validateFailureRule(
 }
 
 /** Of a whole that is not worth repeating. */
-function wrongAltogether(field: string, why: string): FieldError {
+export function wrongAltogether(field: string, why: string): FieldError {
   return { field, reason: 'FieldValueInvalid', message: `Invalid value: ${why}` }
 }
 
@@ -228,7 +228,7 @@ function validateSuccessRule(
 }
 
 /** How many indexes '1,3-5,7' names, each smaller than `completions`; or in words what is wrong with it. */
-function countIndexes(text: string, completions: number): number | string {
+export function countIndexes(text: string, completions: number): number | string {
   if (text === '') return 0
   let count = 0
   let last = -1

@@ -156,7 +156,8 @@ function statusAfter(
     const isSettled = succeeded.length === 0 && failed.length === 0 && counts.release.length === 0
     if (isSettled && !isBusy && counts.active.length === 0 && counts.terminating === 0) {
       set(kind === 'failed' ? 'Failed' : 'Complete', 'True', reason, message)
-      if (kind === 'complete') completionTime = now
+      // Not before its start, which another leader's clock may have set.
+      if (kind === 'complete') completionTime = rfc3339(Math.max(timeMs(startTime), nowMs))
       events.push(
         kind === 'failed' ? tell(job, 'Warning', reason, message) : tell(job, 'Normal', 'Completed', 'Job completed'),
       )

@@ -5,6 +5,7 @@ import { selects } from '../../lib/selector.ts'
 import { containerColumns, selectorText } from '../cells.ts'
 import { invalidValue, requiredValue } from '../field.ts'
 import { validateJobTemplate } from '../jobs.ts'
+import { validateJobStatus } from '../jobstatus.ts'
 import type { FieldError } from '../kind.ts'
 import { defineKind } from '../kind.ts'
 import { dnsLabel } from '../names.ts'
@@ -260,4 +261,5 @@ export const job = defineKind({
   prepare: (object, old) => (old ? object : withOwnLabels(object)),
   defaults: jobDefaults,
   validate: (object, old) => [...validateJob(object), ...(old ? validateJobChange(object.spec, old.spec) : [])],
+  validateStatus: validateJobStatus,
 })

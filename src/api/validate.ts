@@ -13,11 +13,26 @@ import type { ObjectMeta } from './types/meta.ts'
 
 export const annotationsSizeMax = 256 * 1024
 
+/**
+ * Of an update that is no change for the worse, nothing is told: what is wrong with the old object in the same words may
+ * stay. Else a rule that is new to this version would keep everybody from an object of an older one, and be it to take
+ * off its finalizer. Upstream has that per field ("validation ratcheting").
+ */
 export function validateObject<T extends KubeObject>(
   kind: Kind<T>,
   object: T,
   old: T | undefined,
   subresource?: string,
+): readonly FieldError[] {
+  const errors = objectFaults(kind, object, old, subresource)
+  return old === undefined || kind.custom ? errors : added(errors, () => objectFaults(kind, old, old, subresource))
+}
+
+function objectFaults<T extends KubeObject>(
+  kind: Kind<T>,
+  object: T,
+  old: T | undefined,
+  subresource: string | undefined,
 ): readonly FieldError[] {
   return [
     ...validateMeta(kind, object.metadata, old?.metadata),
@@ -29,6 +44,10 @@ export function validateObject<T extends KubeObject>(
 /** Only what /status may change. */
 export function validateStatus<T extends KubeObject>(kind: Kind<T>, object: T, old: T): readonly FieldError[] {
   if (kind.custom) return validateObject(kind, object, old, 'status')
+  return added(statusFaults(kind, object, old), () => statusFaults(kind, old, old))
+}
+
+function statusFaults<T extends KubeObject>(kind: Kind<T>, object: T, old: T): readonly FieldError[] {
   const { shape } = kind.schema
   const field = shape.kind === 'object' ? shape.fields['status'] : undefined
   const status = (object as { readonly status?: Json }).status
@@ -37,6 +56,12 @@ export function validateStatus<T extends KubeObject>(kind: Kind<T>, object: T, o
     ...(field && status !== undefined ? validateSchema(field.schema, status, 'status') : []),
     ...kind.validateStatus(object, old),
   ]
+}
+
+function added(errors: readonly FieldError[], before: () => readonly FieldError[]): readonly FieldError[] {
+  if (errors.length === 0) return errors
+  const known = new Set(before().map(({ field, message }) => JSON.stringify([field, message])))
+  return errors.filter(({ field, message }) => !known.has(JSON.stringify([field, message])))
 }
 
 export function validateSchema(schema: Schema, value: unknown, path = ''): readonly FieldError[] {

@@ -10,29 +10,93 @@ import { s, scalars, type TypeOf } from '../schema.ts'
 import { objectMeta } from '../types/meta.ts'
 import { fixed } from '../workload.ts'
 
-export const tokenRequest = s.object('io.k8s.api.storage.v1.TokenRequest', {
-  audience: s.string(1, { required: true, default: '' }),
-  expirationSeconds: s.int64(2, { pointer: true }),
-})
+export const tokenRequest = s.object(
+  'io.k8s.api.storage.v1.TokenRequest',
+  {
+    audience: s.string(1, {
+      required: true,
+      default: '',
+      description: 'For whom the token is; the API server when empty. Each audience once.',
+    }),
+    expirationSeconds: s.int64(2, {
+      pointer: true,
+      description: 'Life of the token in seconds, from 600 to 2^32; 3600 when absent.',
+    }),
+  },
+  { description: "A token of a pod's service account that a driver wants." },
+)
 export type TokenRequest = TypeOf<typeof tokenRequest>
-export const csiDriverSpec = s.object('io.k8s.api.storage.v1.CSIDriverSpec', {
-  attachRequired: s.boolean(1, { pointer: true, default: true }),
-  podInfoOnMount: s.boolean(2, { pointer: true, default: false }),
-  volumeLifecycleModes: s.list(3, scalars.string, { listType: 'set' }),
-  storageCapacity: s.boolean(4, { pointer: true, default: false }),
-  fsGroupPolicy: s.string(5, { pointer: true, default: 'ReadWriteOnceWithFSType' }),
-  tokenRequests: s.list(6, tokenRequest),
-  requiresRepublish: s.boolean(7, { pointer: true, default: false }),
-  seLinuxMount: s.boolean(8, { pointer: true, default: false }),
-  nodeAllocatableUpdatePeriodSeconds: s.int64(9, { pointer: true }),
-})
+export const csiDriverSpec = s.object(
+  'io.k8s.api.storage.v1.CSIDriverSpec',
+  {
+    attachRequired: s.boolean(1, {
+      pointer: true,
+      default: true,
+      description:
+        'Whether a volume is attached to a node, by a VolumeAttachment, before it is mounted there. Immutable.',
+    }),
+    podInfoOnMount: s.boolean(2, {
+      pointer: true,
+      default: false,
+      description: 'Whether the driver is told name, namespace, uid and service account of the pod that it mounts for.',
+    }),
+    volumeLifecycleModes: s.list(3, scalars.string, {
+      listType: 'set',
+      description:
+        'Persistent (by claims) and Ephemeral (inline in pods), whichever the driver does; Persistent when empty. Immutable.',
+    }),
+    storageCapacity: s.boolean(4, {
+      pointer: true,
+      default: false,
+      description:
+        'Whether the driver publishes CSIStorageCapacity objects, for a scheduler to look at where room is left.',
+    }),
+    fsGroupPolicy: s.string(5, {
+      pointer: true,
+      default: 'ReadWriteOnceWithFSType',
+      description:
+        "Whether files get a pod's fsGroup: File always, None never, ReadWriteOnceWithFSType if the volume has that mode alone and an fsType.",
+    }),
+    tokenRequests: s.list(6, tokenRequest, "Tokens of the pod's service account that the driver gets with each mount."),
+    requiresRepublish: s.boolean(7, {
+      pointer: true,
+      default: false,
+      description: 'Whether the driver is asked to mount again and again, to renew what is in a mounted volume.',
+    }),
+    seLinuxMount: s.boolean(8, {
+      pointer: true,
+      default: false,
+      description: 'Whether volumes can be mounted with an SELinux context, which spares labelling each file.',
+    }),
+    nodeAllocatableUpdatePeriodSeconds: s.int64(9, {
+      pointer: true,
+      description:
+        'Seconds after which the count of volumes in CSINode is asked of the driver anew; never when absent.',
+    }),
+  },
+  {
+    description:
+      'What the driver can do and wants to know. It is stored for other programs: nodes here call no CSI driver.',
+  },
+)
 export type CSIDriverSpec = TypeOf<typeof csiDriverSpec>
-export const csiDriverSchema = s.object('io.k8s.api.storage.v1.CSIDriver', {
-  apiVersion: s.string(0, { stored: true }),
-  kind: s.string(0, { stored: true }),
-  metadata: s.of(1, objectMeta, { stored: true }),
-  spec: s.of(2, csiDriverSpec, { required: true, default: {} }),
-})
+export const csiDriverSchema = s.object(
+  'io.k8s.api.storage.v1.CSIDriver',
+  {
+    apiVersion: s.string(0, { stored: true }),
+    kind: s.string(0, { stored: true }),
+    metadata: s.of(1, objectMeta, {
+      stored: true,
+      description: 'The name is that which the driver gives itself, such as ebs.csi.aws.com.',
+    }),
+    spec: s.of(2, csiDriverSpec, {
+      required: true,
+      default: {},
+      description: 'What the driver can do and wants to know.',
+    }),
+  },
+  { description: 'That a CSI driver is installed, and how it likes to be called.' },
+)
 export type CSIDriver = TypeOf<typeof csiDriverSchema>
 
 const groupPolicies = ['File', 'None', 'ReadWriteOnceWithFSType']

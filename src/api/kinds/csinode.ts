@@ -12,33 +12,57 @@ import { validateDriverName } from '../storage.ts'
 import { objectMeta } from '../types/meta.ts'
 import { validateCounts } from '../workload.ts'
 
-export const volumeNodeResources = s.object('io.k8s.api.storage.v1.VolumeNodeResources', {
-  count: s.int32(1, { pointer: true }),
-})
+export const volumeNodeResources = s.object(
+  'io.k8s.api.storage.v1.VolumeNodeResources',
+  {
+    count: s.int32(1, { pointer: true, description: 'Volumes of the driver at a time; any number when absent.' }),
+  },
+  { description: 'How much of a driver a node can take.' },
+)
 export type VolumeNodeResources = TypeOf<typeof volumeNodeResources>
-export const csiNodeDriver = s.object('io.k8s.api.storage.v1.CSINodeDriver', {
-  name: s.string(1, { required: true }),
-  nodeID: s.string(2, { required: true }),
-  topologyKeys: s.list(3, scalars.string),
-  allocatable: s.of(4, volumeNodeResources),
-})
+export const csiNodeDriver = s.object(
+  'io.k8s.api.storage.v1.CSINodeDriver',
+  {
+    name: s.string(1, { required: true, description: 'Name of the driver, as its CSIDriver has it; each once.' }),
+    nodeID: s.string(2, { required: true, description: 'What the driver calls this node, in at most 256 characters.' }),
+    topologyKeys: s.list(
+      3,
+      scalars.string,
+      "Labels of the node by which the driver tells where a volume can be reached; the node has the driver's values.",
+    ),
+    allocatable: s.of(4, volumeNodeResources, 'How many volumes of the driver fit on the node; no bound when absent.'),
+  },
+  { description: 'A driver on the node. It comes and goes, and does not change in between.' },
+)
 export type CSINodeDriver = TypeOf<typeof csiNodeDriver>
-export const csiNodeSpec = s.object('io.k8s.api.storage.v1.CSINodeSpec', {
-  drivers: s.list(1, csiNodeDriver, {
-    required: true,
-    default: [],
-    listType: 'map',
-    mapKeys: ['name'],
-    mergeKey: 'name',
-  }),
-})
+export const csiNodeSpec = s.object(
+  'io.k8s.api.storage.v1.CSINodeSpec',
+  {
+    drivers: s.list(1, csiNodeDriver, {
+      required: true,
+      default: [],
+      listType: 'map',
+      mapKeys: ['name'],
+      mergeKey: 'name',
+      description: 'Drivers that have registered on the node; may be empty.',
+    }),
+  },
+  { description: 'The drivers of a node.' },
+)
 export type CSINodeSpec = TypeOf<typeof csiNodeSpec>
-export const csiNodeSchema = s.object('io.k8s.api.storage.v1.CSINode', {
-  apiVersion: s.string(0, { stored: true }),
-  kind: s.string(0, { stored: true }),
-  metadata: s.of(1, objectMeta, { stored: true }),
-  spec: s.of(2, csiNodeSpec, { required: true, default: {} }),
-})
+export const csiNodeSchema = s.object(
+  'io.k8s.api.storage.v1.CSINode',
+  {
+    apiVersion: s.string(0, { stored: true }),
+    kind: s.string(0, { stored: true }),
+    metadata: s.of(1, objectMeta, { stored: true, description: 'The name is that of the node.' }),
+    spec: s.of(2, csiNodeSpec, { required: true, default: {}, description: 'The drivers of the node.' }),
+  },
+  {
+    description:
+      'Which CSI drivers a node has. Stored for other programs: nodes here neither write it nor call drivers.',
+  },
+)
 export type CSINode = TypeOf<typeof csiNodeSchema>
 
 const nodeIdLengthMax = 256

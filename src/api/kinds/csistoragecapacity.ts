@@ -9,15 +9,29 @@ import { named, validateNotNegative } from '../storage.ts'
 import { labelSelector, objectMeta } from '../types/meta.ts'
 import { fixed } from '../workload.ts'
 
-export const csiStorageCapacitySchema = s.object('io.k8s.api.storage.v1.CSIStorageCapacity', {
-  apiVersion: s.string(0, { stored: true }),
-  kind: s.string(0, { stored: true }),
-  metadata: s.of(1, objectMeta, { stored: true }),
-  nodeTopology: s.of(2, labelSelector),
-  storageClassName: s.string(3, { required: true }),
-  capacity: s.quantity(4),
-  maximumVolumeSize: s.quantity(5),
-})
+export const csiStorageCapacitySchema = s.object(
+  'io.k8s.api.storage.v1.CSIStorageCapacity',
+  {
+    apiVersion: s.string(0, { stored: true }),
+    kind: s.string(0, { stored: true }),
+    metadata: s.of(1, objectMeta, { stored: true, description: 'The name says nothing; the driver makes one up.' }),
+    nodeTopology: s.of(
+      2,
+      labelSelector,
+      'Nodes that can reach the storage, by labels: none when absent, all when empty. Immutable.',
+    ),
+    storageClassName: s.string(3, {
+      required: true,
+      description: 'StorageClass that the numbers are about. Immutable.',
+    }),
+    capacity: s.quantity(4, 'Bytes that are left in all; unknown when absent.'),
+    maximumVolumeSize: s.quantity(5, 'Bytes of the largest single volume that can be made; unknown when absent.'),
+  },
+  {
+    description:
+      'How much storage of a class is left for some nodes, told by its driver. The scheduler here does not look at it.',
+  },
+)
 export type CSIStorageCapacity = TypeOf<typeof csiStorageCapacitySchema>
 
 export const csiStorageCapacity = defineKind({

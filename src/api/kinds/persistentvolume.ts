@@ -18,13 +18,20 @@ import {
 } from '../types/persistentvolume.ts'
 import { fixed } from '../workload.ts'
 
-export const persistentVolumeSchema = s.object('io.k8s.api.core.v1.PersistentVolume', {
-  apiVersion: s.string(0, { stored: true }),
-  kind: s.string(0, { stored: true }),
-  metadata: s.of(1, objectMeta, { stored: true }),
-  spec: s.of(2, persistentVolumeSpec, { default: {} }),
-  status: s.of(3, persistentVolumeStatus, { default: {} }),
-})
+export const persistentVolumeSchema = s.object(
+  'io.k8s.api.core.v1.PersistentVolume',
+  {
+    apiVersion: s.string(0, { stored: true }),
+    kind: s.string(0, { stored: true }),
+    metadata: s.of(1, objectMeta, {
+      stored: true,
+      description: 'Name, labels and what else every object has; no namespace.',
+    }),
+    spec: s.of(2, persistentVolumeSpec, { default: {}, description: 'What the volume is and who may have it.' }),
+    status: s.of(3, persistentVolumeStatus, { default: {}, description: 'How far the volume is.' }),
+  },
+  { description: 'A piece of storage that claims can be bound to, and that outlives the pods which use it.' },
+)
 export type PersistentVolume = TypeOf<typeof persistentVolumeSchema>
 
 function specDefaults(spec: PersistentVolumeSpec): PersistentVolumeSpec {

@@ -19,16 +19,20 @@ import {
 } from '../storage.ts'
 import { objectMeta } from '../types/meta.ts'
 import { type PersistentVolumeClaimSpec, persistentVolumeClaimSpec } from '../types/volume.ts'
-import { type PersistentVolumeClaimStatus, persistentVolumeClaimStatus } from '../types/volumeclaim.ts'
+import { claimText, type PersistentVolumeClaimStatus, persistentVolumeClaimStatus } from '../types/volumeclaim.ts'
 import { fixed } from '../workload.ts'
 
-export const persistentVolumeClaimSchema = s.object('io.k8s.api.core.v1.PersistentVolumeClaim', {
-  apiVersion: s.string(0, { stored: true }),
-  kind: s.string(0, { stored: true }),
-  metadata: s.of(1, objectMeta, { stored: true }),
-  spec: s.of(2, persistentVolumeClaimSpec, { default: {} }),
-  status: s.of(3, persistentVolumeClaimStatus, { default: {} }),
-})
+export const persistentVolumeClaimSchema = s.object(
+  'io.k8s.api.core.v1.PersistentVolumeClaim',
+  {
+    apiVersion: s.string(0, { stored: true }),
+    kind: s.string(0, { stored: true }),
+    metadata: s.of(1, objectMeta, { stored: true, description: claimText.metadata }),
+    spec: s.of(2, persistentVolumeClaimSpec, { default: {}, description: claimText.spec }),
+    status: s.of(3, persistentVolumeClaimStatus, { default: {}, description: claimText.status }),
+  },
+  { description: claimText.claim },
+)
 export type PersistentVolumeClaim = TypeOf<typeof persistentVolumeClaimSchema>
 
 /** dataSource and dataSourceRef say the same, whichever was given; only the second may name another namespace. */

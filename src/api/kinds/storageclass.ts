@@ -12,31 +12,71 @@ import { named } from '../storage.ts'
 import { objectMeta } from '../types/meta.ts'
 import { fixed } from '../workload.ts'
 
-export const topologySelectorLabelRequirement = s.object('io.k8s.api.core.v1.TopologySelectorLabelRequirement', {
-  key: s.string(1, { required: true }),
-  values: s.list(2, scalars.string, { required: true }),
-})
+export const topologySelectorLabelRequirement = s.object(
+  'io.k8s.api.core.v1.TopologySelectorLabelRequirement',
+  {
+    key: s.string(1, { required: true, description: 'Label of nodes, such as topology.kubernetes.io/zone.' }),
+    values: s.list(2, scalars.string, { required: true, description: 'Values of the label, any of which will do.' }),
+  },
+  { description: 'A label that nodes must have, with one of some values.' },
+)
 export type TopologySelectorLabelRequirement = TypeOf<typeof topologySelectorLabelRequirement>
 export const topologySelectorTerm = s.object(
   'io.k8s.api.core.v1.TopologySelectorTerm',
   {
-    matchLabelExpressions: s.list(1, topologySelectorLabelRequirement),
+    matchLabelExpressions: s.list(1, topologySelectorLabelRequirement, 'All of these must hold; each key once.'),
   },
-  { atomic: true },
+  { atomic: true, description: 'A part of the cluster, by the labels of its nodes.' },
 )
 export type TopologySelectorTerm = TypeOf<typeof topologySelectorTerm>
-export const storageClassSchema = s.object('io.k8s.api.storage.v1.StorageClass', {
-  apiVersion: s.string(0, { stored: true }),
-  kind: s.string(0, { stored: true }),
-  metadata: s.of(1, objectMeta, { stored: true }),
-  provisioner: s.string(2, { required: true }),
-  parameters: s.map(3, scalars.string),
-  reclaimPolicy: s.string(4, { pointer: true, default: 'Delete' }),
-  mountOptions: s.list(5, scalars.string),
-  allowVolumeExpansion: s.boolean(6, { pointer: true }),
-  volumeBindingMode: s.string(7, { pointer: true, default: 'Immediate' }),
-  allowedTopologies: s.list(8, topologySelectorTerm),
-})
+export const storageClassSchema = s.object(
+  'io.k8s.api.storage.v1.StorageClass',
+  {
+    apiVersion: s.string(0, { stored: true }),
+    kind: s.string(0, { stored: true }),
+    metadata: s.of(1, objectMeta, {
+      stored: true,
+      description:
+        'Claims give the name. Annotation storageclass.kubernetes.io/is-default-class: "true" makes it the default.',
+    }),
+    provisioner: s.string(2, {
+      required: true,
+      description:
+        'Who makes the volumes: the name of a CSI driver or of another program that watches claims. Immutable.',
+    }),
+    parameters: s.map(
+      3,
+      scalars.string,
+      'What the provisioner is told of each volume; at most 512 keys and 256 KiB together. Immutable.',
+    ),
+    reclaimPolicy: s.string(4, {
+      pointer: true,
+      default: 'Delete',
+      description:
+        'What the volumes of the class get: Delete (with their claim) or Retain (for an administrator). Immutable.',
+    }),
+    mountOptions: s.list(5, scalars.string, 'Options for mount that the volumes get; nobody checks them before.'),
+    allowVolumeExpansion: s.boolean(6, {
+      pointer: true,
+      description: 'Whether claims of the class may ask for more later; without true that is refused.',
+    }),
+    volumeBindingMode: s.string(7, {
+      pointer: true,
+      default: 'Immediate',
+      description:
+        'When a claim gets its volume: Immediate, or WaitForFirstConsumer, with the first pod and where it can run. Immutable.',
+    }),
+    allowedTopologies: s.list(
+      8,
+      topologySelectorTerm,
+      'Parts of the cluster in which volumes may be made, any of them; everywhere when empty.',
+    ),
+  },
+  {
+    description:
+      'A sort of storage that claims ask for by its name. Provisioners come from outside: this cluster brings none.',
+  },
+)
 export type StorageClass = TypeOf<typeof storageClassSchema>
 
 const defaultAnnotations = [

@@ -1,345 +1,411 @@
-// The sources of a pod's volumes.
+// The volumes of a pod: where the files come from that containers mount, with the claim that a template may make.
+// Storage outside the cluster stands in volumesource.ts.
+// https://kubernetes.io/docs/concepts/storage/volumes/
 
 import { s, scalars, type TypeOf } from '../schema.ts'
 import { labelSelector, objectMeta } from './meta.ts'
 import { localObjectReference, typedLocalObjectReference, typedObjectReference } from './reference.ts'
+import {
+  awsElasticBlockStoreVolumeSource,
+  azureDiskVolumeSource,
+  azureFileVolumeSource,
+  cephFSVolumeSource,
+  cinderVolumeSource,
+  fcVolumeSource,
+  flexVolumeSource,
+  flockerVolumeSource,
+  gcePersistentDiskVolumeSource,
+  gitRepoVolumeSource,
+  glusterfsVolumeSource,
+  iscsiVolumeSource,
+  nfsVolumeSource,
+  photonPersistentDiskVolumeSource,
+  portworxVolumeSource,
+  quobyteVolumeSource,
+  rbdVolumeSource,
+  scaleIOVolumeSource,
+  storageOSVolumeSource,
+  vsphereVirtualDiskVolumeSource,
+} from './volumesource.ts'
 
-export const awsElasticBlockStoreVolumeSource = s.object('io.k8s.api.core.v1.AWSElasticBlockStoreVolumeSource', {
-  volumeID: s.string(1, { required: true }),
-  fsType: s.string(2),
-  partition: s.int32(3),
-  readOnly: s.boolean(4),
-})
-export type AWSElasticBlockStoreVolumeSource = TypeOf<typeof awsElasticBlockStoreVolumeSource>
-export const azureDiskVolumeSource = s.object('io.k8s.api.core.v1.AzureDiskVolumeSource', {
-  kind: s.string(6, { pointer: true }),
-  diskName: s.string(1, { required: true }),
-  diskURI: s.string(2, { required: true }),
-  cachingMode: s.string(3, { pointer: true }),
-  fsType: s.string(4, { pointer: true }),
-  readOnly: s.boolean(5, { pointer: true }),
-})
-export type AzureDiskVolumeSource = TypeOf<typeof azureDiskVolumeSource>
-export const azureFileVolumeSource = s.object('io.k8s.api.core.v1.AzureFileVolumeSource', {
-  secretName: s.string(1, { required: true }),
-  shareName: s.string(2, { required: true }),
-  readOnly: s.boolean(3),
-})
-export type AzureFileVolumeSource = TypeOf<typeof azureFileVolumeSource>
-export const cephFSVolumeSource = s.object('io.k8s.api.core.v1.CephFSVolumeSource', {
-  monitors: s.list(1, scalars.string, { required: true }),
-  path: s.string(2),
-  user: s.string(3),
-  secretFile: s.string(4),
-  secretRef: s.of(5, localObjectReference),
-  readOnly: s.boolean(6),
-})
-export type CephFSVolumeSource = TypeOf<typeof cephFSVolumeSource>
-export const cinderVolumeSource = s.object('io.k8s.api.core.v1.CinderVolumeSource', {
-  volumeID: s.string(1, { required: true }),
-  fsType: s.string(2),
-  readOnly: s.boolean(3),
-  secretRef: s.of(4, localObjectReference),
-})
-export type CinderVolumeSource = TypeOf<typeof cinderVolumeSource>
-export const keyToPath = s.object('io.k8s.api.core.v1.KeyToPath', {
-  key: s.string(1, { required: true }),
-  path: s.string(2, { required: true }),
-  mode: s.int32(3, { pointer: true }),
-})
+const defaultModeText =
+  'Mode of files that name none, 0 to 0777: octal in YAML, decimal in JSON, where 420 is 0644. fsGroup may add to it.'
+const modeText = 'Mode of this file, 0 to 0777 (octal in YAML, decimal in JSON); defaultMode of the volume when absent.'
+const itemsText = 'Which keys become files, and where; when empty each key is a file of its name.'
+
+export const keyToPath = s.object(
+  'io.k8s.api.core.v1.KeyToPath',
+  {
+    key: s.string(1, { required: true, description: 'Key whose value is the content.' }),
+    path: s.string(2, {
+      required: true,
+      description: "File within the volume; folders may stand before it, '..' may not.",
+    }),
+    mode: s.int32(3, { pointer: true, description: modeText }),
+  },
+  { description: 'One key of a ConfigMap or Secret as a file.' },
+)
 export type KeyToPath = TypeOf<typeof keyToPath>
-export const configMapVolumeSource = s.object('io.k8s.api.core.v1.ConfigMapVolumeSource', {
-  items: s.list(2, keyToPath),
-  defaultMode: s.int32(3, { pointer: true, default: 420 }),
-  optional: s.boolean(4, { pointer: true }),
-  name: s.string(1, { within: [1] }),
-})
+
+const configMap = {
+  items: s.list(2, keyToPath, itemsText),
+  optional: s.boolean(4, {
+    pointer: true,
+    description: 'When true, a missing ConfigMap or key leaves its files out; else the pod waits for it.',
+  }),
+  name: s.string(1, { within: [1], description: 'ConfigMap of the namespace of the pod; required.' }),
+}
+export const configMapVolumeSource = s.object(
+  'io.k8s.api.core.v1.ConfigMapVolumeSource',
+  {
+    items: configMap.items,
+    defaultMode: s.int32(3, { pointer: true, default: 420, description: defaultModeText }),
+    optional: configMap.optional,
+    name: configMap.name,
+  },
+  { description: 'A folder with the values of a ConfigMap as files, which follow its changes.' },
+)
 export type ConfigMapVolumeSource = TypeOf<typeof configMapVolumeSource>
-export const csiVolumeSource = s.object('io.k8s.api.core.v1.CSIVolumeSource', {
-  driver: s.string(1, { required: true }),
-  readOnly: s.boolean(2, { pointer: true }),
-  fsType: s.string(3, { pointer: true }),
-  volumeAttributes: s.map(4, scalars.string),
-  nodePublishSecretRef: s.of(5, localObjectReference),
+export const configMapProjection = s.object('io.k8s.api.core.v1.ConfigMapProjection', configMap, {
+  description: 'Values of a ConfigMap as files of a projected volume.',
 })
+export type ConfigMapProjection = TypeOf<typeof configMapProjection>
+
+const secret = {
+  items: s.list(2, keyToPath, itemsText),
+  optional: s.boolean(4, {
+    pointer: true,
+    description: 'When true, a missing Secret or key leaves its files out; else the pod waits for it.',
+  }),
+}
+export const secretVolumeSource = s.object(
+  'io.k8s.api.core.v1.SecretVolumeSource',
+  {
+    secretName: s.string(1, 'Secret of the namespace of the pod; required.'),
+    items: secret.items,
+    defaultMode: s.int32(3, { pointer: true, default: 420, description: defaultModeText }),
+    optional: secret.optional,
+  },
+  { description: 'A folder with the decoded values of a Secret as files, which follow its changes.' },
+)
+export type SecretVolumeSource = TypeOf<typeof secretVolumeSource>
+export const secretProjection = s.object(
+  'io.k8s.api.core.v1.SecretProjection',
+  { ...secret, name: s.string(1, { within: [1], description: 'Secret of the namespace of the pod; required.' }) },
+  { description: 'Decoded values of a Secret as files of a projected volume.' },
+)
+export type SecretProjection = TypeOf<typeof secretProjection>
+
+export const csiVolumeSource = s.object(
+  'io.k8s.api.core.v1.CSIVolumeSource',
+  {
+    driver: s.string(1, {
+      required: true,
+      description: 'Name of the driver, of at most 63 characters; its CSIDriver must allow the mode Ephemeral.',
+    }),
+    readOnly: s.boolean(2, { pointer: true, description: 'Whether it is mounted read-only; false when absent.' }),
+    fsType: s.string(3, {
+      pointer: true,
+      description: 'Filesystem to make and mount; the driver decides when absent.',
+    }),
+    volumeAttributes: s.map(4, scalars.string, "The driver's own parameters for the volume."),
+    nodePublishSecretRef: s.of(
+      5,
+      localObjectReference,
+      'Secret whose values the driver is handed when it mounts the volume.',
+    ),
+  },
+  { description: 'A volume that a CSI driver makes for this pod and takes away with it.' },
+)
 export type CSIVolumeSource = TypeOf<typeof csiVolumeSource>
+
 export const objectFieldSelector = s.object(
   'io.k8s.api.core.v1.ObjectFieldSelector',
   {
-    apiVersion: s.string(1, { default: 'v1' }),
-    fieldPath: s.string(2, { required: true }),
+    apiVersion: s.string(1, { default: 'v1', description: 'Version of the API whose spelling fieldPath has.' }),
+    fieldPath: s.string(2, {
+      required: true,
+      description:
+        "Path in the pod: metadata.name, metadata.labels['app'], status.podIP. Files and variables allow different ones.",
+    }),
   },
-  { atomic: true },
+  { atomic: true, description: 'A field of the pod itself.' },
 )
 export type ObjectFieldSelector = TypeOf<typeof objectFieldSelector>
 export const resourceFieldSelector = s.object(
   'io.k8s.api.core.v1.ResourceFieldSelector',
   {
-    containerName: s.string(1),
-    resource: s.string(2, { required: true }),
-    divisor: s.quantity(3, { default: '0' }),
+    containerName: s.string(1, 'Container that is meant; in a variable its own when empty, in a file required.'),
+    resource: s.string(2, {
+      required: true,
+      description: 'limits or requests, a dot, and cpu, memory, ephemeral-storage or hugepages-<size>: limits.cpu.',
+    }),
+    divisor: s.quantity(3, {
+      default: '0',
+      description: 'Unit of the number, which is rounded up: 1m or 1 for cpu, such as 1Mi for bytes; 0 counts as 1.',
+    }),
   },
-  { atomic: true },
+  {
+    atomic: true,
+    description: "A container's limit or request; cpu and memory without a limit are what the node can give.",
+  },
 )
 export type ResourceFieldSelector = TypeOf<typeof resourceFieldSelector>
-export const downwardAPIVolumeFile = s.object('io.k8s.api.core.v1.DownwardAPIVolumeFile', {
-  path: s.string(1, { required: true }),
-  fieldRef: s.of(2, objectFieldSelector),
-  resourceFieldRef: s.of(3, resourceFieldSelector),
-  mode: s.int32(4, { pointer: true }),
-})
+export const downwardAPIVolumeFile = s.object(
+  'io.k8s.api.core.v1.DownwardAPIVolumeFile',
+  {
+    path: s.string(1, {
+      required: true,
+      description: "File within the volume; folders may stand before it, '..' may not.",
+    }),
+    fieldRef: s.of(
+      2,
+      objectFieldSelector,
+      'Name, namespace, uid, labels or annotations of the pod; excludes resourceFieldRef.',
+    ),
+    resourceFieldRef: s.of(3, resourceFieldSelector, 'Limit or request of a container; excludes fieldRef.'),
+    mode: s.int32(4, { pointer: true, description: modeText }),
+  },
+  { description: 'A file with one thing that the pod may know of itself.' },
+)
 export type DownwardAPIVolumeFile = TypeOf<typeof downwardAPIVolumeFile>
-export const downwardAPIVolumeSource = s.object('io.k8s.api.core.v1.DownwardAPIVolumeSource', {
-  items: s.list(1, downwardAPIVolumeFile),
-  defaultMode: s.int32(2, { pointer: true, default: 420 }),
-})
+const downwardItemsText = 'The files; those with labels or annotations follow their changes.'
+export const downwardAPIVolumeSource = s.object(
+  'io.k8s.api.core.v1.DownwardAPIVolumeSource',
+  {
+    items: s.list(1, downwardAPIVolumeFile, downwardItemsText),
+    defaultMode: s.int32(2, { pointer: true, default: 420, description: defaultModeText }),
+  },
+  { description: 'A folder with what the pod may know of itself, a file each.' },
+)
 export type DownwardAPIVolumeSource = TypeOf<typeof downwardAPIVolumeSource>
-export const emptyDirVolumeSource = s.object('io.k8s.api.core.v1.EmptyDirVolumeSource', {
-  medium: s.string(1),
-  sizeLimit: s.quantity(2),
-})
-export type EmptyDirVolumeSource = TypeOf<typeof emptyDirVolumeSource>
-export const volumeResourceRequirements = s.object('io.k8s.api.core.v1.VolumeResourceRequirements', {
-  limits: s.map(1, scalars.quantity),
-  requests: s.map(2, scalars.quantity),
-})
-export type VolumeResourceRequirements = TypeOf<typeof volumeResourceRequirements>
-export const persistentVolumeClaimSpec = s.object('io.k8s.api.core.v1.PersistentVolumeClaimSpec', {
-  accessModes: s.list(1, scalars.string),
-  resources: s.of(2, volumeResourceRequirements),
-  volumeName: s.string(3),
-  selector: s.of(4, labelSelector),
-  storageClassName: s.string(5, { pointer: true }),
-  volumeMode: s.string(6, { pointer: true }),
-  dataSource: s.of(7, typedLocalObjectReference),
-  dataSourceRef: s.of(8, typedObjectReference),
-  volumeAttributesClassName: s.string(9, { pointer: true }),
-})
-export type PersistentVolumeClaimSpec = TypeOf<typeof persistentVolumeClaimSpec>
-export const persistentVolumeClaimTemplate = s.object('io.k8s.api.core.v1.PersistentVolumeClaimTemplate', {
-  metadata: s.of(1, objectMeta),
-  spec: s.of(2, persistentVolumeClaimSpec, { required: true }),
-})
-export type PersistentVolumeClaimTemplate = TypeOf<typeof persistentVolumeClaimTemplate>
-export const ephemeralVolumeSource = s.object('io.k8s.api.core.v1.EphemeralVolumeSource', {
-  volumeClaimTemplate: s.of(1, persistentVolumeClaimTemplate),
-})
-export type EphemeralVolumeSource = TypeOf<typeof ephemeralVolumeSource>
-export const fcVolumeSource = s.object('io.k8s.api.core.v1.FCVolumeSource', {
-  targetWWNs: s.list(1, scalars.string),
-  lun: s.int32(2, { pointer: true }),
-  fsType: s.string(3),
-  readOnly: s.boolean(4),
-  wwids: s.list(5, scalars.string),
-})
-export type FCVolumeSource = TypeOf<typeof fcVolumeSource>
-export const flexVolumeSource = s.object('io.k8s.api.core.v1.FlexVolumeSource', {
-  driver: s.string(1, { required: true }),
-  fsType: s.string(2),
-  secretRef: s.of(3, localObjectReference),
-  readOnly: s.boolean(4),
-  options: s.map(5, scalars.string),
-})
-export type FlexVolumeSource = TypeOf<typeof flexVolumeSource>
-export const flockerVolumeSource = s.object('io.k8s.api.core.v1.FlockerVolumeSource', {
-  datasetName: s.string(1),
-  datasetUUID: s.string(2),
-})
-export type FlockerVolumeSource = TypeOf<typeof flockerVolumeSource>
-export const gcePersistentDiskVolumeSource = s.object('io.k8s.api.core.v1.GCEPersistentDiskVolumeSource', {
-  pdName: s.string(1, { required: true }),
-  fsType: s.string(2),
-  partition: s.int32(3),
-  readOnly: s.boolean(4),
-})
-export type GCEPersistentDiskVolumeSource = TypeOf<typeof gcePersistentDiskVolumeSource>
-export const gitRepoVolumeSource = s.object('io.k8s.api.core.v1.GitRepoVolumeSource', {
-  repository: s.string(1, { required: true }),
-  revision: s.string(2),
-  directory: s.string(3),
-})
-export type GitRepoVolumeSource = TypeOf<typeof gitRepoVolumeSource>
-export const glusterfsVolumeSource = s.object('io.k8s.api.core.v1.GlusterfsVolumeSource', {
-  endpoints: s.string(1, { required: true }),
-  path: s.string(2, { required: true }),
-  readOnly: s.boolean(3),
-})
-export type GlusterfsVolumeSource = TypeOf<typeof glusterfsVolumeSource>
-export const hostPathVolumeSource = s.object('io.k8s.api.core.v1.HostPathVolumeSource', {
-  path: s.string(1, { required: true }),
-  type: s.string(2, { pointer: true, default: '' }),
-})
-export type HostPathVolumeSource = TypeOf<typeof hostPathVolumeSource>
-export const imageVolumeSource = s.object('io.k8s.api.core.v1.ImageVolumeSource', {
-  reference: s.string(1),
-  pullPolicy: s.string(2),
-})
-export type ImageVolumeSource = TypeOf<typeof imageVolumeSource>
-export const iscsiVolumeSource = s.object('io.k8s.api.core.v1.ISCSIVolumeSource', {
-  targetPortal: s.string(1, { required: true }),
-  iqn: s.string(2, { required: true }),
-  lun: s.int32(3, { required: true }),
-  iscsiInterface: s.string(4),
-  fsType: s.string(5),
-  readOnly: s.boolean(6),
-  portals: s.list(7, scalars.string),
-  chapAuthDiscovery: s.boolean(8),
-  secretRef: s.of(10, localObjectReference),
-  chapAuthSession: s.boolean(11),
-  initiatorName: s.string(12, { pointer: true }),
-})
-export type ISCSIVolumeSource = TypeOf<typeof iscsiVolumeSource>
-export const nfsVolumeSource = s.object('io.k8s.api.core.v1.NFSVolumeSource', {
-  server: s.string(1, { required: true }),
-  path: s.string(2, { required: true }),
-  readOnly: s.boolean(3),
-})
-export type NFSVolumeSource = TypeOf<typeof nfsVolumeSource>
-export const persistentVolumeClaimVolumeSource = s.object('io.k8s.api.core.v1.PersistentVolumeClaimVolumeSource', {
-  claimName: s.string(1, { required: true }),
-  readOnly: s.boolean(2),
-})
-export type PersistentVolumeClaimVolumeSource = TypeOf<typeof persistentVolumeClaimVolumeSource>
-export const photonPersistentDiskVolumeSource = s.object('io.k8s.api.core.v1.PhotonPersistentDiskVolumeSource', {
-  pdID: s.string(1, { required: true }),
-  fsType: s.string(2),
-})
-export type PhotonPersistentDiskVolumeSource = TypeOf<typeof photonPersistentDiskVolumeSource>
-export const portworxVolumeSource = s.object('io.k8s.api.core.v1.PortworxVolumeSource', {
-  volumeID: s.string(1, { required: true }),
-  fsType: s.string(2),
-  readOnly: s.boolean(3),
-})
-export type PortworxVolumeSource = TypeOf<typeof portworxVolumeSource>
-export const clusterTrustBundleProjection = s.object('io.k8s.api.core.v1.ClusterTrustBundleProjection', {
-  name: s.string(1, { pointer: true }),
-  signerName: s.string(2, { pointer: true }),
-  labelSelector: s.of(3, labelSelector),
-  path: s.string(4, { required: true }),
-  optional: s.boolean(5, { pointer: true }),
-})
-export type ClusterTrustBundleProjection = TypeOf<typeof clusterTrustBundleProjection>
-export const configMapProjection = s.object('io.k8s.api.core.v1.ConfigMapProjection', {
-  items: s.list(2, keyToPath),
-  optional: s.boolean(4, { pointer: true }),
-  name: s.string(1, { within: [1] }),
-})
-export type ConfigMapProjection = TypeOf<typeof configMapProjection>
-export const downwardAPIProjection = s.object('io.k8s.api.core.v1.DownwardAPIProjection', {
-  items: s.list(1, downwardAPIVolumeFile),
-})
+export const downwardAPIProjection = s.object(
+  'io.k8s.api.core.v1.DownwardAPIProjection',
+  { items: s.list(1, downwardAPIVolumeFile, downwardItemsText) },
+  { description: 'What the pod may know of itself, as files of a projected volume.' },
+)
 export type DownwardAPIProjection = TypeOf<typeof downwardAPIProjection>
-export const secretProjection = s.object('io.k8s.api.core.v1.SecretProjection', {
-  items: s.list(2, keyToPath),
-  optional: s.boolean(4, { pointer: true }),
-  name: s.string(1, { within: [1] }),
-})
-export type SecretProjection = TypeOf<typeof secretProjection>
-export const serviceAccountTokenProjection = s.object('io.k8s.api.core.v1.ServiceAccountTokenProjection', {
-  audience: s.string(1),
-  expirationSeconds: s.int64(2, { pointer: true, default: 3600 }),
-  path: s.string(3, { required: true }),
-})
+
+export const emptyDirVolumeSource = s.object(
+  'io.k8s.api.core.v1.EmptyDirVolumeSource',
+  {
+    medium: s.string(1, "Empty for the node's disk, Memory for a tmpfs. Nodes here refuse HugePages."),
+    sizeLimit: s.quantity(2, 'Bytes that fit into a tmpfs. Without effect here on a disk.'),
+  },
+  {
+    description: 'A folder that begins empty, outlives restarts of containers and is deleted with the pod.',
+  },
+)
+export type EmptyDirVolumeSource = TypeOf<typeof emptyDirVolumeSource>
+
+export const volumeResourceRequirements = s.object(
+  'io.k8s.api.core.v1.VolumeResourceRequirements',
+  {
+    limits: s.map(1, scalars.quantity, 'The most that a volume may have, under the key storage, in bytes.'),
+    requests: s.map(2, scalars.quantity, 'What a volume must have at least, under the key storage, in bytes.'),
+  },
+  { description: 'How large the volume shall be.' },
+)
+export type VolumeResourceRequirements = TypeOf<typeof volumeResourceRequirements>
+export const persistentVolumeClaimSpec = s.object(
+  'io.k8s.api.core.v1.PersistentVolumeClaimSpec',
+  {
+    accessModes: s.list(
+      1,
+      scalars.string,
+      'One or more of ReadWriteOnce (one node), ReadOnlyMany, ReadWriteMany; or ReadWriteOncePod (one pod) alone.',
+    ),
+    resources: s.of(
+      2,
+      volumeResourceRequirements,
+      'Size; requests.storage is required. It may grow once the claim is bound, if the StorageClass allows it.',
+    ),
+    volumeName: s.string(3, 'PersistentVolume that the claim is bound to or wants; cannot be changed once it is set.'),
+    selector: s.of(4, labelSelector, 'Labels that the PersistentVolume must have; with it none is made for the claim.'),
+    storageClassName: s.string(5, {
+      pointer: true,
+      description: "StorageClass of the volume; the default one when absent, '' asks for a volume without class.",
+    }),
+    volumeMode: s.string(6, {
+      pointer: true,
+      description: 'Filesystem, to be mounted, or Block, a raw device; Filesystem when absent.',
+    }),
+    dataSource: s.of(
+      7,
+      typedLocalObjectReference,
+      'VolumeSnapshot or claim of the namespace whose data the volume begins with; copied to dataSourceRef.',
+    ),
+    dataSourceRef: s.of(
+      8,
+      typedObjectReference,
+      'What the volume begins with, of any kind that a provisioner knows; copied to dataSource unless it names a namespace.',
+    ),
+    volumeAttributesClassName: s.string(9, {
+      pointer: true,
+      description: 'VolumeAttributesClass whose parameters the driver applies. Dropped from claims that had none.',
+    }),
+  },
+  { description: 'What a claim asks for. But for what is said below it cannot be changed.' },
+)
+export type PersistentVolumeClaimSpec = TypeOf<typeof persistentVolumeClaimSpec>
+export const persistentVolumeClaimTemplate = s.object(
+  'io.k8s.api.core.v1.PersistentVolumeClaimTemplate',
+  {
+    metadata: s.of(1, objectMeta, 'Labels and annotations of the claim; a name is not taken from here.'),
+    spec: s.of(2, persistentVolumeClaimSpec, { required: true, description: 'The spec of the claim, as it is.' }),
+  },
+  { description: 'The claim to make for a volume of a pod.' },
+)
+export type PersistentVolumeClaimTemplate = TypeOf<typeof persistentVolumeClaimTemplate>
+export const ephemeralVolumeSource = s.object(
+  'io.k8s.api.core.v1.EphemeralVolumeSource',
+  {
+    volumeClaimTemplate: s.of(
+      1,
+      persistentVolumeClaimTemplate,
+      'The claim, which the pod owns and which is called <pod>-<volume>; required.',
+    ),
+  },
+  { description: 'A volume by a claim that is made for the pod and goes with it. No controller here makes the claim.' },
+)
+export type EphemeralVolumeSource = TypeOf<typeof ephemeralVolumeSource>
+export const persistentVolumeClaimVolumeSource = s.object(
+  'io.k8s.api.core.v1.PersistentVolumeClaimVolumeSource',
+  {
+    claimName: s.string(1, {
+      required: true,
+      description: 'Claim of the namespace of the pod; it is not deleted while a pod uses it.',
+    }),
+    readOnly: s.boolean(2, 'Mounted read-only for every container, whatever their own mounts say.'),
+  },
+  { description: 'The volume that a PersistentVolumeClaim is bound to.' },
+)
+export type PersistentVolumeClaimVolumeSource = TypeOf<typeof persistentVolumeClaimVolumeSource>
+
+export const hostPathVolumeSource = s.object(
+  'io.k8s.api.core.v1.HostPathVolumeSource',
+  {
+    path: s.string(1, { required: true, description: "Absolute path on the node, without '..'; links are followed." }),
+    type: s.string(2, {
+      pointer: true,
+      default: '',
+      description:
+        'What must be there: Directory, File, Socket, CharDevice, BlockDevice; DirectoryOrCreate and FileOrCreate make it. When empty nothing is checked, and a missing folder is made.',
+    }),
+  },
+  { description: "A file or folder of the node's own filesystem. A pod that may write to it can take over the node." },
+)
+export type HostPathVolumeSource = TypeOf<typeof hostPathVolumeSource>
+
+export const imageVolumeSource = s.object(
+  'io.k8s.api.core.v1.ImageVolumeSource',
+  {
+    reference: s.string(1, 'Image or OCI artifact, as a container names its image.'),
+    pullPolicy: s.string(2, 'Always, IfNotPresent or Never; Always for the tag latest or none, else IfNotPresent.'),
+  },
+  { description: 'The files of an image or OCI artifact, read-only.' },
+)
+export type ImageVolumeSource = TypeOf<typeof imageVolumeSource>
+
+export const clusterTrustBundleProjection = s.object(
+  'io.k8s.api.core.v1.ClusterTrustBundleProjection',
+  {
+    name: s.string(1, { pointer: true, description: 'One bundle by its name; excludes signerName and labelSelector.' }),
+    signerName: s.string(2, { pointer: true, description: 'All bundles of this signer that labelSelector selects.' }),
+    labelSelector: s.of(3, labelSelector, 'Which bundles of the signer: none when absent, all when empty.'),
+    path: s.string(4, { required: true, description: 'File within the volume that gets the certificates, as PEM.' }),
+    optional: s.boolean(5, {
+      pointer: true,
+      description: 'When true, the pod starts without the bundle, or with an empty file where nothing is selected.',
+    }),
+  },
+  { description: 'Certificates of ClusterTrustBundles in one file, without duplicates and in no order.' },
+)
+export type ClusterTrustBundleProjection = TypeOf<typeof clusterTrustBundleProjection>
+export const serviceAccountTokenProjection = s.object(
+  'io.k8s.api.core.v1.ServiceAccountTokenProjection',
+  {
+    audience: s.string(1, 'For whom the token is, who shall refuse others; the API server when empty.'),
+    expirationSeconds: s.int64(2, {
+      pointer: true,
+      default: 3600,
+      description: 'Life of the token, at least 600 seconds; it is renewed after four fifths of it.',
+    }),
+    path: s.string(3, { required: true, description: 'File within the volume that gets the token.' }),
+  },
+  { description: "A token of the pod's service account, which ends with the pod." },
+)
 export type ServiceAccountTokenProjection = TypeOf<typeof serviceAccountTokenProjection>
-export const volumeProjection = s.object('io.k8s.api.core.v1.VolumeProjection', {
-  secret: s.of(1, secretProjection),
-  downwardAPI: s.of(2, downwardAPIProjection),
-  configMap: s.of(3, configMapProjection),
-  serviceAccountToken: s.of(4, serviceAccountTokenProjection),
-  clusterTrustBundle: s.of(5, clusterTrustBundleProjection),
-})
+export const volumeProjection = s.object(
+  'io.k8s.api.core.v1.VolumeProjection',
+  {
+    secret: s.of(1, secretProjection, 'Values of a Secret.'),
+    downwardAPI: s.of(2, downwardAPIProjection, 'What the pod may know of itself.'),
+    configMap: s.of(3, configMapProjection, 'Values of a ConfigMap.'),
+    serviceAccountToken: s.of(4, serviceAccountTokenProjection, 'A token to log in somewhere as the service account.'),
+    clusterTrustBundle: s.of(
+      5,
+      clusterTrustBundleProjection,
+      'Certificates to trust. Nodes here do not mount it: the pod waits.',
+    ),
+  },
+  { description: 'One source of a projected volume: exactly one of the fields.' },
+)
 export type VolumeProjection = TypeOf<typeof volumeProjection>
-export const projectedVolumeSource = s.object('io.k8s.api.core.v1.ProjectedVolumeSource', {
-  sources: s.list(1, volumeProjection),
-  defaultMode: s.int32(2, { pointer: true, default: 420 }),
-})
+export const projectedVolumeSource = s.object(
+  'io.k8s.api.core.v1.ProjectedVolumeSource',
+  {
+    sources: s.list(1, volumeProjection, 'Where the files come from; no two may make the same path.'),
+    defaultMode: s.int32(2, { pointer: true, default: 420, description: defaultModeText }),
+  },
+  { description: 'Files from several sources in one folder, which change all at once.' },
+)
 export type ProjectedVolumeSource = TypeOf<typeof projectedVolumeSource>
-export const quobyteVolumeSource = s.object('io.k8s.api.core.v1.QuobyteVolumeSource', {
-  registry: s.string(1, { required: true }),
-  volume: s.string(2, { required: true }),
-  readOnly: s.boolean(3),
-  user: s.string(4),
-  group: s.string(5),
-  tenant: s.string(6),
-})
-export type QuobyteVolumeSource = TypeOf<typeof quobyteVolumeSource>
-export const rbdVolumeSource = s.object('io.k8s.api.core.v1.RBDVolumeSource', {
-  monitors: s.list(1, scalars.string, { required: true }),
-  image: s.string(2, { required: true }),
-  fsType: s.string(3),
-  pool: s.string(4),
-  user: s.string(5),
-  keyring: s.string(6),
-  secretRef: s.of(7, localObjectReference),
-  readOnly: s.boolean(8),
-})
-export type RBDVolumeSource = TypeOf<typeof rbdVolumeSource>
-export const scaleIOVolumeSource = s.object('io.k8s.api.core.v1.ScaleIOVolumeSource', {
-  gateway: s.string(1, { required: true }),
-  system: s.string(2, { required: true }),
-  secretRef: s.of(3, localObjectReference, { required: true }),
-  sslEnabled: s.boolean(4),
-  protectionDomain: s.string(5),
-  storagePool: s.string(6),
-  storageMode: s.string(7),
-  volumeName: s.string(8),
-  fsType: s.string(9),
-  readOnly: s.boolean(10),
-})
-export type ScaleIOVolumeSource = TypeOf<typeof scaleIOVolumeSource>
-export const secretVolumeSource = s.object('io.k8s.api.core.v1.SecretVolumeSource', {
-  secretName: s.string(1),
-  items: s.list(2, keyToPath),
-  defaultMode: s.int32(3, { pointer: true, default: 420 }),
-  optional: s.boolean(4, { pointer: true }),
-})
-export type SecretVolumeSource = TypeOf<typeof secretVolumeSource>
-export const storageOSVolumeSource = s.object('io.k8s.api.core.v1.StorageOSVolumeSource', {
-  volumeName: s.string(1),
-  volumeNamespace: s.string(2),
-  fsType: s.string(3),
-  readOnly: s.boolean(4),
-  secretRef: s.of(5, localObjectReference),
-})
-export type StorageOSVolumeSource = TypeOf<typeof storageOSVolumeSource>
-export const vsphereVirtualDiskVolumeSource = s.object('io.k8s.api.core.v1.VsphereVirtualDiskVolumeSource', {
-  volumePath: s.string(1, { required: true }),
-  fsType: s.string(2),
-  storagePolicyName: s.string(3),
-  storagePolicyID: s.string(4),
-})
-export type VsphereVirtualDiskVolumeSource = TypeOf<typeof vsphereVirtualDiskVolumeSource>
-export const volume = s.object('io.k8s.api.core.v1.Volume', {
-  name: s.string(1, { required: true }),
-  hostPath: s.of(1, hostPathVolumeSource, { within: [2] }),
-  emptyDir: s.of(2, emptyDirVolumeSource, { within: [2] }),
-  gcePersistentDisk: s.of(3, gcePersistentDiskVolumeSource, { within: [2] }),
-  awsElasticBlockStore: s.of(4, awsElasticBlockStoreVolumeSource, { within: [2] }),
-  gitRepo: s.of(5, gitRepoVolumeSource, { within: [2] }),
-  secret: s.of(6, secretVolumeSource, { within: [2] }),
-  nfs: s.of(7, nfsVolumeSource, { within: [2] }),
-  iscsi: s.of(8, iscsiVolumeSource, { within: [2] }),
-  glusterfs: s.of(9, glusterfsVolumeSource, { within: [2] }),
-  persistentVolumeClaim: s.of(10, persistentVolumeClaimVolumeSource, { within: [2] }),
-  rbd: s.of(11, rbdVolumeSource, { within: [2] }),
-  flexVolume: s.of(12, flexVolumeSource, { within: [2] }),
-  cinder: s.of(13, cinderVolumeSource, { within: [2] }),
-  cephfs: s.of(14, cephFSVolumeSource, { within: [2] }),
-  flocker: s.of(15, flockerVolumeSource, { within: [2] }),
-  downwardAPI: s.of(16, downwardAPIVolumeSource, { within: [2] }),
-  fc: s.of(17, fcVolumeSource, { within: [2] }),
-  azureFile: s.of(18, azureFileVolumeSource, { within: [2] }),
-  configMap: s.of(19, configMapVolumeSource, { within: [2] }),
-  vsphereVolume: s.of(20, vsphereVirtualDiskVolumeSource, { within: [2] }),
-  quobyte: s.of(21, quobyteVolumeSource, { within: [2] }),
-  azureDisk: s.of(22, azureDiskVolumeSource, { within: [2] }),
-  photonPersistentDisk: s.of(23, photonPersistentDiskVolumeSource, { within: [2] }),
-  portworxVolume: s.of(24, portworxVolumeSource, { within: [2] }),
-  scaleIO: s.of(25, scaleIOVolumeSource, { within: [2] }),
-  projected: s.of(26, projectedVolumeSource, { within: [2] }),
-  storageos: s.of(27, storageOSVolumeSource, { within: [2] }),
-  csi: s.of(28, csiVolumeSource, { within: [2] }),
-  ephemeral: s.of(29, ephemeralVolumeSource, { within: [2] }),
-  image: s.of(30, imageVolumeSource, { within: [2] }),
-})
+
+const source = (description: string) => ({ within: [2], description })
+/** The node finds no way to mount it, says so in an event, and tries again. */
+const unmounted = (description: string) => source(`${description} Nodes here do not mount it: the pod waits.`)
+export const volume = s.object(
+  'io.k8s.api.core.v1.Volume',
+  {
+    name: s.string(1, {
+      required: true,
+      description: 'Unique in the pod, a DNS label; volumeMounts of containers name it.',
+    }),
+    hostPath: s.of(1, hostPathVolumeSource, source('A file or folder of the node.')),
+    emptyDir: s.of(2, emptyDirVolumeSource, source('An empty folder that lives as long as the pod on its node.')),
+    gcePersistentDisk: s.of(3, gcePersistentDiskVolumeSource, unmounted('A disk of Google.')),
+    awsElasticBlockStore: s.of(4, awsElasticBlockStoreVolumeSource, unmounted('A disk of Amazon EBS.')),
+    gitRepo: s.of(5, gitRepoVolumeSource, unmounted('A clone of a git repository.')),
+    secret: s.of(6, secretVolumeSource, source('Values of a Secret as files.')),
+    nfs: s.of(7, nfsVolumeSource, unmounted('A folder of an NFS server.')),
+    iscsi: s.of(8, iscsiVolumeSource, unmounted('A disk behind iSCSI.')),
+    glusterfs: s.of(9, glusterfsVolumeSource, unmounted('A volume of Gluster.')),
+    persistentVolumeClaim: s.of(10, persistentVolumeClaimVolumeSource, unmounted('The volume of a claim.')),
+    rbd: s.of(11, rbdVolumeSource, unmounted('A block device of Ceph.')),
+    flexVolume: s.of(12, flexVolumeSource, unmounted('What an executable on the node mounts.')),
+    cinder: s.of(13, cinderVolumeSource, unmounted('A disk of OpenStack.')),
+    cephfs: s.of(14, cephFSVolumeSource, unmounted('A folder of CephFS.')),
+    flocker: s.of(15, flockerVolumeSource, unmounted('A dataset of Flocker.')),
+    downwardAPI: s.of(16, downwardAPIVolumeSource, source('What the pod may know of itself, as files.')),
+    fc: s.of(17, fcVolumeSource, unmounted('A device on a Fibre Channel network.')),
+    azureFile: s.of(18, azureFileVolumeSource, unmounted('A share of Azure Files.')),
+    configMap: s.of(19, configMapVolumeSource, source('Values of a ConfigMap as files.')),
+    vsphereVolume: s.of(20, vsphereVirtualDiskVolumeSource, unmounted('A virtual disk of vSphere.')),
+    quobyte: s.of(21, quobyteVolumeSource, unmounted('A volume of Quobyte.')),
+    azureDisk: s.of(22, azureDiskVolumeSource, unmounted('A data disk of Azure.')),
+    photonPersistentDisk: s.of(23, photonPersistentDiskVolumeSource, unmounted('A disk of a Photon controller.')),
+    portworxVolume: s.of(24, portworxVolumeSource, unmounted('A volume of Portworx.')),
+    scaleIO: s.of(25, scaleIOVolumeSource, unmounted('A volume of ScaleIO.')),
+    projected: s.of(26, projectedVolumeSource, source('Files from several sources in one folder.')),
+    storageos: s.of(27, storageOSVolumeSource, unmounted('A volume of StorageOS.')),
+    csi: s.of(28, csiVolumeSource, unmounted('What a CSI driver makes for this pod alone.')),
+    ephemeral: s.of(29, ephemeralVolumeSource, unmounted('The volume of a claim made for this pod alone.')),
+    image: s.of(30, imageVolumeSource, unmounted('The files of an image.')),
+  },
+  {
+    description:
+      'Files that containers of the pod may mount: a name and one source; without a source it is an emptyDir.',
+  },
+)
 export type Volume = TypeOf<typeof volume>

@@ -1,4 +1,4 @@
-// ConfigMap (v1).
+// ConfigMap (v1): settings for pods, as texts or bytes by key.
 
 import { forbidden, invalidValue, tooLong } from '../field.ts'
 import type { FieldError } from '../kind.ts'
@@ -8,14 +8,28 @@ import { s, scalars, type TypeOf } from '../schema.ts'
 import { objectMeta } from '../types/meta.ts'
 import { fixed } from '../workload.ts'
 
-export const configMapSchema = s.object('io.k8s.api.core.v1.ConfigMap', {
-  apiVersion: s.string(0, { stored: true }),
-  kind: s.string(0, { stored: true }),
-  metadata: s.of(1, objectMeta, { stored: true }),
-  data: s.map(2, scalars.string),
-  binaryData: s.map(3, scalars.bytes),
-  immutable: s.boolean(4, { pointer: true }),
-})
+export const configMapSchema = s.object(
+  'io.k8s.api.core.v1.ConfigMap',
+  {
+    apiVersion: s.string(0, { stored: true }),
+    kind: s.string(0, { stored: true }),
+    metadata: s.of(1, objectMeta, { stored: true, description: 'Pods of the same namespace use it by its name.' }),
+    data: s.map(
+      2,
+      scalars.string,
+      'Texts by key; keys are of letters, digits, -, _ and dots. With binaryData at most 1 MiB.',
+    ),
+    binaryData: s.map(3, scalars.bytes, 'Bytes by key, base64 in JSON; a key stands here or in data.'),
+    immutable: s.boolean(4, {
+      pointer: true,
+      description: 'true fixes the data for good, itself included; only a new ConfigMap changes it then.',
+    }),
+  },
+  {
+    description:
+      'Settings for pods, which see them as files or environment variables. For what is secret there is Secret.',
+  },
+)
 export type ConfigMap = TypeOf<typeof configMapSchema>
 
 /** The largest object that the store takes lightly. */

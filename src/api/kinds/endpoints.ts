@@ -1,4 +1,4 @@
-// Endpoints (v1).
+// Endpoints (v1): the addresses behind a Service in one object, as before there were EndpointSlices. Deprecated.
 
 import { shortList } from '../cells.ts'
 import { invalidValue, requiredValue } from '../field.ts'
@@ -13,37 +13,52 @@ import { objectReference } from '../types/reference.ts'
 export const endpointAddress = s.object(
   'io.k8s.api.core.v1.EndpointAddress',
   {
-    ip: s.string(1, { required: true }),
-    targetRef: s.of(2, objectReference),
-    hostname: s.string(3),
-    nodeName: s.string(4, { pointer: true }),
+    ip: s.string(1, { required: true, description: 'IP address; the server takes IPv4 and IPv6.' }),
+    targetRef: s.of(2, objectReference, 'The object behind it, mostly a Pod.'),
+    hostname: s.string(3, 'Name of this one below that of the Service in DNS.'),
+    nodeName: s.string(4, {
+      pointer: true,
+      description: 'Node that the address lies on, for traffic that must stay there.',
+    }),
   },
-  { atomic: true },
+  { atomic: true, description: 'An address behind a Service.' },
 )
 export type EndpointAddress = TypeOf<typeof endpointAddress>
 export const endpointPort = s.object(
   'io.k8s.api.core.v1.EndpointPort',
   {
-    name: s.string(1),
-    port: s.int32(2, { required: true }),
-    protocol: s.string(3),
-    appProtocol: s.string(4, { pointer: true }),
+    name: s.string(1, 'As the port of the Service is named; needed as soon as there are two.'),
+    port: s.int32(2, { required: true, description: 'Port at the address, 1 to 65535.' }),
+    protocol: s.string(3, 'TCP, UDP or SCTP; TCP when empty.'),
+    appProtocol: s.string(4, { pointer: true, description: 'What is spoken above it, as the Service says.' }),
   },
-  { atomic: true },
+  { atomic: true, description: 'A port of all addresses in the subset.' },
 )
 export type EndpointPort = TypeOf<typeof endpointPort>
-export const endpointSubset = s.object('io.k8s.api.core.v1.EndpointSubset', {
-  addresses: s.list(1, endpointAddress),
-  notReadyAddresses: s.list(2, endpointAddress),
-  ports: s.list(3, endpointPort),
-})
+export const endpointSubset = s.object(
+  'io.k8s.api.core.v1.EndpointSubset',
+  {
+    addresses: s.list(1, endpointAddress, 'Those that take traffic.'),
+    notReadyAddresses: s.list(2, endpointAddress, 'Those that take none now: not ready yet, or no longer.'),
+    ports: s.list(3, endpointPort, 'Ports at each of the addresses.'),
+  },
+  { description: 'Addresses that have the same ports: every address with every port is an endpoint.' },
+)
 export type EndpointSubset = TypeOf<typeof endpointSubset>
-export const endpointsSchema = s.object('io.k8s.api.core.v1.Endpoints', {
-  apiVersion: s.string(0, { stored: true }),
-  kind: s.string(0, { stored: true }),
-  metadata: s.of(1, objectMeta, { stored: true }),
-  subsets: s.list(2, endpointSubset),
-})
+export const endpointsSchema = s.object(
+  'io.k8s.api.core.v1.Endpoints',
+  {
+    apiVersion: s.string(0, { stored: true }),
+    kind: s.string(0, { stored: true }),
+    metadata: s.of(1, objectMeta, { stored: true, description: 'Its name is that of the Service.' }),
+    subsets: s.list(
+      2,
+      endpointSubset,
+      'Written by a controller when the Service has a selector. Else by you, and mirrored into EndpointSlices.',
+    ),
+  },
+  { description: 'What is behind a Service, in the old form; EndpointSlice is the new one.' },
+)
 export type Endpoints = TypeOf<typeof endpointsSchema>
 
 function joined(ip: string, port: number): string {

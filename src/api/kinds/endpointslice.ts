@@ -1,4 +1,4 @@
-// EndpointSlice (discovery.k8s.io/v1).
+// EndpointSlice (discovery.k8s.io/v1): a part of the addresses behind a Service, which proxies and DNS go by.
 
 import { shortList } from '../cells.ts'
 import { addAll, duplicateValue, invalidValue, notSupported, tooMany } from '../field.ts'
@@ -12,55 +12,108 @@ import { objectReference } from '../types/reference.ts'
 import { validateLabels } from '../validate.ts'
 import { fixed } from '../workload.ts'
 
-export const endpointConditions = s.object('io.k8s.api.discovery.v1.EndpointConditions', {
-  ready: s.boolean(1, { pointer: true }),
-  serving: s.boolean(2, { pointer: true }),
-  terminating: s.boolean(3, { pointer: true }),
-})
+export const endpointConditions = s.object(
+  'io.k8s.api.discovery.v1.EndpointConditions',
+  {
+    ready: s.boolean(1, { pointer: true, description: 'Whether it takes new traffic; absent counts as true.' }),
+    serving: s.boolean(2, {
+      pointer: true,
+      description: 'As ready, but also true while a ready pod ends; absent: as ready.',
+    }),
+    terminating: s.boolean(3, {
+      pointer: true,
+      description: 'Whether it is ending; such endpoints are used when no other is ready. Absent: no.',
+    }),
+  },
+  { description: 'Whether an endpoint takes traffic now.' },
+)
 export type EndpointConditions = TypeOf<typeof endpointConditions>
-export const forNode = s.object('io.k8s.api.discovery.v1.ForNode', {
-  name: s.string(1, { required: true }),
-})
+export const forNode = s.object(
+  'io.k8s.api.discovery.v1.ForNode',
+  {
+    name: s.string(1, { required: true, description: 'What the Node is called.' }),
+  },
+  { description: 'A node that an endpoint is meant for.' },
+)
 export type ForNode = TypeOf<typeof forNode>
-export const forZone = s.object('io.k8s.api.discovery.v1.ForZone', {
-  name: s.string(1, { required: true }),
-})
+export const forZone = s.object(
+  'io.k8s.api.discovery.v1.ForZone',
+  {
+    name: s.string(1, { required: true, description: 'Zone, as in the label topology.kubernetes.io/zone.' }),
+  },
+  { description: 'A zone that an endpoint is meant for.' },
+)
 export type ForZone = TypeOf<typeof forZone>
-export const endpointHints = s.object('io.k8s.api.discovery.v1.EndpointHints', {
-  forZones: s.list(1, forZone),
-  forNodes: s.list(2, forNode),
-})
+export const endpointHints = s.object(
+  'io.k8s.api.discovery.v1.EndpointHints',
+  {
+    forZones: s.list(1, forZone, 'Zones whose clients should use it, at most 8.'),
+    forNodes: s.list(2, forNode, 'Nodes whose clients should use it, at most 8.'),
+  },
+  { description: 'Who should use the endpoint. Stored, without effect here.' },
+)
 export type EndpointHints = TypeOf<typeof endpointHints>
-export const endpoint = s.object('io.k8s.api.discovery.v1.Endpoint', {
-  addresses: s.list(1, scalars.string, { required: true, listType: 'set' }),
-  conditions: s.of(2, endpointConditions),
-  hostname: s.string(3, { pointer: true }),
-  targetRef: s.of(4, objectReference),
-  deprecatedTopology: s.map(5, scalars.string),
-  nodeName: s.string(6, { pointer: true }),
-  zone: s.string(7, { pointer: true }),
-  hints: s.of(8, endpointHints),
-})
+export const endpoint = s.object(
+  'io.k8s.api.discovery.v1.Endpoint',
+  {
+    addresses: s.list(1, scalars.string, {
+      required: true,
+      listType: 'set',
+      description: "Its addresses, of the slice's type, at most 100. Only the first is routed to.",
+    }),
+    conditions: s.of(2, endpointConditions, 'Whether it takes traffic.'),
+    hostname: s.string(3, {
+      pointer: true,
+      description: 'Name of this one below that of the Service in DNS: a label in lower case.',
+    }),
+    targetRef: s.of(4, objectReference, 'The object behind it, mostly a Pod.'),
+    deprecatedTopology: s.map(5, scalars.string, 'Left from an older version of the API; not used.'),
+    nodeName: s.string(6, { pointer: true, description: 'Node that it runs on, for traffic that must stay there.' }),
+    zone: s.string(7, { pointer: true, description: 'Zone in which that node is.' }),
+    hints: s.of(8, endpointHints, 'Who should use it, when near ones are preferred.'),
+  },
+  { description: 'A backend of the Service.' },
+)
 export type Endpoint = TypeOf<typeof endpoint>
 export const endpointPort = s.object(
   'io.k8s.api.discovery.v1.EndpointPort',
   {
-    name: s.string(1, { pointer: true }),
-    protocol: s.string(2, { pointer: true }),
-    port: s.int32(3, { pointer: true }),
-    appProtocol: s.string(4, { pointer: true }),
+    name: s.string(1, {
+      pointer: true,
+      description: 'As the port of the Service is named, unique in the slice; empty for its only one.',
+    }),
+    protocol: s.string(2, { pointer: true, description: 'TCP (default), UDP or SCTP.' }),
+    port: s.int32(3, {
+      pointer: true,
+      description: 'Port of the endpoints, 1 to 65535; absent: not limited to one, and not routed here.',
+    }),
+    appProtocol: s.string(4, { pointer: true, description: 'What is spoken above it, as the Service says.' }),
   },
-  { atomic: true },
+  { atomic: true, description: 'A port of all endpoints in the slice.' },
 )
 export type EndpointPort = TypeOf<typeof endpointPort>
-export const endpointSliceSchema = s.object('io.k8s.api.discovery.v1.EndpointSlice', {
-  apiVersion: s.string(0, { stored: true }),
-  kind: s.string(0, { stored: true }),
-  metadata: s.of(1, objectMeta, { stored: true }),
-  endpoints: s.list(2, endpoint, { required: true, default: [] }),
-  ports: s.list(3, endpointPort),
-  addressType: s.oneOf(4, ['IPv4', 'IPv6', 'FQDN'], { required: true }),
-})
+export const endpointSliceSchema = s.object(
+  'io.k8s.api.discovery.v1.EndpointSlice',
+  {
+    apiVersion: s.string(0, { stored: true }),
+    kind: s.string(0, { stored: true }),
+    metadata: s.of(1, objectMeta, {
+      stored: true,
+      description: 'The label kubernetes.io/service-name says which Service it belongs to.',
+    }),
+    endpoints: s.list(2, endpoint, {
+      required: true,
+      default: [],
+      description: 'The backends, at most 1000; the controller puts up to 100 into a slice.',
+    }),
+    ports: s.list(3, endpointPort, 'Ports of each endpoint; no entry: no port at all.'),
+    addressType: s.oneOf(4, ['IPv4', 'IPv6', 'FQDN'], {
+      required: true,
+      description: 'What all addresses are: IPv4, IPv6 or FQDN (DNS names); only IPv4 is routed here. Immutable.',
+    }),
+  },
+  { description: 'A part of what is behind a Service; all slices together are the whole.' },
+)
 export type EndpointSlice = TypeOf<typeof endpointSliceSchema>
 
 const endpointCountMax = 1_000

@@ -1,4 +1,4 @@
-// Event (v1).
+// Event (v1): what happened to an object, told by the program that saw or did it. It goes by itself after an hour.
 
 import { age } from '../../lib/duration.ts'
 import { nameColumn } from '../cells.ts'
@@ -10,35 +10,62 @@ import { s, type TypeOf } from '../schema.ts'
 import { objectMeta } from '../types/meta.ts'
 import { objectReference } from '../types/reference.ts'
 
-export const eventSeries = s.object('io.k8s.api.core.v1.EventSeries', {
-  count: s.int32(1),
-  lastObservedTime: s.microTime(2),
-})
+export const eventSeries = s.object(
+  'io.k8s.api.core.v1.EventSeries',
+  {
+    count: s.int32(1, 'How often it has been seen so far.'),
+    lastObservedTime: s.microTime(2, 'When it was seen last, to the microsecond.'),
+  },
+  { description: 'Repetitions of an event that goes on.' },
+)
 export type EventSeries = TypeOf<typeof eventSeries>
-export const eventSource = s.object('io.k8s.api.core.v1.EventSource', {
-  component: s.string(1),
-  host: s.string(2),
-})
+export const eventSource = s.object(
+  'io.k8s.api.core.v1.EventSource',
+  {
+    component: s.string(1, 'Program that tells of it, as in kubelet.'),
+    host: s.string(2, 'Node on which that program runs, if it speaks for one.'),
+  },
+  { description: 'Who noticed it, in the older form.' },
+)
 export type EventSource = TypeOf<typeof eventSource>
-export const eventSchema = s.object('io.k8s.api.core.v1.Event', {
-  apiVersion: s.string(0, { stored: true }),
-  kind: s.string(0, { stored: true }),
-  metadata: s.of(1, objectMeta, { stored: true }),
-  involvedObject: s.of(2, objectReference, { required: true }),
-  reason: s.string(3),
-  message: s.string(4),
-  source: s.of(5, eventSource, { default: {} }),
-  firstTimestamp: s.time(6),
-  lastTimestamp: s.time(7),
-  count: s.int32(8),
-  type: s.string(9),
-  eventTime: s.microTime(10),
-  series: s.of(11, eventSeries),
-  action: s.string(12),
-  related: s.of(13, objectReference),
-  reportingComponent: s.string(14, { default: '' }),
-  reportingInstance: s.string(15, { default: '' }),
-})
+export const eventSchema = s.object(
+  'io.k8s.api.core.v1.Event',
+  {
+    apiVersion: s.string(0, { stored: true }),
+    kind: s.string(0, { stored: true }),
+    metadata: s.of(1, objectMeta, {
+      stored: true,
+      description: 'Lies in the namespace of the object it is about; default for objects of the cluster.',
+    }),
+    involvedObject: s.of(2, objectReference, { required: true, description: 'What it happened to.' }),
+    reason: s.string(
+      3,
+      'One CamelCase word for programs, as in FailedScheduling; at most 128 characters beside an eventTime.',
+    ),
+    message: s.string(4, 'What happened, for people.'),
+    source: s.of(5, eventSource, { default: {}, description: 'Who noticed it, where reportingComponent is not used.' }),
+    firstTimestamp: s.time(6, 'When it was seen first, in the older form.'),
+    lastTimestamp: s.time(7, 'When it was seen last, in the older form.'),
+    count: s.int32(8, 'How often it was seen, in the older form.'),
+    type: s.string(9, 'Normal or Warning.'),
+    eventTime: s.microTime(
+      10,
+      'When it was seen first, to the microsecond: the newer form, for which the reporter and action are needed.',
+    ),
+    series: s.of(11, eventSeries, 'How it goes on, in the newer form; absent when it was seen once.'),
+    action: s.string(12, 'What was done or tried, in CamelCase, as in Binding.'),
+    related: s.of(13, objectReference, 'Another object that has to do with it.'),
+    reportingComponent: s.string(14, {
+      default: '',
+      description: 'Program that tells of it, as in kubernetes.io/kubelet.',
+    }),
+    reportingInstance: s.string(15, {
+      default: '',
+      description: 'Which of several such programs, as the name of its node or pod; at most 128 characters.',
+    }),
+  },
+  { description: 'Something that happened to an object, told by a program. Kept for an hour after it was last seen.' },
+)
 export type Event = TypeOf<typeof eventSchema>
 
 function firstSeen({ firstTimestamp, eventTime }: Event): string | undefined {

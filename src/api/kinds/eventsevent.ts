@@ -9,30 +9,51 @@ import { objectMeta } from '../types/meta.ts'
 import { objectReference } from '../types/reference.ts'
 import { type Event as CoreEvent, event as coreKind, eventSource, validateEvent } from './event.ts'
 
-export const eventSeries = s.object('io.k8s.api.events.v1.EventSeries', {
-  count: s.int32(1, { required: true }),
-  lastObservedTime: s.microTime(2, { required: true }),
-})
+export const eventSeries = s.object(
+  'io.k8s.api.events.v1.EventSeries',
+  {
+    count: s.int32(1, { required: true, description: 'How often it has been seen so far, at least 2.' }),
+    lastObservedTime: s.microTime(2, { required: true, description: 'When it was seen last, to the microsecond.' }),
+  },
+  { description: 'Repetitions of an event that goes on; the only part of an event that may change.' },
+)
 export type EventSeries = TypeOf<typeof eventSeries>
-export const eventSchema = s.object('io.k8s.api.events.v1.Event', {
-  apiVersion: s.string(0, { stored: true }),
-  kind: s.string(0, { stored: true }),
-  metadata: s.of(1, objectMeta, { stored: true }),
-  eventTime: s.microTime(2),
-  series: s.of(3, eventSeries),
-  reportingController: s.string(4),
-  reportingInstance: s.string(5),
-  action: s.string(6),
-  reason: s.string(7),
-  regarding: s.of(8, objectReference, { default: {} }),
-  related: s.of(9, objectReference),
-  note: s.string(10),
-  type: s.string(11),
-  deprecatedSource: s.of(12, eventSource, { default: {} }),
-  deprecatedFirstTimestamp: s.time(13),
-  deprecatedLastTimestamp: s.time(14),
-  deprecatedCount: s.int32(15),
-})
+export const eventSchema = s.object(
+  'io.k8s.api.events.v1.Event',
+  {
+    apiVersion: s.string(0, { stored: true }),
+    kind: s.string(0, { stored: true }),
+    metadata: s.of(1, objectMeta, {
+      stored: true,
+      description:
+        'Lies in the namespace of the object it is about; default or kube-system for objects of the cluster.',
+    }),
+    eventTime: s.microTime(2, 'When it was seen first, to the microsecond; needed.'),
+    series: s.of(3, eventSeries, 'How it goes on; absent when it was seen once.'),
+    reportingController: s.string(4, 'Program that tells of it, as in kubernetes.io/kubelet.'),
+    reportingInstance: s.string(
+      5,
+      'Which of several such programs, as the name of its node or pod; at most 128 characters.',
+    ),
+    action: s.string(6, 'What was done or tried, in CamelCase, as in Binding; at most 128 characters.'),
+    reason: s.string(7, 'One CamelCase word for programs, as in FailedScheduling; at most 128 characters.'),
+    regarding: s.of(8, objectReference, { default: {}, description: 'What it happened to.' }),
+    related: s.of(9, objectReference, 'Another object that has to do with it.'),
+    note: s.string(10, 'What happened, for people; at most 1024 characters.'),
+    type: s.string(11, 'Normal or Warning.'),
+    deprecatedSource: s.of(12, eventSource, {
+      default: {},
+      description: 'source of events that were written in the core group; leave it empty.',
+    }),
+    deprecatedFirstTimestamp: s.time(13, 'firstTimestamp of events that were written in the core group; leave it out.'),
+    deprecatedLastTimestamp: s.time(14, 'lastTimestamp of events that were written in the core group; leave it out.'),
+    deprecatedCount: s.int32(15, 'count of events that were written in the core group; leave it out.'),
+  },
+  {
+    description:
+      'Something that happened to an object, told by a program: the events of the core group under other names.',
+  },
+)
 export type Event = TypeOf<typeof eventSchema>
 
 /** What the two call differently: here, and in the core group. */

@@ -15,70 +15,163 @@ import { type TypedLocalObjectReference, typedLocalObjectReference } from '../ty
 export const serviceBackendPort = s.object(
   'io.k8s.api.networking.v1.ServiceBackendPort',
   {
-    name: s.string(1),
-    number: s.int32(2),
+    name: s.string(1, 'What the Service calls the port.'),
+    number: s.int32(2, 'The port of the Service itself, not that of its pods; 1 to 65535.'),
   },
-  { atomic: true },
+  { atomic: true, description: 'The port of a Service, by name or by number, not by both.' },
 )
-export const ingressServiceBackend = s.object('io.k8s.api.networking.v1.IngressServiceBackend', {
-  name: s.string(1, { required: true }),
-  port: s.of(2, serviceBackendPort, { default: {} }),
-})
-export const ingressBackend = s.object('io.k8s.api.networking.v1.IngressBackend', {
-  resource: s.of(3, typedLocalObjectReference),
-  service: s.of(4, ingressServiceBackend),
-})
+export const ingressServiceBackend = s.object(
+  'io.k8s.api.networking.v1.IngressServiceBackend',
+  {
+    name: s.string(1, { required: true, description: 'Service in the namespace of the Ingress.' }),
+    port: s.of(2, serviceBackendPort, { default: {}, description: 'Which of its ports; cannot be left out.' }),
+  },
+  { description: 'A Service as the target.' },
+)
+export const ingressBackend = s.object(
+  'io.k8s.api.networking.v1.IngressBackend',
+  {
+    resource: s.of(
+      3,
+      typedLocalObjectReference,
+      'An object that the ingress controller understands, as a bucket of files, in the same namespace.',
+    ),
+    service: s.of(4, ingressServiceBackend, 'A Service of the same namespace.'),
+  },
+  { description: 'Where requests go: to a Service or to another object, not to both.' },
+)
 export type IngressBackend = TypeOf<typeof ingressBackend>
-export const httpIngressPath = s.object('io.k8s.api.networking.v1.HTTPIngressPath', {
-  path: s.string(1),
-  backend: s.of(2, ingressBackend, { required: true, default: {} }),
-  pathType: s.oneOf(3, ['Exact', 'Prefix', 'ImplementationSpecific'], { required: true, pointer: true }),
-})
+export const httpIngressPath = s.object(
+  'io.k8s.api.networking.v1.HTTPIngressPath',
+  {
+    path: s.string(1, 'Begins with /; only ImplementationSpecific may leave it empty.'),
+    backend: s.of(2, ingressBackend, { required: true, default: {}, description: 'Where the requests go.' }),
+    pathType: s.oneOf(3, ['Exact', 'Prefix', 'ImplementationSpecific'], {
+      required: true,
+      pointer: true,
+      description:
+        'Exact: the whole path; Prefix: its first parts between slashes; ImplementationSpecific: as the controller does it.',
+    }),
+  },
+  { description: 'Paths of a host, and their target.' },
+)
 export type HttpIngressPath = TypeOf<typeof httpIngressPath>
-export const httpIngressRuleValue = s.object('io.k8s.api.networking.v1.HTTPIngressRuleValue', {
-  paths: s.list(1, httpIngressPath, { required: true }),
-})
-export const ingressRule = s.object('io.k8s.api.networking.v1.IngressRule', {
-  host: s.string(1),
-  http: s.of(1, httpIngressRuleValue, { within: [2] }),
-})
+export const httpIngressRuleValue = s.object(
+  'io.k8s.api.networking.v1.HTTPIngressRuleValue',
+  {
+    paths: s.list(1, httpIngressPath, {
+      required: true,
+      description: 'The longest path that fits counts; of two alike, the Exact one.',
+    }),
+  },
+  { description: 'The paths of a host.' },
+)
+export const ingressRule = s.object(
+  'io.k8s.api.networking.v1.IngressRule',
+  {
+    host: s.string(
+      1,
+      'DNS name without port, its first label perhaps * (*.example.com); empty: every host without a rule.',
+    ),
+    http: s.of(1, httpIngressRuleValue, {
+      within: [2],
+      description: 'Its paths; absent: all requests of the host go to the default backend.',
+    }),
+  },
+  { description: 'What happens with requests to a host.' },
+)
 export type IngressRule = TypeOf<typeof ingressRule>
-export const ingressTLS = s.object('io.k8s.api.networking.v1.IngressTLS', {
-  hosts: s.list(1, scalars.string),
-  secretName: s.string(2),
-})
+export const ingressTLS = s.object(
+  'io.k8s.api.networking.v1.IngressTLS',
+  {
+    hosts: s.list(1, scalars.string, 'Hosts that the certificate is for; empty: as the controller sees fit.'),
+    secretName: s.string(
+      2,
+      'Secret of the type kubernetes.io/tls in this namespace; empty: the certificate that the controller has.',
+    ),
+  },
+  { description: 'Hosts that are served by HTTPS, and their certificate.' },
+)
 export type IngressTls = TypeOf<typeof ingressTLS>
-export const ingressSpec = s.object('io.k8s.api.networking.v1.IngressSpec', {
-  defaultBackend: s.of(1, ingressBackend),
-  tls: s.list(2, ingressTLS),
-  rules: s.list(3, ingressRule),
-  ingressClassName: s.string(4, { pointer: true }),
-})
+export const ingressSpec = s.object(
+  'io.k8s.api.networking.v1.IngressSpec',
+  {
+    defaultBackend: s.of(
+      1,
+      ingressBackend,
+      'Target of what no rule fits; without it, rules are needed, and the controller decides.',
+    ),
+    tls: s.list(2, ingressTLS, 'Certificates by host, chosen by SNI on port 443; empty: no HTTPS.'),
+    rules: s.list(3, ingressRule, 'What happens by host; without any, all goes to defaultBackend.'),
+    ingressClassName: s.string(4, {
+      pointer: true,
+      description:
+        'IngressClass whose controller carries this out; when absent, the class marked as default is filled in on creation.',
+    }),
+  },
+  { description: 'Which requests go where.' },
+)
 export type IngressSpec = TypeOf<typeof ingressSpec>
-export const ingressPortStatus = s.object('io.k8s.api.networking.v1.IngressPortStatus', {
-  port: s.int32(1, { required: true }),
-  protocol: s.string(2, { required: true }),
-  error: s.string(3, { pointer: true }),
-})
-export const ingressLoadBalancerIngress = s.object('io.k8s.api.networking.v1.IngressLoadBalancerIngress', {
-  ip: s.string(1),
-  hostname: s.string(2),
-  ports: s.list(4, ingressPortStatus),
-})
-export const ingressLoadBalancerStatus = s.object('io.k8s.api.networking.v1.IngressLoadBalancerStatus', {
-  ingress: s.list(1, ingressLoadBalancerIngress),
-})
-export const ingressStatus = s.object('io.k8s.api.networking.v1.IngressStatus', {
-  loadBalancer: s.of(1, ingressLoadBalancerStatus, { default: {} }),
-})
+export const ingressPortStatus = s.object(
+  'io.k8s.api.networking.v1.IngressPortStatus',
+  {
+    port: s.int32(1, { required: true, description: 'Port that this is about.' }),
+    protocol: s.string(2, { required: true, description: 'TCP, UDP or SCTP.' }),
+    error: s.string(3, {
+      pointer: true,
+      description: 'Why the port does not work, in CamelCase or as example.com/Reason; absent when it does.',
+    }),
+  },
+  { description: 'A port of the load balancer.' },
+)
+export const ingressLoadBalancerIngress = s.object(
+  'io.k8s.api.networking.v1.IngressLoadBalancerIngress',
+  {
+    ip: s.string(1, 'Its IP address, if it has one.'),
+    hostname: s.string(2, 'Its DNS name, if it has no fixed address.'),
+    ports: s.list(4, ingressPortStatus, 'How the single ports are doing.'),
+  },
+  { description: 'A point where requests arrive: an address or a host name.' },
+)
+export const ingressLoadBalancerStatus = s.object(
+  'io.k8s.api.networking.v1.IngressLoadBalancerStatus',
+  {
+    ingress: s.list(
+      1,
+      ingressLoadBalancerIngress,
+      'The points where requests arrive; empty until the controller has taken it up.',
+    ),
+  },
+  { description: 'Where the Ingress is reached.' },
+)
+export const ingressStatus = s.object(
+  'io.k8s.api.networking.v1.IngressStatus',
+  {
+    loadBalancer: s.of(1, ingressLoadBalancerStatus, {
+      default: {},
+      description: 'Where the Ingress is reached; point your DNS there.',
+    }),
+  },
+  { description: 'What the ingress controller reports.' },
+)
 export type IngressStatus = TypeOf<typeof ingressStatus>
-export const ingressSchema = s.object('io.k8s.api.networking.v1.Ingress', {
-  apiVersion: s.string(0, { stored: true }),
-  kind: s.string(0, { stored: true }),
-  metadata: s.of(1, objectMeta, { stored: true }),
-  spec: s.of(2, ingressSpec, { default: {} }),
-  status: s.of(3, ingressStatus, { default: {} }),
-})
+export const ingressSchema = s.object(
+  'io.k8s.api.networking.v1.Ingress',
+  {
+    apiVersion: s.string(0, { stored: true }),
+    kind: s.string(0, { stored: true }),
+    metadata: s.of(1, objectMeta, {
+      stored: true,
+      description: 'Its annotations often carry settings of the controller.',
+    }),
+    spec: s.of(2, ingressSpec, { default: {}, description: 'Which requests go where.' }),
+    status: s.of(3, ingressStatus, { default: {}, description: 'Where it is reached.' }),
+  },
+  {
+    description:
+      'Sends requests of HTTP to Services, by host and path. An ingress controller, to be installed, carries it out.',
+  },
+)
 export type Ingress = TypeOf<typeof ingressSchema>
 
 function validateSpec({ defaultBackend, rules = [], tls = [], ingressClassName }: IngressSpec): readonly FieldError[] {

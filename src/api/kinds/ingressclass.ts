@@ -9,25 +9,54 @@ import { objectMeta } from '../types/meta.ts'
 import { ruled } from '../types/network.ts'
 import { fixed } from '../workload.ts'
 
-export const ingressClassParametersReference = s.object('io.k8s.api.networking.v1.IngressClassParametersReference', {
-  apiGroup: s.string(1, { pointer: true }),
-  kind: s.string(2, { required: true }),
-  name: s.string(3, { required: true }),
-  scope: s.oneOf(4, ['Cluster', 'Namespace'], { pointer: true }),
-  namespace: s.string(5, { pointer: true }),
-})
+export const ingressClassParametersReference = s.object(
+  'io.k8s.api.networking.v1.IngressClassParametersReference',
+  {
+    apiGroup: s.string(1, {
+      pointer: true,
+      description: 'Group of the kind, without a version; absent: the core group.',
+    }),
+    kind: s.string(2, { required: true, description: 'Kind of the object, as the controller documents it.' }),
+    name: s.string(3, { required: true, description: 'What the object is called.' }),
+    scope: s.oneOf(4, ['Cluster', 'Namespace'], {
+      pointer: true,
+      description:
+        'Whether the object belongs to the cluster (Cluster, the default) or lies in a namespace (Namespace).',
+    }),
+    namespace: s.string(5, {
+      pointer: true,
+      description: 'Where the object lies: needed for the scope Namespace, forbidden for Cluster.',
+    }),
+  },
+  { description: 'An object with settings for the controller of the class.' },
+)
 export type IngressClassParametersReference = TypeOf<typeof ingressClassParametersReference>
-export const ingressClassSpec = s.object('io.k8s.api.networking.v1.IngressClassSpec', {
-  controller: s.string(1),
-  parameters: s.of(2, ingressClassParametersReference),
-})
+export const ingressClassSpec = s.object(
+  'io.k8s.api.networking.v1.IngressClassSpec',
+  {
+    controller: s.string(
+      1,
+      'Name of the controller, domain first, as in example.com/ingress; at most 250 characters, immutable.',
+    ),
+    parameters: s.of(2, ingressClassParametersReference, 'Settings that the controller reads; which, it documents.'),
+  },
+  { description: 'Who carries out the Ingresses of the class.' },
+)
 export type IngressClassSpec = TypeOf<typeof ingressClassSpec>
-export const ingressClassSchema = s.object('io.k8s.api.networking.v1.IngressClass', {
-  apiVersion: s.string(0, { stored: true }),
-  kind: s.string(0, { stored: true }),
-  metadata: s.of(1, objectMeta, { stored: true }),
-  spec: s.of(2, ingressClassSpec, { default: {} }),
-})
+export const ingressClassSchema = s.object(
+  'io.k8s.api.networking.v1.IngressClass',
+  {
+    apiVersion: s.string(0, { stored: true }),
+    kind: s.string(0, { stored: true }),
+    metadata: s.of(1, objectMeta, {
+      stored: true,
+      description:
+        'The annotation ingressclass.kubernetes.io/is-default-class: "true" makes it the one for Ingresses that name none.',
+    }),
+    spec: s.of(2, ingressClassSpec, { default: {}, description: 'The controller and its settings.' }),
+  },
+  { description: 'A class that Ingresses can name to say which controller carries them out.' },
+)
 export type IngressClass = TypeOf<typeof ingressClassSchema>
 
 const controllerLengthMax = 250

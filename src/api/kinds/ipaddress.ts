@@ -8,23 +8,38 @@ import { objectMeta } from '../types/meta.ts'
 import { ruled, strictIp } from '../types/network.ts'
 import { fixed } from '../workload.ts'
 
-export const parentReference = s.object('io.k8s.api.networking.v1.ParentReference', {
-  group: s.string(1),
-  resource: s.string(2, { required: true }),
-  namespace: s.string(3),
-  name: s.string(4, { required: true }),
-})
+export const parentReference = s.object(
+  'io.k8s.api.networking.v1.ParentReference',
+  {
+    group: s.string(1, 'Group of the resource; empty for the core group.'),
+    resource: s.string(2, { required: true, description: 'Resource as in paths, as in services.' }),
+    namespace: s.string(3, 'Namespace of the object, if its kind has any.'),
+    name: s.string(4, { required: true, description: 'What the object is called.' }),
+  },
+  { description: 'The object that has an address.' },
+)
 export type ParentReference = TypeOf<typeof parentReference>
-export const ipAddressSpec = s.object('io.k8s.api.networking.v1.IPAddressSpec', {
-  parentRef: s.of(1, parentReference, { required: true }),
-})
+export const ipAddressSpec = s.object(
+  'io.k8s.api.networking.v1.IPAddressSpec',
+  {
+    parentRef: s.of(1, parentReference, { required: true, description: 'The owner, as a rule a Service; immutable.' }),
+  },
+  { description: 'Whose address it is.' },
+)
 export type IpAddressSpec = TypeOf<typeof ipAddressSpec>
-export const ipAddressSchema = s.object('io.k8s.api.networking.v1.IPAddress', {
-  apiVersion: s.string(0, { stored: true }),
-  kind: s.string(0, { stored: true }),
-  metadata: s.of(1, objectMeta, { stored: true }),
-  spec: s.of(2, ipAddressSpec, { default: {} }),
-})
+export const ipAddressSchema = s.object(
+  'io.k8s.api.networking.v1.IPAddress',
+  {
+    apiVersion: s.string(0, { stored: true }),
+    kind: s.string(0, { stored: true }),
+    metadata: s.of(1, objectMeta, { stored: true, description: 'Its name is the address in canonical form.' }),
+    spec: s.of(2, ipAddressSpec, { default: {}, description: 'Whose address it is.' }),
+  },
+  {
+    description:
+      'An address that a Service has. Written here after the Service; one made by hand keeps no address free.',
+  },
+)
 export type IpAddress = TypeOf<typeof ipAddressSchema>
 
 function validateParent({ group, resource, namespace, name }: ParentReference): readonly FieldError[] {

@@ -11,44 +11,103 @@ import { s, scalars, type TypeOf } from '../schema.ts'
 import { labelSelector, objectMeta } from '../types/meta.ts'
 import { anyCidr, ruled } from '../types/network.ts'
 
-export const ipBlock = s.object('io.k8s.api.networking.v1.IPBlock', {
-  cidr: s.string(1, { required: true }),
-  except: s.list(2, scalars.string),
-})
+export const ipBlock = s.object(
+  'io.k8s.api.networking.v1.IPBlock',
+  {
+    cidr: s.string(1, { required: true, description: 'The range, as in 192.0.2.0/24 or 2001:db8::/64.' }),
+    except: s.list(2, scalars.string, 'Smaller ranges inside it that are not allowed.'),
+  },
+  { description: 'Addresses that are allowed, by range; meant for those outside of the cluster.' },
+)
 export type IpBlock = TypeOf<typeof ipBlock>
-export const networkPolicyPeer = s.object('io.k8s.api.networking.v1.NetworkPolicyPeer', {
-  podSelector: s.of(1, labelSelector),
-  namespaceSelector: s.of(2, labelSelector),
-  ipBlock: s.of(3, ipBlock),
-})
+export const networkPolicyPeer = s.object(
+  'io.k8s.api.networking.v1.NetworkPolicyPeer',
+  {
+    podSelector: s.of(
+      1,
+      labelSelector,
+      'Pods by their labels, in the namespaces that namespaceSelector chooses; without that, in the namespace of the policy.',
+    ),
+    namespaceSelector: s.of(
+      2,
+      labelSelector,
+      'Namespaces by their labels; without podSelector all pods there. Empty: every namespace.',
+    ),
+    ipBlock: s.of(3, ipBlock, 'Range of addresses; not beside the selectors.'),
+  },
+  { description: 'Whom the traffic may come from or go to: pods by selectors, or addresses by range, not both.' },
+)
 export type NetworkPolicyPeer = TypeOf<typeof networkPolicyPeer>
-export const networkPolicyPort = s.object('io.k8s.api.networking.v1.NetworkPolicyPort', {
-  protocol: s.oneOf(1, ['TCP', 'UDP', 'SCTP'], { pointer: true, default: 'TCP' }),
-  port: s.intOrString(2),
-  endPort: s.int32(3, { pointer: true }),
-})
+export const networkPolicyPort = s.object(
+  'io.k8s.api.networking.v1.NetworkPolicyPort',
+  {
+    protocol: s.oneOf(1, ['TCP', 'UDP', 'SCTP'], {
+      pointer: true,
+      default: 'TCP',
+      description: 'TCP unless said otherwise.',
+    }),
+    port: s.intOrString(2, 'Number, or name out of the ports of the pod; absent: all ports of the protocol.'),
+    endPort: s.int32(3, {
+      pointer: true,
+      description: 'Last port of a range that begins with port, which is a number then.',
+    }),
+  },
+  { description: 'Ports that are allowed, at the side that takes the connection.' },
+)
 export type NetworkPolicyPort = TypeOf<typeof networkPolicyPort>
-export const networkPolicyIngressRule = s.object('io.k8s.api.networking.v1.NetworkPolicyIngressRule', {
-  ports: s.list(1, networkPolicyPort),
-  from: s.list(2, networkPolicyPeer),
-})
-export const networkPolicyEgressRule = s.object('io.k8s.api.networking.v1.NetworkPolicyEgressRule', {
-  ports: s.list(1, networkPolicyPort),
-  to: s.list(2, networkPolicyPeer),
-})
-export const networkPolicySpec = s.object('io.k8s.api.networking.v1.NetworkPolicySpec', {
-  podSelector: s.of(1, labelSelector, { required: true, default: {} }),
-  ingress: s.list(2, networkPolicyIngressRule),
-  egress: s.list(3, networkPolicyEgressRule),
-  policyTypes: s.list(4, scalars.string),
-})
+export const networkPolicyIngressRule = s.object(
+  'io.k8s.api.networking.v1.NetworkPolicyIngressRule',
+  {
+    ports: s.list(1, networkPolicyPort, 'Ports that may be reached; empty: all.'),
+    from: s.list(2, networkPolicyPeer, 'Who may send, any one of these; empty: everybody.'),
+  },
+  { description: 'Traffic that may come in: it has to fit both ports and from.' },
+)
+export const networkPolicyEgressRule = s.object(
+  'io.k8s.api.networking.v1.NetworkPolicyEgressRule',
+  {
+    ports: s.list(1, networkPolicyPort, 'Ports that may be reached; empty: all.'),
+    to: s.list(2, networkPolicyPeer, 'Who may be reached, any one of these; empty: everybody.'),
+  },
+  { description: 'Traffic that may go out: it has to fit both ports and to.' },
+)
+export const networkPolicySpec = s.object(
+  'io.k8s.api.networking.v1.NetworkPolicySpec',
+  {
+    podSelector: s.of(1, labelSelector, {
+      required: true,
+      default: {},
+      description: 'Pods of the namespace that it is about; empty: all of them.',
+    }),
+    ingress: s.list(
+      2,
+      networkPolicyIngressRule,
+      'What may come in, of this and all policies on the pod together; empty: nothing, when policyTypes has Ingress.',
+    ),
+    egress: s.list(
+      3,
+      networkPolicyEgressRule,
+      'What may go out, of this and all policies on the pod together; empty: nothing, when policyTypes has Egress.',
+    ),
+    policyTypes: s.list(
+      4,
+      scalars.string,
+      'Directions that are limited: Ingress, Egress. When empty: Ingress, and Egress if there are egress rules.',
+    ),
+  },
+  { description: 'Which pods a policy is about, and the traffic they may have.' },
+)
 export type NetworkPolicySpec = TypeOf<typeof networkPolicySpec>
-export const networkPolicySchema = s.object('io.k8s.api.networking.v1.NetworkPolicy', {
-  apiVersion: s.string(0, { stored: true }),
-  kind: s.string(0, { stored: true }),
-  metadata: s.of(1, objectMeta, { stored: true }),
-  spec: s.of(2, networkPolicySpec, { default: {} }),
-})
+export const networkPolicySchema = s.object(
+  'io.k8s.api.networking.v1.NetworkPolicy',
+  {
+    apiVersion: s.string(0, { stored: true }),
+    kind: s.string(0, { stored: true }),
+    metadata: s.of(1, objectMeta, { stored: true, description: 'Its namespace is that of the pods it is about.' }),
+    spec: s.of(2, networkPolicySpec, { default: {}, description: 'Which pods, and which traffic.' }),
+  },
+  { description: 'Limits the traffic of pods. Stored and not enforced by this version: pods keep all traffic.' },
+)
 export type NetworkPolicy = TypeOf<typeof networkPolicySchema>
 
 const policyTypes = ['Ingress', 'Egress']

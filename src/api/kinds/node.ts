@@ -1,4 +1,4 @@
-// Node (v1).
+// Node (v1): a machine that runs pods. Its peer reports what it has and how it is; people cordon, label and taint it.
 
 import { sortedBy } from '../../lib/sorted.ts'
 import { ageColumn } from '../cells.ts'
@@ -8,122 +8,259 @@ import { s, scalars, type TypeOf } from '../schema.ts'
 import { taint } from '../types/affinity.ts'
 import { objectMeta } from '../types/meta.ts'
 
-export const configMapNodeConfigSource = s.object('io.k8s.api.core.v1.ConfigMapNodeConfigSource', {
-  namespace: s.string(1, { required: true }),
-  name: s.string(2, { required: true }),
-  uid: s.string(3),
-  resourceVersion: s.string(4),
-  kubeletConfigKey: s.string(5, { required: true }),
-})
+export const configMapNodeConfigSource = s.object(
+  'io.k8s.api.core.v1.ConfigMapNodeConfigSource',
+  {
+    namespace: s.string(1, { required: true, description: 'Namespace in which the ConfigMap lies.' }),
+    name: s.string(2, { required: true, description: 'Which ConfigMap of the namespace it is.' }),
+    uid: s.string(3, 'For reports in status: UID that the ConfigMap had.'),
+    resourceVersion: s.string(4, 'For reports in status: version of the ConfigMap that was read.'),
+    kubeletConfigKey: s.string(5, {
+      required: true,
+      description: 'Key in the data of the ConfigMap that holds the settings.',
+    }),
+  },
+  { description: 'A key of a ConfigMap with settings for a node. Kubernetes gave it up; stored, without effect here.' },
+)
 export type ConfigMapNodeConfigSource = TypeOf<typeof configMapNodeConfigSource>
-export const nodeConfigSource = s.object('io.k8s.api.core.v1.NodeConfigSource', {
-  configMap: s.of(2, configMapNodeConfigSource),
-})
+export const nodeConfigSource = s.object(
+  'io.k8s.api.core.v1.NodeConfigSource',
+  {
+    configMap: s.of(2, configMapNodeConfigSource, 'The ConfigMap that holds them.'),
+  },
+  { description: 'Where a node once found its settings; stored, without effect here.' },
+)
 export type NodeConfigSource = TypeOf<typeof nodeConfigSource>
-export const nodeSpec = s.object('io.k8s.api.core.v1.NodeSpec', {
-  podCIDR: s.string(1),
-  externalID: s.string(2),
-  providerID: s.string(3),
-  unschedulable: s.boolean(4),
-  taints: s.list(5, taint),
-  configSource: s.of(6, nodeConfigSource),
-  podCIDRs: s.list(7, scalars.string, { listType: 'set', mergeKey: '' }),
-})
+export const nodeSpec = s.object(
+  'io.k8s.api.core.v1.NodeSpec',
+  {
+    podCIDR: s.string(1, 'Range that its pods have their addresses from, as in 10.244.1.0/24: the first of podCIDRs.'),
+    externalID: s.string(2, 'Number of the machine in older versions; not used.'),
+    providerID: s.string(3, 'ID of the machine in its cloud, for the controllers of that cloud. Once set it stays.'),
+    unschedulable: s.boolean(4, 'true keeps new pods away, as kubectl cordon does; pods that are there stay.'),
+    taints: s.list(5, taint, 'Marks that keep away, or drive away, pods that do not tolerate them.'),
+    configSource: s.of(
+      6,
+      nodeConfigSource,
+      'Settings out of a ConfigMap; given up by Kubernetes and without effect here.',
+    ),
+    podCIDRs: s.list(7, scalars.string, {
+      listType: 'set',
+      mergeKey: '',
+      description: 'Ranges of addresses for its pods, given by a controller when empty. Once set they stay.',
+    }),
+  },
+  { description: 'What is wanted of a node.' },
+)
 export type NodeSpec = TypeOf<typeof nodeSpec>
-export const nodeAddress = s.object('io.k8s.api.core.v1.NodeAddress', {
-  type: s.string(1, { required: true }),
-  address: s.string(2, { required: true }),
-})
+export const nodeAddress = s.object(
+  'io.k8s.api.core.v1.NodeAddress',
+  {
+    type: s.string(1, { required: true, description: 'Hostname, InternalIP, ExternalIP, InternalDNS or ExternalDNS.' }),
+    address: s.string(2, { required: true, description: 'The IP address or the name, as type says.' }),
+  },
+  { description: 'An address or name of a node.' },
+)
 export type NodeAddress = TypeOf<typeof nodeAddress>
-export const nodeCondition = s.object('io.k8s.api.core.v1.NodeCondition', {
-  status: s.oneOf(2, ['True', 'False', 'Unknown'], { required: true }),
-  type: s.string(1, { required: true }),
-  lastHeartbeatTime: s.time(3),
-  lastTransitionTime: s.time(4),
-  reason: s.string(5),
-  message: s.string(6),
-})
+export const nodeCondition = s.object(
+  'io.k8s.api.core.v1.NodeCondition',
+  {
+    status: s.oneOf(2, ['True', 'False', 'Unknown'], {
+      required: true,
+      description: 'Whether it holds; Unknown when nothing is heard of the node.',
+    }),
+    type: s.string(1, {
+      required: true,
+      description: 'What is observed: Ready, MemoryPressure, DiskPressure, PIDPressure, and what others add.',
+    }),
+    lastHeartbeatTime: s.time(
+      3,
+      'When it was written last. Nodes write here only what has changed: an old time is no sign of a dead node.',
+    ),
+    lastTransitionTime: s.time(4, 'When status last went from one value to another.'),
+    reason: s.string(5, 'One CamelCase word for programs that says why.'),
+    message: s.string(6, 'A sentence for people.'),
+  },
+  { description: 'One thing that is observed of a node, and since when it is so.' },
+)
 export type NodeCondition = TypeOf<typeof nodeCondition>
-export const nodeConfigStatus = s.object('io.k8s.api.core.v1.NodeConfigStatus', {
-  assigned: s.of(1, nodeConfigSource),
-  active: s.of(2, nodeConfigSource),
-  lastKnownGood: s.of(3, nodeConfigSource),
-  error: s.string(4),
-})
+export const nodeConfigStatus = s.object(
+  'io.k8s.api.core.v1.NodeConfigStatus',
+  {
+    assigned: s.of(1, nodeConfigSource, 'Settings that it is to use.'),
+    active: s.of(2, nodeConfigSource, 'Settings that it uses now.'),
+    lastKnownGood: s.of(3, nodeConfigSource, 'Settings that it goes back to when the assigned ones fail.'),
+    error: s.string(4, 'Why the assigned settings are not in use.'),
+  },
+  { description: 'What a node does with its configSource. Not filled in here.' },
+)
 export type NodeConfigStatus = TypeOf<typeof nodeConfigStatus>
-export const daemonEndpoint = s.object('io.k8s.api.core.v1.DaemonEndpoint', {
-  Port: s.int32(1, { required: true }),
-})
+export const daemonEndpoint = s.object(
+  'io.k8s.api.core.v1.DaemonEndpoint',
+  {
+    Port: s.int32(1, { required: true, description: 'Number of the port, written with a capital letter.' }),
+  },
+  { description: 'A port on which a program of the node listens.' },
+)
 export type DaemonEndpoint = TypeOf<typeof daemonEndpoint>
-export const nodeDaemonEndpoints = s.object('io.k8s.api.core.v1.NodeDaemonEndpoints', {
-  kubeletEndpoint: s.of(1, daemonEndpoint),
-})
+export const nodeDaemonEndpoints = s.object(
+  'io.k8s.api.core.v1.NodeDaemonEndpoints',
+  {
+    kubeletEndpoint: s.of(1, daemonEndpoint, 'Where the kubelet listens.'),
+  },
+  { description: 'Ports of the programs that make a machine a node.' },
+)
 export type NodeDaemonEndpoints = TypeOf<typeof nodeDaemonEndpoints>
-export const nodeFeatures = s.object('io.k8s.api.core.v1.NodeFeatures', {
-  supplementalGroupsPolicy: s.boolean(1, { pointer: true }),
-})
+export const nodeFeatures = s.object(
+  'io.k8s.api.core.v1.NodeFeatures',
+  {
+    supplementalGroupsPolicy: s.boolean(1, {
+      pointer: true,
+      description: 'Whether it knows supplementalGroupsPolicy of pods.',
+    }),
+  },
+  { description: 'What the container runtime can do whatever the handler.' },
+)
 export type NodeFeatures = TypeOf<typeof nodeFeatures>
-export const containerImage = s.object('io.k8s.api.core.v1.ContainerImage', {
-  names: s.list(1, scalars.string),
-  sizeBytes: s.int64(2),
-})
+export const containerImage = s.object(
+  'io.k8s.api.core.v1.ContainerImage',
+  {
+    names: s.list(1, scalars.string, 'Its names, by tag and by digest.'),
+    sizeBytes: s.int64(2, 'What it takes on the disk, in bytes.'),
+  },
+  { description: 'An image that lies ready on a node.' },
+)
 export type ContainerImage = TypeOf<typeof containerImage>
-export const nodeSwapStatus = s.object('io.k8s.api.core.v1.NodeSwapStatus', {
-  capacity: s.int64(1, { pointer: true }),
-})
+export const nodeSwapStatus = s.object(
+  'io.k8s.api.core.v1.NodeSwapStatus',
+  {
+    capacity: s.int64(1, { pointer: true, description: 'All of its swap space, in bytes.' }),
+  },
+  { description: 'Swap space of a node.' },
+)
 export type NodeSwapStatus = TypeOf<typeof nodeSwapStatus>
-export const nodeSystemInfo = s.object('io.k8s.api.core.v1.NodeSystemInfo', {
-  machineID: s.string(1, { required: true }),
-  systemUUID: s.string(2, { required: true }),
-  bootID: s.string(3, { required: true }),
-  kernelVersion: s.string(4, { required: true }),
-  osImage: s.string(5, { required: true }),
-  containerRuntimeVersion: s.string(6, { required: true }),
-  kubeletVersion: s.string(7, { required: true }),
-  kubeProxyVersion: s.string(8, { required: true }),
-  operatingSystem: s.string(9, { required: true }),
-  architecture: s.string(10, { required: true }),
-  swap: s.of(11, nodeSwapStatus),
-})
+export const nodeSystemInfo = s.object(
+  'io.k8s.api.core.v1.NodeSystemInfo',
+  {
+    machineID: s.string(1, {
+      required: true,
+      description: 'ID of the installed system, of /etc/machine-id; the name of the host where there is none.',
+    }),
+    systemUUID: s.string(2, {
+      required: true,
+      description: 'ID of the hardware, from its firmware; the name of the host where that has none.',
+    }),
+    bootID: s.string(3, { required: true, description: 'ID that each boot gets anew.' }),
+    kernelVersion: s.string(4, { required: true, description: 'Release of the kernel, as in 6.8.0-45-generic.' }),
+    osImage: s.string(5, {
+      required: true,
+      description: 'Name of the system, of /etc/os-release, as in Debian GNU/Linux 12 (bookworm).',
+    }),
+    containerRuntimeVersion: s.string(6, {
+      required: true,
+      description: 'Runtime of containers and its version, as in docker://27.3.1.',
+    }),
+    kubeletVersion: s.string(7, {
+      required: true,
+      description: "Version of the node's software, which kubectl get nodes shows.",
+    }),
+    kubeProxyVersion: s.string(8, { required: true, description: 'Deprecated, and empty here.' }),
+    operatingSystem: s.string(9, { required: true, description: 'System as Go names it, as in linux.' }),
+    architecture: s.string(10, { required: true, description: 'Processor as Go names it, as in amd64 or arm64.' }),
+    swap: s.of(11, nodeSwapStatus, 'Swap space of the machine. Not filled in here.'),
+  },
+  { description: 'The machine, and the versions of what runs it.' },
+)
 export type NodeSystemInfo = TypeOf<typeof nodeSystemInfo>
-export const nodeRuntimeHandlerFeatures = s.object('io.k8s.api.core.v1.NodeRuntimeHandlerFeatures', {
-  recursiveReadOnlyMounts: s.boolean(1, { pointer: true }),
-  userNamespaces: s.boolean(2, { pointer: true }),
-})
+export const nodeRuntimeHandlerFeatures = s.object(
+  'io.k8s.api.core.v1.NodeRuntimeHandlerFeatures',
+  {
+    recursiveReadOnlyMounts: s.boolean(1, {
+      pointer: true,
+      description: 'Whether a read-only mount can include the mounts below it.',
+    }),
+    userNamespaces: s.boolean(2, {
+      pointer: true,
+      description: 'Whether pods can have users of their own (hostUsers: false).',
+    }),
+  },
+  { description: 'What pods can ask for with a handler.' },
+)
 export type NodeRuntimeHandlerFeatures = TypeOf<typeof nodeRuntimeHandlerFeatures>
-export const nodeRuntimeHandler = s.object('io.k8s.api.core.v1.NodeRuntimeHandler', {
-  name: s.string(1),
-  features: s.of(2, nodeRuntimeHandlerFeatures),
-})
+export const nodeRuntimeHandler = s.object(
+  'io.k8s.api.core.v1.NodeRuntimeHandler',
+  {
+    name: s.string(1, 'Name that a RuntimeClass uses as its handler; empty: the default one.'),
+    features: s.of(2, nodeRuntimeHandlerFeatures, 'What pods can ask for with it.'),
+  },
+  { description: 'A way in which the runtime of a node can run pods.' },
+)
 export type NodeRuntimeHandler = TypeOf<typeof nodeRuntimeHandler>
-export const attachedVolume = s.object('io.k8s.api.core.v1.AttachedVolume', {
-  name: s.string(1, { required: true }),
-  devicePath: s.string(2, { required: true }),
-})
+export const attachedVolume = s.object(
+  'io.k8s.api.core.v1.AttachedVolume',
+  {
+    name: s.string(1, { required: true, description: 'Name that the plugin of the volume gave it.' }),
+    devicePath: s.string(2, { required: true, description: 'Where the node sees the device.' }),
+  },
+  { description: 'A volume that is attached to a node.' },
+)
 export type AttachedVolume = TypeOf<typeof attachedVolume>
-export const nodeStatus = s.object('io.k8s.api.core.v1.NodeStatus', {
-  capacity: s.map(1, scalars.quantity),
-  allocatable: s.map(2, scalars.quantity),
-  phase: s.string(3),
-  conditions: s.list(4, nodeCondition, { listType: 'map', mapKeys: ['type'], mergeKey: 'type' }),
-  addresses: s.list(5, nodeAddress, { listType: 'map', mapKeys: ['type'], mergeKey: 'type' }),
-  daemonEndpoints: s.of(6, nodeDaemonEndpoints),
-  nodeInfo: s.of(7, nodeSystemInfo),
-  images: s.list(8, containerImage),
-  volumesInUse: s.list(9, scalars.string),
-  volumesAttached: s.list(10, attachedVolume),
-  config: s.of(11, nodeConfigStatus),
-  runtimeHandlers: s.list(12, nodeRuntimeHandler),
-  features: s.of(13, nodeFeatures),
-})
+export const nodeStatus = s.object(
+  'io.k8s.api.core.v1.NodeStatus',
+  {
+    capacity: s.map(
+      1,
+      scalars.quantity,
+      'All that the machine has, by resource: cpu, memory, ephemeral-storage, pods.',
+    ),
+    allocatable: s.map(
+      2,
+      scalars.quantity,
+      'What pods can have of it together: the capacity but for a reserve. The scheduler goes by this.',
+    ),
+    phase: s.string(3, 'Deprecated; conditions say more. Not filled in here.'),
+    conditions: s.list(4, nodeCondition, {
+      listType: 'map',
+      mapKeys: ['type'],
+      mergeKey: 'type',
+      description: 'Whether the node is well: Ready, and what it may be short of.',
+    }),
+    addresses: s.list(5, nodeAddress, {
+      listType: 'map',
+      mapKeys: ['type'],
+      mergeKey: 'type',
+      description: 'Where it is reached: InternalIP and Hostname are filled in here.',
+    }),
+    daemonEndpoints: s.of(6, nodeDaemonEndpoints, 'Ports of its programs. Not filled in here.'),
+    nodeInfo: s.of(7, nodeSystemInfo, 'The machine and its software.'),
+    images: s.list(
+      8,
+      containerImage,
+      'Images on the node; the scheduler prefers it for pods that use them. Not filled in here.',
+    ),
+    volumesInUse: s.list(9, scalars.string, 'Volumes that pods have mounted. Not filled in here.'),
+    volumesAttached: s.list(10, attachedVolume, 'Volumes that are attached. Not filled in here.'),
+    config: s.of(11, nodeConfigStatus, 'What became of configSource. Not filled in here.'),
+    runtimeHandlers: s.list(12, nodeRuntimeHandler, 'Handlers for RuntimeClasses. Not filled in here.'),
+    features: s.of(13, nodeFeatures, 'What the runtime can do. Not filled in here.'),
+  },
+  { description: 'What a node reports of itself.' },
+)
 export type NodeStatus = TypeOf<typeof nodeStatus>
-export const nodeSchema = s.object('io.k8s.api.core.v1.Node', {
-  apiVersion: s.string(0, { stored: true }),
-  kind: s.string(0, { stored: true }),
-  metadata: s.of(1, objectMeta, { stored: true }),
-  spec: s.of(2, nodeSpec, { default: {} }),
-  status: s.of(3, nodeStatus, { default: {} }),
-})
+export const nodeSchema = s.object(
+  'io.k8s.api.core.v1.Node',
+  {
+    apiVersion: s.string(0, { stored: true }),
+    kind: s.string(0, { stored: true }),
+    metadata: s.of(1, objectMeta, {
+      stored: true,
+      description: 'Its name is that of the machine; its labels are what nodeSelector and affinity go by.',
+    }),
+    spec: s.of(2, nodeSpec, { default: {}, description: 'What is wanted of the node.' }),
+    status: s.of(3, nodeStatus, { default: {}, description: 'What the node reports of itself.' }),
+  },
+  { description: 'A machine that runs pods.' },
+)
 export type Node = TypeOf<typeof nodeSchema>
 
 function statusText(object: Node): string {

@@ -1,4 +1,4 @@
-// Secret (v1).
+// Secret (v1): passwords, keys and tokens for pods and programs, by key; some types say which keys there are.
 
 import { base64OfText } from '../base64.ts'
 import { invalidValue, requiredValue, tooLong } from '../field.ts'
@@ -10,15 +10,30 @@ import { objectMeta } from '../types/meta.ts'
 import { fixed } from '../workload.ts'
 import { configSizeMax, validateFrozen } from './configmap.ts'
 
-export const secretSchema = s.object('io.k8s.api.core.v1.Secret', {
-  apiVersion: s.string(0, { stored: true }),
-  kind: s.string(0, { stored: true }),
-  metadata: s.of(1, objectMeta, { stored: true }),
-  data: s.map(2, scalars.bytes),
-  type: s.string(3, { default: 'Opaque' }),
-  stringData: s.map(4, scalars.string),
-  immutable: s.boolean(5, { pointer: true }),
-})
+export const secretSchema = s.object(
+  'io.k8s.api.core.v1.Secret',
+  {
+    apiVersion: s.string(0, { stored: true }),
+    kind: s.string(0, { stored: true }),
+    metadata: s.of(1, objectMeta, { stored: true, description: 'Pods of the same namespace use it by its name.' }),
+    data: s.map(
+      2,
+      scalars.bytes,
+      'Bytes by key, base64 in JSON, at most 1 MiB together; keys are of letters, digits, -, _ and dots.',
+    ),
+    type: s.string(3, {
+      default: 'Opaque',
+      description:
+        'What it holds, as in kubernetes.io/tls: some types need certain keys. Default Opaque, for anything; immutable.',
+    }),
+    stringData: s.map(4, scalars.string, 'Texts that are written into data, where they win. Never read back.'),
+    immutable: s.boolean(5, {
+      pointer: true,
+      description: 'true fixes the data for good, itself included; only a new Secret changes it then.',
+    }),
+  },
+  { description: 'Passwords, keys and tokens for pods and programs. Whoever may read it sees them as they are.' },
+)
 export type Secret = TypeOf<typeof secretSchema>
 
 /** stringData is a convenience for writing: it goes into data, and is never stored. */

@@ -1,4 +1,5 @@
-// Service (v1).
+// Service (v1): one name and address for pods that come and go.
+// https://kubernetes.io/docs/concepts/services-networking/service/
 
 import { parsePrefix } from '../../lib/ip.ts'
 import { labelsText } from '../cells.ts'
@@ -11,75 +12,207 @@ import { s, scalars, type TypeOf } from '../schema.ts'
 import { condition, objectMeta } from '../types/meta.ts'
 import { validateLabels } from '../validate.ts'
 
-export const servicePort = s.object('io.k8s.api.core.v1.ServicePort', {
-  name: s.string(1),
-  protocol: s.oneOf(2, ['TCP', 'UDP', 'SCTP'], { default: 'TCP' }),
-  port: s.int32(3, { required: true }),
-  targetPort: s.intOrString(4),
-  nodePort: s.int32(5),
-  appProtocol: s.string(6, { pointer: true }),
-})
+export const servicePort = s.object(
+  'io.k8s.api.core.v1.ServicePort',
+  {
+    name: s.string(
+      1,
+      'In lower case, as in http; needed as soon as there are two. Rules, endpoints and SRV records of DNS use it.',
+    ),
+    protocol: s.oneOf(2, ['TCP', 'UDP', 'SCTP'], {
+      default: 'TCP',
+      description: 'TCP unless said otherwise. SCTP is stored, and not routed here.',
+    }),
+    port: s.int32(3, { required: true, description: 'Port at the addresses of the Service, 1 to 65535.' }),
+    targetPort: s.intOrString(
+      4,
+      'Port of the pods: a number, or a name out of their ports, which may differ from pod to pod. Default: the same as port.',
+    ),
+    nodePort: s.int32(
+      5,
+      'Port on every node, for NodePort and LoadBalancer; 0 lets the server choose one in the range (30000-32767).',
+    ),
+    appProtocol: s.string(6, {
+      pointer: true,
+      description:
+        'What is spoken above TCP or UDP, as in kubernetes.io/h2c; handed on to the endpoints, without effect on routes.',
+    }),
+  },
+  { description: 'A port of the Service, and where its traffic goes.' },
+)
 export type ServicePort = TypeOf<typeof servicePort>
-export const clientIPConfig = s.object('io.k8s.api.core.v1.ClientIPConfig', {
-  timeoutSeconds: s.int32(1, { pointer: true }),
-})
+export const clientIPConfig = s.object(
+  'io.k8s.api.core.v1.ClientIPConfig',
+  {
+    timeoutSeconds: s.int32(1, {
+      pointer: true,
+      description: 'Seconds for which a client keeps its pod, at most 86400; default 10800.',
+    }),
+  },
+  { description: "How long a client's address is remembered." },
+)
 export type ClientIPConfig = TypeOf<typeof clientIPConfig>
-export const sessionAffinityConfig = s.object('io.k8s.api.core.v1.SessionAffinityConfig', {
-  clientIP: s.of(1, clientIPConfig),
-})
+export const sessionAffinityConfig = s.object(
+  'io.k8s.api.core.v1.SessionAffinityConfig',
+  {
+    clientIP: s.of(1, clientIPConfig, 'How ClientIP works; filled in for it alone.'),
+  },
+  { description: 'Details of sessionAffinity.' },
+)
 export type SessionAffinityConfig = TypeOf<typeof sessionAffinityConfig>
-export const serviceSpec = s.object('io.k8s.api.core.v1.ServiceSpec', {
-  ports: s.list(1, servicePort, { listType: 'map', mapKeys: ['port', 'protocol'], mergeKey: 'port' }),
-  selector: s.map(2, scalars.string, { atomic: true }),
-  clusterIP: s.string(3),
-  type: s.oneOf(4, ['ClusterIP', 'NodePort', 'LoadBalancer', 'ExternalName'], { default: 'ClusterIP' }),
-  externalIPs: s.list(5, scalars.string),
-  sessionAffinity: s.oneOf(7, ['None', 'ClientIP'], { default: 'None' }),
-  loadBalancerIP: s.string(8),
-  loadBalancerSourceRanges: s.list(9, scalars.string),
-  externalName: s.string(10),
-  externalTrafficPolicy: s.oneOf(11, ['Cluster', 'Local']),
-  healthCheckNodePort: s.int32(12),
-  publishNotReadyAddresses: s.boolean(13),
-  sessionAffinityConfig: s.of(14, sessionAffinityConfig),
-  ipFamilyPolicy: s.oneOf(17, ['SingleStack', 'PreferDualStack', 'RequireDualStack'], { pointer: true }),
-  clusterIPs: s.list(18, scalars.string),
-  ipFamilies: s.list(19, scalars.string),
-  allocateLoadBalancerNodePorts: s.boolean(20, { pointer: true }),
-  loadBalancerClass: s.string(21, { pointer: true }),
-  internalTrafficPolicy: s.oneOf(22, ['Cluster', 'Local'], { pointer: true }),
-  trafficDistribution: s.string(23, { pointer: true }),
-})
+export const serviceSpec = s.object(
+  'io.k8s.api.core.v1.ServiceSpec',
+  {
+    ports: s.list(1, servicePort, {
+      listType: 'map',
+      mapKeys: ['port', 'protocol'],
+      mergeKey: 'port',
+      description: 'What the Service listens on; only headless ones and ExternalName may go without.',
+    }),
+    selector: s.map(2, scalars.string, {
+      atomic: true,
+      description: 'Labels of the pods behind it. When empty, no endpoints are made: people or programs write them.',
+    }),
+    clusterIP: s.string(
+      3,
+      'Address inside the cluster; empty: the server chooses one, which stays. None: a headless Service, whose name leads to its pods.',
+    ),
+    type: s.oneOf(4, ['ClusterIP', 'NodePort', 'LoadBalancer', 'ExternalName'], {
+      default: 'ClusterIP',
+      description:
+        'Reached in the cluster (ClusterIP), also by a port of each node (NodePort), also by a LoadBalancer; or a DNS alias (ExternalName).',
+    }),
+    externalIPs: s.list(
+      5,
+      scalars.string,
+      'More addresses whose traffic nodes take when the network brings it. Adding one needs the right to create services/externalips.',
+    ),
+    sessionAffinity: s.oneOf(7, ['None', 'ClientIP'], {
+      default: 'None',
+      description: 'ClientIP sends one client to the same pod again; None, the default, to any.',
+    }),
+    loadBalancerIP: s.string(8, 'Address that is wished from the load balancer; deprecated, and nobody here reads it.'),
+    loadBalancerSourceRanges: s.list(
+      9,
+      scalars.string,
+      'Ranges whose clients may use the addresses of the load balancer, as in 203.0.113.0/24; empty: everybody. LoadBalancer only.',
+    ),
+    externalName: s.string(10, 'For ExternalName: the host that DNS gives as CNAME; nothing is routed.'),
+    externalTrafficPolicy: s.oneOf(
+      11,
+      ['Cluster', 'Local'],
+      "Traffic from outside: to any pod, with a node as its source (Cluster, default), or only to the node's own pods, unchanged (Local).",
+    ),
+    healthCheckNodePort: s.int32(
+      12,
+      'Port by which load balancers would ask whether a node has pods, with Local. It is taken, and nothing answers there yet.',
+    ),
+    publishNotReadyAddresses: s.boolean(
+      13,
+      'true counts pods as endpoints, also in DNS, before they are ready: for members of a cluster that look for each other.',
+    ),
+    sessionAffinityConfig: s.of(14, sessionAffinityConfig, 'How long a session lasts.'),
+    ipFamilyPolicy: s.oneOf(17, ['SingleStack', 'PreferDualStack', 'RequireDualStack'], {
+      pointer: true,
+      description:
+        'One family of addresses or two; here it is IPv4 alone. RequireDualStack is only for a headless Service without selector.',
+    }),
+    clusterIPs: s.list(18, scalars.string, 'All addresses inside the cluster, clusterIP first; here there is one.'),
+    ipFamilies: s.list(
+      19,
+      scalars.string,
+      'Families of the addresses: IPv4 here; IPv6 only for a headless Service without selector.',
+    ),
+    allocateLoadBalancerNodePorts: s.boolean(20, {
+      pointer: true,
+      description:
+        'false takes no ports of nodes, for a load balancer that needs none; default true. LoadBalancer only.',
+    }),
+    loadBalancerClass: s.string(21, {
+      pointer: true,
+      description: 'Which load balancer is meant, as in example.com/internal; empty: the usual one. LoadBalancer only.',
+    }),
+    internalTrafficPolicy: s.oneOf(22, ['Cluster', 'Local'], {
+      pointer: true,
+      description:
+        'Traffic from inside the cluster goes to all pods (Cluster, default) or only to those on the node that sends it (Local).',
+    }),
+    trafficDistribution: s.string(23, {
+      pointer: true,
+      description: 'PreferClose wishes for pods near the client. Stored, without effect here.',
+    }),
+  },
+  { description: 'Which pods a Service stands for, and how they are reached.' },
+)
 export type ServiceSpec = TypeOf<typeof serviceSpec>
-export const portStatus = s.object('io.k8s.api.core.v1.PortStatus', {
-  port: s.int32(1, { required: true }),
-  protocol: s.string(2, { required: true }),
-  error: s.string(3, { pointer: true }),
-})
+export const portStatus = s.object(
+  'io.k8s.api.core.v1.PortStatus',
+  {
+    port: s.int32(1, { required: true, description: 'Port of the Service that this is about.' }),
+    protocol: s.string(2, { required: true, description: 'TCP, UDP or SCTP.' }),
+    error: s.string(3, {
+      pointer: true,
+      description: 'Why the port does not work, in CamelCase or as example.com/Reason; absent when it does.',
+    }),
+  },
+  { description: 'A port of the load balancer.' },
+)
 export type PortStatus = TypeOf<typeof portStatus>
-export const loadBalancerIngress = s.object('io.k8s.api.core.v1.LoadBalancerIngress', {
-  ip: s.string(1),
-  hostname: s.string(2),
-  ipMode: s.string(3, { pointer: true }),
-  ports: s.list(4, portStatus),
-})
+export const loadBalancerIngress = s.object(
+  'io.k8s.api.core.v1.LoadBalancerIngress',
+  {
+    ip: s.string(1, 'Its IP address, if it has one.'),
+    hostname: s.string(2, 'Its DNS name, if it has no fixed address.'),
+    ipMode: s.string(3, {
+      pointer: true,
+      description:
+        'VIP, the default: packets arrive with this address, and nodes take them; Proxy: with that of a node. Needs an ip.',
+    }),
+    ports: s.list(4, portStatus, 'How the single ports are doing.'),
+  },
+  { description: 'A point where the load balancer takes traffic: an address or a host name.' },
+)
 export type LoadBalancerIngress = TypeOf<typeof loadBalancerIngress>
-export const loadBalancerStatus = s.object('io.k8s.api.core.v1.LoadBalancerStatus', {
-  ingress: s.list(1, loadBalancerIngress),
-})
+export const loadBalancerStatus = s.object(
+  'io.k8s.api.core.v1.LoadBalancerStatus',
+  {
+    ingress: s.list(1, loadBalancerIngress, 'Where it is reached; empty until it works.'),
+  },
+  { description: 'What the load balancer offers.' },
+)
 export type LoadBalancerStatus = TypeOf<typeof loadBalancerStatus>
-export const serviceStatus = s.object('io.k8s.api.core.v1.ServiceStatus', {
-  loadBalancer: s.of(1, loadBalancerStatus),
-  conditions: s.list(2, condition, { listType: 'map', mapKeys: ['type'], mergeKey: 'type' }),
-})
+export const serviceStatus = s.object(
+  'io.k8s.api.core.v1.ServiceStatus',
+  {
+    loadBalancer: s.of(
+      1,
+      loadBalancerStatus,
+      'Written by the load balancer that is installed; emptied when the type is another.',
+    ),
+    conditions: s.list(2, condition, {
+      listType: 'map',
+      mapKeys: ['type'],
+      mergeKey: 'type',
+      description: 'What programs observe of the Service; Flotilla writes none.',
+    }),
+  },
+  { description: 'What the load balancer of a Service reports.' },
+)
 export type ServiceStatus = TypeOf<typeof serviceStatus>
-export const serviceSchema = s.object('io.k8s.api.core.v1.Service', {
-  apiVersion: s.string(0, { stored: true }),
-  kind: s.string(0, { stored: true }),
-  metadata: s.of(1, objectMeta, { stored: true }),
-  spec: s.of(2, serviceSpec, { default: {} }),
-  status: s.of(3, serviceStatus, { default: {} }),
-})
+export const serviceSchema = s.object(
+  'io.k8s.api.core.v1.Service',
+  {
+    apiVersion: s.string(0, { stored: true }),
+    kind: s.string(0, { stored: true }),
+    metadata: s.of(1, objectMeta, {
+      stored: true,
+      description: 'Its name is also that in DNS: <name>.<namespace>.svc.',
+    }),
+    spec: s.of(2, serviceSpec, { default: {}, description: 'Which pods it stands for, and how they are reached.' }),
+    status: s.of(3, serviceStatus, { default: {}, description: 'Where its load balancer is reached, if it has one.' }),
+  },
+  { description: 'A name and an address for pods that come and go.' },
+)
 export type Service = TypeOf<typeof serviceSchema>
 
 function portsText(ports: readonly ServicePort[]): string {

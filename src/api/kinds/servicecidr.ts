@@ -8,21 +8,45 @@ import { s, scalars, type TypeOf } from '../schema.ts'
 import { condition, objectMeta } from '../types/meta.ts'
 import { ruled, strictCidr } from '../types/network.ts'
 
-export const serviceCIDRSpec = s.object('io.k8s.api.networking.v1.ServiceCIDRSpec', {
-  cidrs: s.list(1, scalars.string),
-})
+export const serviceCIDRSpec = s.object(
+  'io.k8s.api.networking.v1.ServiceCIDRSpec',
+  {
+    cidrs: s.list(
+      1,
+      scalars.string,
+      'A range, or one of each family, as in 10.96.0.0/16. They stay; the other family may be added.',
+    ),
+  },
+  { description: 'Ranges for the addresses of Services.' },
+)
 export type ServiceCidrSpec = TypeOf<typeof serviceCIDRSpec>
-export const serviceCIDRStatus = s.object('io.k8s.api.networking.v1.ServiceCIDRStatus', {
-  conditions: s.list(1, condition, { listType: 'map', mapKeys: ['type'], mergeKey: 'type' }),
-})
+export const serviceCIDRStatus = s.object(
+  'io.k8s.api.networking.v1.ServiceCIDRStatus',
+  {
+    conditions: s.list(1, condition, {
+      listType: 'map',
+      mapKeys: ['type'],
+      mergeKey: 'type',
+      description: 'Ready, when addresses come from here; here only of the range kubernetes.',
+    }),
+  },
+  { description: 'Whether the ranges are in use.' },
+)
 export type ServiceCidrStatus = TypeOf<typeof serviceCIDRStatus>
-export const serviceCIDRSchema = s.object('io.k8s.api.networking.v1.ServiceCIDR', {
-  apiVersion: s.string(0, { stored: true }),
-  kind: s.string(0, { stored: true }),
-  metadata: s.of(1, objectMeta, { stored: true }),
-  spec: s.of(2, serviceCIDRSpec, { default: {} }),
-  status: s.of(3, serviceCIDRStatus, { default: {} }),
-})
+export const serviceCIDRSchema = s.object(
+  'io.k8s.api.networking.v1.ServiceCIDR',
+  {
+    apiVersion: s.string(0, { stored: true }),
+    kind: s.string(0, { stored: true }),
+    metadata: s.of(1, objectMeta, { stored: true, description: 'The cluster makes the one named kubernetes itself.' }),
+    spec: s.of(2, serviceCIDRSpec, { default: {}, description: 'Which ranges they are.' }),
+    status: s.of(3, serviceCIDRStatus, { default: {}, description: 'Whether they are in use.' }),
+  },
+  {
+    description:
+      'Ranges of addresses for Services. Only the one named kubernetes is in use here: it shows the range of the cluster.',
+  },
+)
 export type ServiceCidr = TypeOf<typeof serviceCIDRSchema>
 
 const path = 'spec.cidrs'

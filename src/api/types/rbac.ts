@@ -7,35 +7,86 @@ import { s, scalars, type TypeOf } from '../schema.ts'
 
 export const rbacGroup = 'rbac.authorization.k8s.io'
 
-export const policyRule = s.object('io.k8s.api.rbac.v1.PolicyRule', {
-  verbs: s.list(1, scalars.string, { required: true, default: [] }),
-  apiGroups: s.list(2, scalars.string),
-  resources: s.list(3, scalars.string),
-  resourceNames: s.list(4, scalars.string),
-  nonResourceURLs: s.list(5, scalars.string),
-})
+export const policyRule = s.object(
+  'io.k8s.api.rbac.v1.PolicyRule',
+  {
+    verbs: s.list(1, scalars.string, {
+      required: true,
+      default: [],
+      description:
+        'get, list, watch, create, update, patch, delete, deletecollection and special ones such as bind; * for all. For paths, HTTP methods in lower case.',
+    }),
+    apiGroups: s.list(
+      2,
+      scalars.string,
+      "Groups of the resources: '' for pods and other core kinds, * for all. Required beside resources.",
+    ),
+    resources: s.list(
+      3,
+      scalars.string,
+      "Plurals in lower case, with a subresource after a slash: 'pods', 'pods/log', '*/scale'. * covers all, their subresources too.",
+    ),
+    resourceNames: s.list(
+      4,
+      scalars.string,
+      'Limits the rule to objects of these names; empty for any. A request that names no object, as a create, is then not covered.',
+    ),
+    nonResourceURLs: s.list(
+      5,
+      scalars.string,
+      "Paths such as '/healthz', or '/logs/*' for all that begins so. In a ClusterRole only, and granted by a ClusterRoleBinding only.",
+    ),
+  },
+  {
+    description:
+      'Grants verbs on what it names: resources, or paths that are no resources, but never both in one rule.',
+  },
+)
 export type PolicyRule = TypeOf<typeof policyRule>
 
 export const subject = s.object(
   'io.k8s.api.rbac.v1.Subject',
   {
-    kind: s.string(1, { required: true, default: '' }),
-    apiGroup: s.string(2),
-    name: s.string(3, { required: true, default: '' }),
-    namespace: s.string(4),
+    kind: s.string(1, { required: true, default: '', description: 'User, Group or ServiceAccount.' }),
+    apiGroup: s.string(
+      2,
+      'rbac.authorization.k8s.io for users and groups, filled in when empty; empty for service accounts.',
+    ),
+    name: s.string(3, {
+      required: true,
+      default: '',
+      description: 'User or group exactly as authentication calls it, or the name of the ServiceAccount object.',
+    }),
+    namespace: s.string(
+      4,
+      'Of a service account. Required in a ClusterRoleBinding; in a RoleBinding that of the binding when empty.',
+    ),
   },
-  { atomic: true },
+  { atomic: true, description: 'Somebody who is given a role: a user, a group or a service account.' },
 )
 export type Subject = TypeOf<typeof subject>
 
 export const roleRef = s.object(
   'io.k8s.api.rbac.v1.RoleRef',
   {
-    apiGroup: s.string(1, { required: true, default: '' }),
-    kind: s.string(2, { required: true, default: '' }),
-    name: s.string(3, { required: true, default: '' }),
+    apiGroup: s.string(1, {
+      required: true,
+      default: '',
+      description: 'rbac.authorization.k8s.io, filled in when empty.',
+    }),
+    kind: s.string(2, {
+      required: true,
+      default: '',
+      description:
+        'Role, looked for in the namespace of the binding, or ClusterRole. A ClusterRoleBinding takes ClusterRole only.',
+    }),
+    name: s.string(3, {
+      required: true,
+      default: '',
+      description: 'Of the role; while it does not exist, nothing is granted.',
+    }),
   },
-  { atomic: true },
+  { atomic: true, description: 'Points to the role that a binding grants.' },
 )
 export type RoleRef = TypeOf<typeof roleRef>
 

@@ -22,53 +22,137 @@ const map = { listType: 'map', mapKeys: ['name'], mergeKey: 'name' } as const
 
 export const paramKind = s.object(
   `${prefix}.ParamKind`,
-  { apiVersion: s.string(1), kind: s.string(2) },
-  { atomic: true },
+  {
+    apiVersion: s.string(1, 'Group and version: example.com/v1, or v1 for core kinds.'),
+    kind: s.string(2, 'Name of the kind in CamelCase, such as ConfigMap.'),
+  },
+  { atomic: true, description: 'The kind whose objects serve as parameters of a policy.' },
 )
-export const validation = s.object(`${prefix}.Validation`, {
-  expression: s.string(1, { required: true }),
-  message: s.string(2),
-  reason: s.string(3, { pointer: true }),
-  messageExpression: s.string(4),
-})
+export const validation = s.object(
+  `${prefix}.Validation`,
+  {
+    expression: s.string(1, {
+      required: true,
+      description:
+        'CEL over object, oldObject, request, params, namespaceObject, variables and authorizer; false is a violation.',
+    }),
+    message: s.string(
+      2,
+      'Told of a violation: one line of at most 1024 characters. Required for an expression of several lines.',
+    ),
+    reason: s.string(3, {
+      pointer: true,
+      description:
+        'Of the refusal, which decides its HTTP status: Unauthorized, Forbidden, Invalid or RequestEntityTooLarge. Invalid when absent.',
+    }),
+    messageExpression: s.string(
+      4,
+      'CEL that makes a text to tell instead of message; message counts when it fails or makes no single line.',
+    ),
+  },
+  { description: 'Something that must hold of every request that the policy takes.' },
+)
 export type Validation = TypeOf<typeof validation>
-export const auditAnnotation = s.object(`${prefix}.AuditAnnotation`, {
-  key: s.string(1, { required: true }),
-  valueExpression: s.string(2, { required: true }),
-})
+export const auditAnnotation = s.object(
+  `${prefix}.AuditAnnotation`,
+  {
+    key: s.string(1, {
+      required: true,
+      description: 'Unique in the policy; stands in the audit event as <policy>/<key>.',
+    }),
+    valueExpression: s.string(2, {
+      required: true,
+      description: 'CEL that makes the text, or null for no note. Cut off after 10240 characters.',
+    }),
+  },
+  { description: 'A note in the audit event of every request that the policy takes.' },
+)
 export const variable = s.object(
   `${prefix}.Variable`,
-  { name: s.string(1, { required: true }), expression: s.string(2, { required: true }) },
-  { atomic: true },
+  {
+    name: s.string(1, { required: true, description: 'A CEL identifier; others read it as variables.<name>.' }),
+    expression: s.string(2, {
+      required: true,
+      description: 'CEL, evaluated when first read, at most once for a request. May read the variables before it.',
+    }),
+  },
+  { atomic: true, description: 'A value with a name, for expressions to share.' },
 )
 export type Variable = TypeOf<typeof variable>
-export const validatingAdmissionPolicySpec = s.object(`${prefix}.ValidatingAdmissionPolicySpec`, {
-  paramKind: s.of(1, paramKind),
-  matchConstraints: s.of(2, matchResources),
-  validations: s.list(3, validation),
-  failurePolicy: s.string(4, { pointer: true, default: 'Fail' }),
-  auditAnnotations: s.list(5, auditAnnotation),
-  matchConditions: matchConditionsField(6),
-  variables: s.list(7, variable, map),
-})
+export const validatingAdmissionPolicySpec = s.object(
+  `${prefix}.ValidatingAdmissionPolicySpec`,
+  {
+    paramKind: s.of(1, paramKind, 'Kind of the objects that expressions read as params; without it there are none.'),
+    matchConstraints: s.of(
+      2,
+      matchResources,
+      'Requests that the policy takes; bindings may narrow them. Must be given.',
+    ),
+    validations: s.list(3, validation, 'All of these must hold. There must be at least one, or an auditAnnotation.'),
+    failurePolicy: s.string(4, {
+      pointer: true,
+      default: 'Fail',
+      description:
+        'When an expression fails or parameters cannot be had: Fail counts it against the request, Ignore lets it go.',
+    }),
+    auditAnnotations: s.list(5, auditAnnotation, 'Notes for the audit event, at most 20.'),
+    matchConditions: matchConditionsField(6),
+    variables: s.list(7, variable, {
+      ...map,
+      description: 'Values that expressions share, in an order in which each may read those before it.',
+    }),
+  },
+  { description: 'What must hold of which requests. Without a binding it has no effect.' },
+)
 export type ValidatingAdmissionPolicySpec = TypeOf<typeof validatingAdmissionPolicySpec>
-export const expressionWarning = s.object(`${prefix}.ExpressionWarning`, {
-  fieldRef: s.string(2, { required: true }),
-  warning: s.string(3, { required: true }),
-})
-export const typeChecking = s.object(`${prefix}.TypeChecking`, { expressionWarnings: s.list(1, expressionWarning) })
-export const validatingAdmissionPolicyStatus = s.object(`${prefix}.ValidatingAdmissionPolicyStatus`, {
-  observedGeneration: s.int64(1),
-  typeChecking: s.of(2, typeChecking),
-  conditions: s.list(3, condition, { listType: 'map', mapKeys: ['type'] }),
-})
-export const validatingAdmissionPolicySchema = s.object(`${prefix}.ValidatingAdmissionPolicy`, {
-  apiVersion: s.string(0, { stored: true }),
-  kind: s.string(0, { stored: true }),
-  metadata: s.of(1, objectMeta, { stored: true }),
-  spec: s.of(2, validatingAdmissionPolicySpec, { default: {} }),
-  status: s.of(3, validatingAdmissionPolicyStatus, { default: {} }),
-})
+export const expressionWarning = s.object(
+  `${prefix}.ExpressionWarning`,
+  {
+    fieldRef: s.string(2, {
+      required: true,
+      description: 'Path of the expression, such as spec.validations[0].expression.',
+    }),
+    warning: s.string(3, { required: true, description: 'What the compiler says, for each kind that the rules name.' }),
+  },
+  { description: 'What is wrong with an expression, for all that is known of types.' },
+)
+export const typeChecking = s.object(
+  `${prefix}.TypeChecking`,
+  { expressionWarnings: s.list(1, expressionWarning, 'One for each expression that something is wrong with.') },
+  { description: 'Where expressions do not suit the kinds that the rules name. It only warns.' },
+)
+export const validatingAdmissionPolicyStatus = s.object(
+  `${prefix}.ValidatingAdmissionPolicyStatus`,
+  {
+    observedGeneration: s.int64(1, 'The metadata.generation that typeChecking is about.'),
+    typeChecking: s.of(2, typeChecking, 'Looked at once for each change of the spec; empty when nothing was found.'),
+    conditions: s.list(3, condition, {
+      listType: 'map',
+      mapKeys: ['type'],
+      description: 'States of the policy. Nothing here writes any.',
+    }),
+  },
+  { description: 'What the server has found out about the policy.' },
+)
+export const validatingAdmissionPolicySchema = s.object(
+  `${prefix}.ValidatingAdmissionPolicy`,
+  {
+    apiVersion: s.string(0, { stored: true }),
+    kind: s.string(0, { stored: true }),
+    metadata: s.of(1, objectMeta, {
+      stored: true,
+      description: 'Bindings refer to the name; it is also part of the keys of audit annotations.',
+    }),
+    spec: s.of(2, validatingAdmissionPolicySpec, {
+      default: {},
+      description: 'What must hold, and of which requests.',
+    }),
+    status: s.of(3, validatingAdmissionPolicyStatus, { default: {}, description: 'Written by the server.' }),
+  },
+  {
+    description: 'Rules in CEL for what may be written, judged by the API server itself. A binding puts them in force.',
+  },
+)
 export type ValidatingAdmissionPolicy = TypeOf<typeof validatingAdmissionPolicySchema>
 
 const reasons = ['Unauthorized', 'Forbidden', 'Invalid', 'RequestEntityTooLarge']

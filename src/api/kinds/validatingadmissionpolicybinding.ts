@@ -14,26 +14,58 @@ const prefix = 'io.k8s.api.admissionregistration.v1'
 export const paramRef = s.object(
   `${prefix}.ParamRef`,
   {
-    name: s.string(1),
-    namespace: s.string(2),
-    selector: s.of(3, labelSelector),
-    parameterNotFoundAction: s.string(4, { pointer: true }),
+    name: s.string(1, 'Of the one object that is meant; excludes selector.'),
+    namespace: s.string(
+      2,
+      'Where parameters are looked for; when empty, in the namespace of the request. Must be empty for kinds of the cluster.',
+    ),
+    selector: s.of(
+      3,
+      labelSelector,
+      'By labels; the policy is judged once with each object found. An empty one takes all; excludes name.',
+    ),
+    parameterNotFoundAction: s.string(4, {
+      pointer: true,
+      description: 'When there are none: Allow lets the request pass, Deny leaves it to failurePolicy. Must be given.',
+    }),
   },
-  { atomic: true },
+  { atomic: true, description: 'Which objects are the parameters: exactly one of name and selector.' },
 )
 export type ParamRef = TypeOf<typeof paramRef>
-export const validatingAdmissionPolicyBindingSpec = s.object(`${prefix}.ValidatingAdmissionPolicyBindingSpec`, {
-  policyName: s.string(1),
-  paramRef: s.of(2, paramRef),
-  matchResources: s.of(3, matchResources),
-  validationActions: s.list(4, scalars.string, { listType: 'set' }),
-})
-export const validatingAdmissionPolicyBindingSchema = s.object(`${prefix}.ValidatingAdmissionPolicyBinding`, {
-  apiVersion: s.string(0, { stored: true }),
-  kind: s.string(0, { stored: true }),
-  metadata: s.of(1, objectMeta, { stored: true }),
-  spec: s.of(2, validatingAdmissionPolicyBindingSpec, { default: {} }),
-})
+export const validatingAdmissionPolicyBindingSpec = s.object(
+  `${prefix}.ValidatingAdmissionPolicyBindingSpec`,
+  {
+    policyName: s.string(
+      1,
+      'Of a ValidatingAdmissionPolicy; while there is none of the name, the binding has no effect.',
+    ),
+    paramRef: s.of(2, paramRef, 'Parameters for a policy with a paramKind; without it, params is null.'),
+    matchResources: s.of(
+      3,
+      matchResources,
+      'Narrows what the policy takes: requests must fit both. Without it nothing is narrowed.',
+    ),
+    validationActions: s.list(4, scalars.string, {
+      listType: 'set',
+      description:
+        'What a violation leads to, at least one: Deny refuses, Warn warns the client, Audit notes it. Deny and Warn exclude each other.',
+    }),
+  },
+  { description: 'Which policy holds, where, with which parameters, and what a violation leads to.' },
+)
+export const validatingAdmissionPolicyBindingSchema = s.object(
+  `${prefix}.ValidatingAdmissionPolicyBinding`,
+  {
+    apiVersion: s.string(0, { stored: true }),
+    kind: s.string(0, { stored: true }),
+    metadata: s.of(1, objectMeta, {
+      stored: true,
+      description: 'Warnings and refusals tell the name beside that of the policy.',
+    }),
+    spec: s.of(2, validatingAdmissionPolicyBindingSpec, { default: {}, description: 'Which policy, and where.' }),
+  },
+  { description: 'Puts a ValidatingAdmissionPolicy in force.' },
+)
 export type ValidatingAdmissionPolicyBinding = TypeOf<typeof validatingAdmissionPolicyBindingSchema>
 
 const actions = ['Audit', 'Deny', 'Warn']

@@ -1,14 +1,21 @@
 // ValidatingWebhookConfiguration (admissionregistration.k8s.io/v1): whom the server asks whether it may let a request pass.
 import { defineKind } from '../kind.ts'
 import { s, type TypeOf } from '../schema.ts'
-import { admissionGroup, matchConditionsField, validateWebhooks, webhookFields } from '../types/admission.ts'
+import { admissionGroup, byObject, matchConditionsField, validateWebhooks, webhookFields } from '../types/admission.ts'
 import { labelSelector, objectMeta } from '../types/meta.ts'
 
-export const validatingWebhook = s.object('io.k8s.api.admissionregistration.v1.ValidatingWebhook', {
-  ...webhookFields,
-  objectSelector: s.of(10, labelSelector, { default: {} }),
-  matchConditions: matchConditionsField(11),
-})
+export const validatingWebhook = s.object(
+  'io.k8s.api.admissionregistration.v1.ValidatingWebhook',
+  {
+    ...webhookFields,
+    objectSelector: s.of(10, labelSelector, {
+      default: {},
+      description: byObject,
+    }),
+    matchConditions: matchConditionsField(11),
+  },
+  { description: 'A webhook that lets requests pass or refuses them, and changes nothing.' },
+)
 export type ValidatingWebhook = TypeOf<typeof validatingWebhook>
 
 export const validatingWebhookConfigurationSchema = s.object(
@@ -16,9 +23,18 @@ export const validatingWebhookConfigurationSchema = s.object(
   {
     apiVersion: s.string(0, { stored: true }),
     kind: s.string(0, { stored: true }),
-    metadata: s.of(1, objectMeta, { stored: true }),
-    webhooks: s.list(2, validatingWebhook, { listType: 'map', mapKeys: ['name'], mergeKey: 'name' }),
+    metadata: s.of(1, objectMeta, {
+      stored: true,
+      description: 'The name is free to choose; the webhooks have names of their own.',
+    }),
+    webhooks: s.list(2, validatingWebhook, {
+      listType: 'map',
+      mapKeys: ['name'],
+      mergeKey: 'name',
+      description: 'Asked all at once; a single refusal is enough.',
+    }),
   },
+  { description: 'Webhooks that judge requests after all changes are made.' },
 )
 export type ValidatingWebhookConfiguration = TypeOf<typeof validatingWebhookConfigurationSchema>
 

@@ -13,82 +13,180 @@ import { labelSelector } from './meta.ts'
 export const admissionGroup = 'admissionregistration.k8s.io'
 const prefix = 'io.k8s.api.admissionregistration.v1'
 
-export const matchCondition = s.object(`${prefix}.MatchCondition`, {
-  name: s.string(1, { required: true }),
-  expression: s.string(2, { required: true, description: 'CEL; the webhook or policy is asked only where all hold.' }),
-})
+export const matchCondition = s.object(
+  `${prefix}.MatchCondition`,
+  {
+    name: s.string(1, {
+      required: true,
+      description: 'Unique in the list, in the form of a label key: example.com/no-leases.',
+    }),
+    expression: s.string(2, {
+      required: true,
+      description: 'CEL; the webhook or policy is asked only where all hold.',
+    }),
+  },
+  { description: 'A condition that a request must meet beyond rules and selectors.' },
+)
 export type MatchCondition = TypeOf<typeof matchCondition>
 
 const rule = (within: readonly number[]) => ({
-  apiGroups: s.list(1, scalars.string, { within }),
-  apiVersions: s.list(2, scalars.string, { within }),
+  apiGroups: s.list(1, scalars.string, {
+    within,
+    description: "Groups of the resources: '' for core kinds, * alone for all.",
+  }),
+  apiVersions: s.list(2, scalars.string, { within, description: 'Versions within the groups; * alone for all.' }),
   resources: s.list(3, scalars.string, {
     within,
     description: "'pods', 'pods/status', 'pods/*', '*/scale', '*', '*/*'.",
   }),
   scope: s.string(4, { within, pointer: true, default: '*', description: 'Cluster, Namespaced, or * for both.' }),
 })
-export const ruleWithOperations = s.object(`${prefix}.RuleWithOperations`, {
-  operations: s.list(1, scalars.string, { description: 'CREATE, UPDATE, DELETE, CONNECT, or * for all.' }),
-  ...rule([2]),
-})
+export const ruleWithOperations = s.object(
+  `${prefix}.RuleWithOperations`,
+  {
+    operations: s.list(1, scalars.string, { description: 'CREATE, UPDATE, DELETE, CONNECT, or * for all.' }),
+    ...rule([2]),
+  },
+  { description: 'Requests whose operation, group, version, resource and scope are all named here.' },
+)
 export type RuleWithOperations = TypeOf<typeof ruleWithOperations>
 export const namedRule = s.object(
   `${prefix}.NamedRuleWithOperations`,
   {
-    resourceNames: s.list(1, scalars.string),
-    operations: s.list(1, scalars.string, { within: [2] }),
+    resourceNames: s.list(1, scalars.string, 'Names of the objects that are meant; empty for all.'),
+    operations: s.list(1, scalars.string, {
+      within: [2],
+      description: 'CREATE, UPDATE, DELETE, CONNECT, or * alone for all.',
+    }),
     ...rule([2, 2]),
   },
-  { atomic: true },
+  {
+    atomic: true,
+    description: 'Requests whose operation, group, version, resource, scope and name are all named here.',
+  },
 )
 export type NamedRule = TypeOf<typeof namedRule>
 
 const policies = ['Exact', 'Equivalent']
+
+// Said alike of webhooks and of policies.
+const byNamespace =
+  'By labels of the namespace; empty takes all. A Namespace is judged by its own, and what lies in none always fits.'
+export const byObject =
+  'By labels of the object; empty takes all. Of an update it is enough that the old or the new object fits.'
+const byMatch =
+  'Exact: only what the rules name. Equivalent: the same objects in any version, shown in one that a rule names.'
 export const matchResources = s.object(
   `${prefix}.MatchResources`,
   {
-    namespaceSelector: s.of(1, labelSelector, { default: {} }),
-    objectSelector: s.of(2, labelSelector, { default: {} }),
-    resourceRules: s.list(3, namedRule),
-    excludeResourceRules: s.list(4, namedRule),
-    matchPolicy: s.string(7, { pointer: true, default: 'Equivalent' }),
+    namespaceSelector: s.of(1, labelSelector, {
+      default: {},
+      description: byNamespace,
+    }),
+    objectSelector: s.of(2, labelSelector, {
+      default: {},
+      description: byObject,
+    }),
+    resourceRules: s.list(
+      3,
+      namedRule,
+      'At least one must fit. A policy needs some; a binding without any takes all that its policy does.',
+    ),
+    excludeResourceRules: s.list(
+      4,
+      namedRule,
+      'Requests that fit one of these are left out, whatever resourceRules say.',
+    ),
+    matchPolicy: s.string(7, {
+      pointer: true,
+      default: 'Equivalent',
+      description: byMatch,
+    }),
   },
-  { atomic: true },
+  { atomic: true, description: 'Requests that a policy or a binding takes: rules and selectors must all fit.' },
 )
 export type MatchResources = TypeOf<typeof matchResources>
 
-export const serviceReference = s.object(`${prefix}.ServiceReference`, {
-  namespace: s.string(1, { required: true }),
-  name: s.string(2, { required: true }),
-  path: s.string(3, { pointer: true }),
-  port: s.int32(4, { pointer: true, default: 443 }),
-})
-export const webhookClientConfig = s.object(`${prefix}.WebhookClientConfig`, {
-  service: s.of(1, serviceReference),
-  caBundle: s.bytes(2),
-  url: s.string(3, { pointer: true }),
-})
+export const serviceReference = s.object(
+  `${prefix}.ServiceReference`,
+  {
+    namespace: s.string(1, { required: true, description: 'Where the Service lies.' }),
+    name: s.string(2, {
+      required: true,
+      description: 'Of the Service; the certificate of the webhook must be for <name>.<namespace>.svc.',
+    }),
+    path: s.string(3, { pointer: true, description: 'Path that is posted to; / when empty.' }),
+    port: s.int32(4, { pointer: true, default: 443, description: 'Port of the Service, not of the pods behind it.' }),
+  },
+  { description: 'A Service behind which a webhook answers.' },
+)
+export const webhookClientConfig = s.object(
+  `${prefix}.WebhookClientConfig`,
+  {
+    service: s.of(1, serviceReference, 'A Service of the cluster; excludes url.'),
+    caBundle: s.bytes(
+      2,
+      'PEM, in base64, of the CAs that vouch for the certificate; when empty, those that the API server trusts anyway.',
+    ),
+    url: s.string(3, {
+      pointer: true,
+      description: 'https://host[:port][/path], without user, query or fragment; excludes service.',
+    }),
+  },
+  { description: 'Where a webhook is and by whom it is vouched for: exactly one of url and service.' },
+)
 export type WebhookClientConfig = TypeOf<typeof webhookClientConfig>
 
 /** What both kinds of webhook say; the numbers of two fields differ. */
 export const webhookFields = {
-  name: s.string(1, { required: true }),
-  clientConfig: s.of(2, webhookClientConfig, { required: true }),
-  rules: s.list(3, ruleWithOperations),
+  name: s.string(1, {
+    required: true,
+    description: 'Domain of three or more segments, unique in the configuration. Clients and audit events are told it.',
+  }),
+  clientConfig: s.of(2, webhookClientConfig, { required: true, description: 'Where the webhook is.' }),
+  rules: s.list(
+    3,
+    ruleWithOperations,
+    'At least one must fit. About the kinds of admission themselves no webhook is asked.',
+  ),
   failurePolicy: s.string(4, {
     pointer: true,
     default: 'Fail',
     description: 'When it cannot be asked: Fail or Ignore.',
   }),
-  namespaceSelector: s.of(5, labelSelector, { default: {} }),
-  sideEffects: s.string(6, { required: true, pointer: true }),
-  timeoutSeconds: s.int32(7, { pointer: true, default: 10 }),
-  admissionReviewVersions: s.list(8, scalars.string, { required: true, default: [] }),
-  matchPolicy: s.string(9, { pointer: true, default: 'Equivalent' }),
+  namespaceSelector: s.of(5, labelSelector, {
+    default: {},
+    description: byNamespace,
+  }),
+  sideEffects: s.string(6, {
+    required: true,
+    pointer: true,
+    description:
+      'None: asking it changes nothing elsewhere. NoneOnDryRun: nothing when request.dryRun is set. Others are refused.',
+  }),
+  timeoutSeconds: s.int32(7, {
+    pointer: true,
+    default: 10,
+    description: 'How many seconds an answer may take, from 1 to 30; after that failurePolicy counts.',
+  }),
+  admissionReviewVersions: s.list(8, scalars.string, {
+    required: true,
+    default: [],
+    description: 'Versions of AdmissionReview that it reads, the best first; one at least of v1 and v1beta1.',
+  }),
+  matchPolicy: s.string(9, {
+    pointer: true,
+    default: 'Equivalent',
+    description: byMatch,
+  }),
 }
 export const matchConditionsField = (number: number) =>
-  s.list(number, matchCondition, { listType: 'map', mapKeys: ['name'], mergeKey: 'name' })
+  s.list(number, matchCondition, {
+    listType: 'map',
+    mapKeys: ['name'],
+    mergeKey: 'name',
+    description: 'At most 64, which must all hold. One that is false decides, even when others fail.',
+  })
 
 export type Webhook = TypeOf<typeof webhookObject>
 const webhookObject = s.object('Webhook', {

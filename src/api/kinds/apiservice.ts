@@ -11,40 +11,85 @@ import { ruled } from '../types/network.ts'
 
 const prefix = 'io.k8s.kube-aggregator.pkg.apis.apiregistration.v1'
 
-export const apiServiceReference = s.object(`${prefix}.ServiceReference`, {
-  namespace: s.string(1),
-  name: s.string(2),
-  port: s.int32(3, { pointer: true, default: 443 }),
-})
+export const apiServiceReference = s.object(
+  `${prefix}.ServiceReference`,
+  {
+    namespace: s.string(1, 'Where the Service lies.'),
+    name: s.string(2, 'Of the Service; the certificate of the server must be for <name>.<namespace>.svc.'),
+    port: s.int32(3, { pointer: true, default: 443, description: 'Port of the Service, not of the pods behind it.' }),
+  },
+  { description: 'The Service of another API server.' },
+)
 export type ApiServiceReference = TypeOf<typeof apiServiceReference>
-export const apiServiceSpec = s.object(`${prefix}.APIServiceSpec`, {
-  service: s.of(1, apiServiceReference),
-  group: s.string(2),
-  version: s.string(3),
-  insecureSkipTLSVerify: s.boolean(4),
-  caBundle: s.bytes(5),
-  groupPriorityMinimum: s.int32(7, { required: true }),
-  versionPriority: s.int32(8, { required: true }),
-})
+export const apiServiceSpec = s.object(
+  `${prefix}.APIServiceSpec`,
+  {
+    service: s.of(
+      1,
+      apiServiceReference,
+      'Where requests are sent on to; without it this server answers. What it has itself cannot be sent on, but for metrics.k8s.io.',
+    ),
+    group: s.string(2, 'Group of the API, such as metrics.k8s.io; empty only for v1.'),
+    version: s.string(3, 'Version within the group, such as v1beta1.'),
+    insecureSkipTLSVerify: s.boolean(
+      4,
+      'Whether any certificate is accepted, so that somebody else could answer. Excludes caBundle.',
+    ),
+    caBundle: s.bytes(
+      5,
+      'PEM, in base64, of the CAs that vouch for the certificate; when empty, those that this server trusts anyway.',
+    ),
+    groupPriorityMinimum: s.int32(7, {
+      required: true,
+      description: 'Rank of the group, from 1 to 20000, largest first; of all versions of a group the largest counts.',
+    }),
+    versionPriority: s.int32(8, {
+      required: true,
+      description:
+        'Rank within the group, from 1 to 1000, largest first; among equals v2 comes before v1, and v1 before v1beta1.',
+    }),
+  },
+  { description: 'Who answers for which group and version, and how they rank.' },
+)
 export type ApiServiceSpec = TypeOf<typeof apiServiceSpec>
-export const apiServiceCondition = s.object(`${prefix}.APIServiceCondition`, {
-  type: s.string(1, { required: true }),
-  status: s.oneOf(2, ['True', 'False', 'Unknown'], { required: true }),
-  lastTransitionTime: s.time(3),
-  reason: s.string(4),
-  message: s.string(5),
-})
-export const apiServiceStatus = s.object(`${prefix}.APIServiceStatus`, {
-  conditions: s.list(1, apiServiceCondition, { listType: 'map', mapKeys: ['type'], mergeKey: 'type' }),
-})
+export const apiServiceCondition = s.object(
+  `${prefix}.APIServiceCondition`,
+  {
+    type: s.string(1, {
+      required: true,
+      description: 'Available: whether somebody answers for the group and version.',
+    }),
+    status: s.oneOf(2, ['True', 'False', 'Unknown'], { required: true, description: 'Whether it is so.' }),
+    lastTransitionTime: s.time(3, 'When status changed last.'),
+    reason: s.string(4, 'Why, as one word in CamelCase for programs.'),
+    message: s.string(5, 'Why, as a sentence for people.'),
+  },
+  { description: 'A state of the APIService.' },
+)
+export const apiServiceStatus = s.object(
+  `${prefix}.APIServiceStatus`,
+  {
+    conditions: s.list(1, apiServiceCondition, {
+      listType: 'map',
+      mapKeys: ['type'],
+      mergeKey: 'type',
+      description: 'States of the APIService, of which the server writes Available.',
+    }),
+  },
+  { description: 'Whether the group and version are served.' },
+)
 export type ApiServiceStatus = TypeOf<typeof apiServiceStatus>
-export const apiServiceSchema = s.object(`${prefix}.APIService`, {
-  apiVersion: s.string(0, { stored: true }),
-  kind: s.string(0, { stored: true }),
-  metadata: s.of(1, objectMeta, { stored: true }),
-  spec: s.of(2, apiServiceSpec, { default: {} }),
-  status: s.of(3, apiServiceStatus, { default: {} }),
-})
+export const apiServiceSchema = s.object(
+  `${prefix}.APIService`,
+  {
+    apiVersion: s.string(0, { stored: true }),
+    kind: s.string(0, { stored: true }),
+    metadata: s.of(1, objectMeta, { stored: true, description: 'The name must be <version>.<group>.' }),
+    spec: s.of(2, apiServiceSpec, { default: {}, description: 'Who answers for what.' }),
+    status: s.of(3, apiServiceStatus, { default: {}, description: 'Written by the server.' }),
+  },
+  { description: 'Who answers for a group and version of the API: this server, or another one behind a Service.' },
+)
 export type ApiService = TypeOf<typeof apiServiceSchema>
 
 function validateApiService({ metadata, spec }: ApiService): readonly FieldError[] {

@@ -15,44 +15,96 @@ import { dnsLabel, dnsSubdomain, pathSegment } from '../names.ts'
 import { s, scalars, type TypeOf } from '../schema.ts'
 import { objectMeta } from '../types/meta.ts'
 
-export const certificateSigningRequestSpec = s.object('io.k8s.api.certificates.v1.CertificateSigningRequestSpec', {
-  /** PEM of a PKCS #10 request, as base64. */
-  request: s.bytes(1, { required: true }),
-  /** Who asks: the server writes these four, whatever the request says. */
-  username: s.string(2),
-  uid: s.string(3),
-  groups: s.list(4, scalars.string),
-  usages: s.list(5, scalars.string),
-  extra: s.map(6, scalars.strings),
-  signerName: s.string(7, { required: true }),
-  expirationSeconds: s.int32(8, { pointer: true }),
-})
+export const certificateSigningRequestSpec = s.object(
+  'io.k8s.api.certificates.v1.CertificateSigningRequestSpec',
+  {
+    request: s.bytes(1, {
+      required: true,
+      description: 'PEM of a PKCS #10 request, in base64; at most 64 KiB before base64.',
+    }),
+    username: s.string(2, 'Who asks; the server writes it, whatever was sent.'),
+    uid: s.string(3, 'Uid of the user who asks; the server writes it.'),
+    groups: s.list(4, scalars.string, 'Groups of the user who asks; the server writes them.'),
+    usages: s.list(
+      5,
+      scalars.string,
+      "What the key may be used for, such as 'digital signature' or 'client auth'; at least one, each once.",
+    ),
+    extra: s.map(6, scalars.strings, 'What else authentication knows of the user who asks; the server writes it.'),
+    signerName: s.string(7, {
+      required: true,
+      description:
+        'Who is to sign, as domain/name. Of kubernetes.io this cluster has kube-apiserver-client, kube-apiserver-client-kubelet and kubelet-serving.',
+    }),
+    expirationSeconds: s.int32(8, {
+      pointer: true,
+      description:
+        'Wanted life of the certificate in seconds, from 600. The signers of this cluster give at most a year, which is also their default.',
+    }),
+  },
+  { description: 'Who asks for which certificate. Immutable.' },
+)
 export type CertificateSigningRequestSpec = TypeOf<typeof certificateSigningRequestSpec>
 export const certificateSigningRequestCondition = s.object(
   'io.k8s.api.certificates.v1.CertificateSigningRequestCondition',
   {
-    type: s.string(1, { required: true }),
-    reason: s.string(2),
-    message: s.string(3),
-    lastUpdateTime: s.time(4),
-    lastTransitionTime: s.time(5),
-    status: s.string(6, { required: true }),
+    type: s.string(1, {
+      required: true,
+      description:
+        'Approved, Denied, Failed, or one that a signer gives a meaning. Those three never go away; Approved and Denied exclude each other.',
+    }),
+    reason: s.string(2, 'Why, as one word in CamelCase for programs.'),
+    message: s.string(3, 'Why, as a sentence for people.'),
+    lastUpdateTime: s.time(4, 'When the condition was written last; filled in when absent.'),
+    lastTransitionTime: s.time(5, 'When status changed last; filled in when absent.'),
+    status: s.string(6, {
+      required: true,
+      description: 'True, False or Unknown; always True for Approved, Denied and Failed.',
+    }),
   },
+  { description: 'A decision about the request, or what has become of it.' },
 )
 export type CertificateSigningRequestCondition = TypeOf<typeof certificateSigningRequestCondition>
-export const certificateSigningRequestStatus = s.object('io.k8s.api.certificates.v1.CertificateSigningRequestStatus', {
-  conditions: s.list(1, certificateSigningRequestCondition, { listType: 'map', mapKeys: ['type'] }),
-  /** PEM of the certificate and of what leads to its authority, as base64. */
-  certificate: s.bytes(2),
-})
+export const certificateSigningRequestStatus = s.object(
+  'io.k8s.api.certificates.v1.CertificateSigningRequestStatus',
+  {
+    conditions: s.list(1, certificateSigningRequestCondition, {
+      listType: 'map',
+      mapKeys: ['type'],
+      description: 'Approved and Denied are written through the subresource approval, others through status.',
+    }),
+    certificate: s.bytes(
+      2,
+      'PEM of the certificate, and of those between it and its CA, in base64. The signer writes it, once.',
+    ),
+  },
+  { description: 'What was decided, and the certificate.' },
+)
 export type CertificateSigningRequestStatus = TypeOf<typeof certificateSigningRequestStatus>
-export const certificateSigningRequestSchema = s.object('io.k8s.api.certificates.v1.CertificateSigningRequest', {
-  apiVersion: s.string(0, { stored: true }),
-  kind: s.string(0, { stored: true }),
-  metadata: s.of(1, objectMeta, { stored: true }),
-  spec: s.of(2, certificateSigningRequestSpec, { required: true, default: {} }),
-  status: s.of(3, certificateSigningRequestStatus, { default: {} }),
-})
+export const certificateSigningRequestSchema = s.object(
+  'io.k8s.api.certificates.v1.CertificateSigningRequest',
+  {
+    apiVersion: s.string(0, { stored: true }),
+    kind: s.string(0, { stored: true }),
+    metadata: s.of(1, objectMeta, {
+      stored: true,
+      description: 'Nothing depends on the name; generateName finds a free one.',
+    }),
+    spec: s.of(2, certificateSigningRequestSpec, {
+      required: true,
+      default: {},
+      description: 'What is asked for; never changes.',
+    }),
+    status: s.of(3, certificateSigningRequestStatus, {
+      default: {},
+      description: 'What has become of it; written through the subresources approval and status.',
+    }),
+  },
+  {
+    description:
+      'Asks for a certificate that a signer makes once somebody approves. Goes an hour after it was answered, or a day unanswered.',
+  },
+)
 export type CertificateSigningRequest = TypeOf<typeof certificateSigningRequestSchema>
 
 const usagesKnown = [

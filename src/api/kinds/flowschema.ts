@@ -12,70 +12,179 @@ import { flowCondition, validateFlowConditions } from '../types/flowcontrol.ts'
 import { objectMeta } from '../types/meta.ts'
 import { ruled } from '../types/network.ts'
 
-export const flowDistinguisherMethod = s.object('io.k8s.api.flowcontrol.v1.FlowDistinguisherMethod', {
-  type: s.oneOf(1, ['ByNamespace', 'ByUser'], { required: true }),
-})
+export const flowDistinguisherMethod = s.object(
+  'io.k8s.api.flowcontrol.v1.FlowDistinguisherMethod',
+  {
+    type: s.oneOf(1, ['ByNamespace', 'ByUser'], {
+      required: true,
+      description:
+        'By the user who asks, or by the namespace that is asked about. Flows take turns, so that none holds up another.',
+    }),
+  },
+  { description: 'How requests of one schema are split into flows.' },
+)
 export const priorityLevelConfigurationReference = s.object(
   'io.k8s.api.flowcontrol.v1.PriorityLevelConfigurationReference',
   {
-    name: s.string(1, { required: true }),
+    name: s.string(1, {
+      required: true,
+      description: 'Of a PriorityLevelConfiguration; while there is none of the name, the schema is passed over.',
+    }),
   },
+  { description: 'Points to a priority level.' },
 )
-export const userSubject = s.object('io.k8s.api.flowcontrol.v1.UserSubject', {
-  name: s.string(1, { required: true }),
-})
-export const groupSubject = s.object('io.k8s.api.flowcontrol.v1.GroupSubject', {
-  name: s.string(1, { required: true }),
-})
-export const serviceAccountSubject = s.object('io.k8s.api.flowcontrol.v1.ServiceAccountSubject', {
-  namespace: s.string(1, { required: true }),
-  name: s.string(2, { required: true }),
-})
-export const flowSubject = s.object('io.k8s.api.flowcontrol.v1.Subject', {
-  kind: s.oneOf(1, ['User', 'Group', 'ServiceAccount'], { required: true }),
-  user: s.of(2, userSubject),
-  group: s.of(3, groupSubject),
-  serviceAccount: s.of(4, serviceAccountSubject),
-})
+export const userSubject = s.object(
+  'io.k8s.api.flowcontrol.v1.UserSubject',
+  {
+    name: s.string(1, { required: true, description: 'As authentication calls the user; * for every user.' }),
+  },
+  { description: 'A user.' },
+)
+export const groupSubject = s.object(
+  'io.k8s.api.flowcontrol.v1.GroupSubject',
+  {
+    name: s.string(1, { required: true, description: 'As authentication calls the group; * for everybody.' }),
+  },
+  { description: 'The users in a group.' },
+)
+export const serviceAccountSubject = s.object(
+  'io.k8s.api.flowcontrol.v1.ServiceAccountSubject',
+  {
+    namespace: s.string(1, { required: true, description: 'Where the service account lies; no * here.' }),
+    name: s.string(2, { required: true, description: 'Of the service account; * for all of the namespace.' }),
+  },
+  { description: 'A service account.' },
+)
+export const flowSubject = s.object(
+  'io.k8s.api.flowcontrol.v1.Subject',
+  {
+    kind: s.oneOf(1, ['User', 'Group', 'ServiceAccount'], {
+      required: true,
+      description: 'Which of the three other fields is given.',
+    }),
+    user: s.of(2, userSubject, 'Required for kind User, forbidden for others.'),
+    group: s.of(3, groupSubject, 'Required for kind Group, forbidden for others.'),
+    serviceAccount: s.of(4, serviceAccountSubject, 'Required for kind ServiceAccount, forbidden for others.'),
+  },
+  { description: 'Whose requests are meant.' },
+)
 export type FlowSubject = TypeOf<typeof flowSubject>
-export const resourcePolicyRule = s.object('io.k8s.api.flowcontrol.v1.ResourcePolicyRule', {
-  verbs: s.list(1, scalars.string, { required: true, listType: 'set' }),
-  apiGroups: s.list(2, scalars.string, { required: true, listType: 'set' }),
-  resources: s.list(3, scalars.string, { required: true, listType: 'set' }),
-  clusterScope: s.boolean(4),
-  namespaces: s.list(5, scalars.string, { listType: 'set' }),
-})
+export const resourcePolicyRule = s.object(
+  'io.k8s.api.flowcontrol.v1.ResourcePolicyRule',
+  {
+    verbs: s.list(1, scalars.string, {
+      required: true,
+      listType: 'set',
+      description: 'get, list, watch, create, update, patch, delete, deletecollection or proxy; * alone for all.',
+    }),
+    apiGroups: s.list(2, scalars.string, {
+      required: true,
+      listType: 'set',
+      description: "Groups of the resources: '' for core kinds; * alone for all.",
+    }),
+    resources: s.list(3, scalars.string, {
+      required: true,
+      listType: 'set',
+      description: "Plurals in lower case; subresources only where they are named, as 'pods/log'. * alone for all.",
+    }),
+    clusterScope: s.boolean(
+      4,
+      'Whether requests that name no namespace are meant too: about what lies in none, or in all at once.',
+    ),
+    namespaces: s.list(5, scalars.string, {
+      listType: 'set',
+      description: 'Requests in these are meant; * alone for all. May be empty only with clusterScope.',
+    }),
+  },
+  { description: 'Requests about resources whose verb, group, resource and place are all named here.' },
+)
 export type ResourcePolicyRule = TypeOf<typeof resourcePolicyRule>
-export const nonResourcePolicyRule = s.object('io.k8s.api.flowcontrol.v1.NonResourcePolicyRule', {
-  verbs: s.list(1, scalars.string, { required: true, listType: 'set' }),
-  nonResourceURLs: s.list(6, scalars.string, { required: true, listType: 'set' }),
-})
+export const nonResourcePolicyRule = s.object(
+  'io.k8s.api.flowcontrol.v1.NonResourcePolicyRule',
+  {
+    verbs: s.list(1, scalars.string, {
+      required: true,
+      listType: 'set',
+      description: 'HTTP methods in lower case, such as get; * alone for all.',
+    }),
+    nonResourceURLs: s.list(6, scalars.string, {
+      required: true,
+      listType: 'set',
+      description: "Paths such as '/healthz', or '/logs/*' for all below; * alone for all.",
+    }),
+  },
+  { description: 'Requests to paths that are no resources.' },
+)
 export type NonResourcePolicyRule = TypeOf<typeof nonResourcePolicyRule>
-export const policyRulesWithSubjects = s.object('io.k8s.api.flowcontrol.v1.PolicyRulesWithSubjects', {
-  subjects: s.list(1, flowSubject, { required: true }),
-  resourceRules: s.list(2, resourcePolicyRule),
-  nonResourceRules: s.list(3, nonResourcePolicyRule),
-})
+export const policyRulesWithSubjects = s.object(
+  'io.k8s.api.flowcontrol.v1.PolicyRulesWithSubjects',
+  {
+    subjects: s.list(1, flowSubject, { required: true, description: 'Who asks; without any, nobody.' }),
+    resourceRules: s.list(
+      2,
+      resourcePolicyRule,
+      'For requests about resources. Either these or nonResourceRules must not be empty.',
+    ),
+    nonResourceRules: s.list(
+      3,
+      nonResourcePolicyRule,
+      'For requests to other paths. Either these or resourceRules must not be empty.',
+    ),
+  },
+  { description: 'Requests of somebody about something: one of the subjects and one of the rules must fit.' },
+)
 export type PolicyRulesWithSubjects = TypeOf<typeof policyRulesWithSubjects>
-export const flowSchemaSpec = s.object('io.k8s.api.flowcontrol.v1.FlowSchemaSpec', {
-  priorityLevelConfiguration: s.of(1, priorityLevelConfigurationReference, { required: true, default: {} }),
-  matchingPrecedence: s.int32(2),
-  distinguisherMethod: s.of(3, flowDistinguisherMethod),
-  rules: s.list(4, policyRulesWithSubjects),
-})
+export const flowSchemaSpec = s.object(
+  'io.k8s.api.flowcontrol.v1.FlowSchemaSpec',
+  {
+    priorityLevelConfiguration: s.of(1, priorityLevelConfigurationReference, {
+      required: true,
+      default: {},
+      description: 'The priority level at which the requests are served.',
+    }),
+    matchingPrecedence: s.int32(
+      2,
+      'Schemas are tried from 1 to 10000, then by name. 1000 when 0 or absent; 1 is for the schema exempt alone.',
+    ),
+    distinguisherMethod: s.of(
+      3,
+      flowDistinguisherMethod,
+      'Splits the requests into flows; without it all are one flow.',
+    ),
+    rules: s.list(4, policyRulesWithSubjects, 'One of them must fit; without any, no request does.'),
+  },
+  { description: 'Which requests are meant, who serves them, and who takes turns with whom.' },
+)
 export type FlowSchemaSpec = TypeOf<typeof flowSchemaSpec>
 export const flowSchemaCondition = flowCondition('io.k8s.api.flowcontrol.v1.FlowSchemaCondition')
-export const flowSchemaStatus = s.object('io.k8s.api.flowcontrol.v1.FlowSchemaStatus', {
-  conditions: s.list(1, flowSchemaCondition, { listType: 'map', mapKeys: ['type'], mergeKey: 'type' }),
-})
+export const flowSchemaStatus = s.object(
+  'io.k8s.api.flowcontrol.v1.FlowSchemaStatus',
+  {
+    conditions: s.list(1, flowSchemaCondition, {
+      listType: 'map',
+      mapKeys: ['type'],
+      mergeKey: 'type',
+      description: 'Dangling tells whether the priority level is missing.',
+    }),
+  },
+  { description: 'What the server has found out about the schema.' },
+)
 export type FlowSchemaStatus = TypeOf<typeof flowSchemaStatus>
-export const flowSchemaSchema = s.object('io.k8s.api.flowcontrol.v1.FlowSchema', {
-  apiVersion: s.string(0, { stored: true }),
-  kind: s.string(0, { stored: true }),
-  metadata: s.of(1, objectMeta, { stored: true }),
-  spec: s.of(2, flowSchemaSpec, { default: {} }),
-  status: s.of(3, flowSchemaStatus, { default: {} }),
-})
+export const flowSchemaSchema = s.object(
+  'io.k8s.api.flowcontrol.v1.FlowSchema',
+  {
+    apiVersion: s.string(0, { stored: true }),
+    kind: s.string(0, { stored: true }),
+    metadata: s.of(1, objectMeta, {
+      stored: true,
+      description:
+        'Of schemas with the same precedence the names decide. Those called exempt and catch-all never change.',
+    }),
+    spec: s.of(2, flowSchemaSpec, { default: {}, description: 'Which requests, and which level.' }),
+    status: s.of(3, flowSchemaStatus, { default: {}, description: 'Written by the server.' }),
+  },
+  { description: 'Requests that belong to one priority level. Of all schemas the first that fits a request counts.' },
+)
 export type FlowSchema = TypeOf<typeof flowSchemaSchema>
 
 const precedenceDefault = 1_000

@@ -9,55 +9,124 @@ import { s, type TypeOf } from '../schema.ts'
 import { flowCondition, validateFlowConditions } from '../types/flowcontrol.ts'
 import { objectMeta } from '../types/meta.ts'
 
-export const queuingConfiguration = s.object('io.k8s.api.flowcontrol.v1.QueuingConfiguration', {
-  queues: s.int32(1),
-  handSize: s.int32(2),
-  queueLengthLimit: s.int32(3),
-})
+export const queuingConfiguration = s.object(
+  'io.k8s.api.flowcontrol.v1.QueuingConfiguration',
+  {
+    queues: s.int32(1, 'Times queueLengthLimit: how many requests of the level wait at most. 64 when 0 or absent.'),
+    handSize: s.int32(
+      2,
+      'Times queueLengthLimit: how many requests of a single flow wait at most. Not above queues; 8 when 0 or absent.',
+    ),
+    queueLengthLimit: s.int32(3, 'What the two others are multiplied with; 50 when 0 or absent.'),
+  },
+  {
+    description:
+      'How many requests may wait. Every flow has a queue of its own here, so the three numbers are only multiplied.',
+  },
+)
 export type QueuingConfiguration = TypeOf<typeof queuingConfiguration>
-export const limitResponse = s.object('io.k8s.api.flowcontrol.v1.LimitResponse', {
-  type: s.oneOf(1, ['Queue', 'Reject'], { required: true }),
-  queuing: s.of(2, queuingConfiguration),
-})
+export const limitResponse = s.object(
+  'io.k8s.api.flowcontrol.v1.LimitResponse',
+  {
+    type: s.oneOf(1, ['Queue', 'Reject'], {
+      required: true,
+      description:
+        'Queue lets it wait, for 15 seconds at most; Reject refuses it at once. Both refuse with status 429.',
+    }),
+    queuing: s.of(2, queuingConfiguration, 'How many may wait. Required for Queue, forbidden for Reject.'),
+  },
+  { description: 'What becomes of a request that finds no free seat.' },
+)
 export type LimitResponse = TypeOf<typeof limitResponse>
 export const limitedPriorityLevelConfiguration = s.object(
   'io.k8s.api.flowcontrol.v1.LimitedPriorityLevelConfiguration',
   {
-    nominalConcurrencyShares: s.int32(1, { pointer: true, default: 30 }),
-    limitResponse: s.of(2, limitResponse, { default: {} }),
-    lendablePercent: s.int32(3, { pointer: true, default: 0 }),
-    borrowingLimitPercent: s.int32(4, { pointer: true }),
+    nominalConcurrencyShares: s.int32(1, {
+      pointer: true,
+      default: 30,
+      description:
+        'Share of the 600 seats of each API server, in proportion to the shares of all levels; 0 gives none of its own.',
+    }),
+    limitResponse: s.of(2, limitResponse, {
+      default: {},
+      description: 'What becomes of a request that finds no free seat.',
+    }),
+    lendablePercent: s.int32(3, {
+      pointer: true,
+      default: 0,
+      description: 'Percent of its seats, from 0 to 100, that others may use while they are free.',
+    }),
+    borrowingLimitPercent: s.int32(4, {
+      pointer: true,
+      description: 'How many seats of others it may use, in percent of its own; all that are free when absent.',
+    }),
   },
+  { description: 'A level with a share of the seats, each of which serves one request at a time.' },
 )
 export type LimitedPriorityLevelConfiguration = TypeOf<typeof limitedPriorityLevelConfiguration>
-export const exemptPriorityLevelConfiguration = s.object('io.k8s.api.flowcontrol.v1.ExemptPriorityLevelConfiguration', {
-  nominalConcurrencyShares: s.int32(1, { pointer: true, default: 0 }),
-  lendablePercent: s.int32(2, { pointer: true, default: 0 }),
-})
+export const exemptPriorityLevelConfiguration = s.object(
+  'io.k8s.api.flowcontrol.v1.ExemptPriorityLevelConfiguration',
+  {
+    nominalConcurrencyShares: s.int32(1, {
+      pointer: true,
+      default: 0,
+      description:
+        'Counts beside the shares of other levels and so lessens their seats; this level itself has no limit.',
+    }),
+    lendablePercent: s.int32(2, {
+      pointer: true,
+      default: 0,
+      description: 'Percent of its seats, from 0 to 100, for others to use. Stored, without effect here.',
+    }),
+  },
+  { description: 'A level at which no request ever waits.' },
+)
 export type ExemptPriorityLevelConfiguration = TypeOf<typeof exemptPriorityLevelConfiguration>
-export const priorityLevelConfigurationSpec = s.object('io.k8s.api.flowcontrol.v1.PriorityLevelConfigurationSpec', {
-  type: s.oneOf(1, ['Exempt', 'Limited'], { required: true }),
-  limited: s.of(2, limitedPriorityLevelConfiguration),
-  exempt: s.of(3, exemptPriorityLevelConfiguration),
-})
+export const priorityLevelConfigurationSpec = s.object(
+  'io.k8s.api.flowcontrol.v1.PriorityLevelConfigurationSpec',
+  {
+    type: s.oneOf(1, ['Exempt', 'Limited'], {
+      required: true,
+      description: 'Limited for all levels but the one called exempt, which is Exempt.',
+    }),
+    limited: s.of(2, limitedPriorityLevelConfiguration, 'Required for Limited, forbidden for Exempt.'),
+    exempt: s.of(3, exemptPriorityLevelConfiguration, 'For Exempt only.'),
+  },
+  { description: 'Whether the requests of the level are limited, and how.' },
+)
 export type PriorityLevelConfigurationSpec = TypeOf<typeof priorityLevelConfigurationSpec>
 export const priorityLevelConfigurationCondition = flowCondition(
   'io.k8s.api.flowcontrol.v1.PriorityLevelConfigurationCondition',
 )
-export const priorityLevelConfigurationStatus = s.object('io.k8s.api.flowcontrol.v1.PriorityLevelConfigurationStatus', {
-  conditions: s.list(1, priorityLevelConfigurationCondition, {
-    listType: 'map',
-    mapKeys: ['type'],
-    mergeKey: 'type',
-  }),
-})
-export const priorityLevelConfigurationSchema = s.object('io.k8s.api.flowcontrol.v1.PriorityLevelConfiguration', {
-  apiVersion: s.string(0, { stored: true }),
-  kind: s.string(0, { stored: true }),
-  metadata: s.of(1, objectMeta, { stored: true }),
-  spec: s.of(2, priorityLevelConfigurationSpec, { default: {} }),
-  status: s.of(3, priorityLevelConfigurationStatus, { default: {} }),
-})
+export const priorityLevelConfigurationStatus = s.object(
+  'io.k8s.api.flowcontrol.v1.PriorityLevelConfigurationStatus',
+  {
+    conditions: s.list(1, priorityLevelConfigurationCondition, {
+      listType: 'map',
+      mapKeys: ['type'],
+      mergeKey: 'type',
+      description: 'States of the level. Nothing here writes any.',
+    }),
+  },
+  { description: 'What is known of the level.' },
+)
+export const priorityLevelConfigurationSchema = s.object(
+  'io.k8s.api.flowcontrol.v1.PriorityLevelConfiguration',
+  {
+    apiVersion: s.string(0, { stored: true }),
+    kind: s.string(0, { stored: true }),
+    metadata: s.of(1, objectMeta, {
+      stored: true,
+      description: 'FlowSchemas refer to the name. Of those called exempt and catch-all, only spec.exempt changes.',
+    }),
+    spec: s.of(2, priorityLevelConfigurationSpec, { default: {}, description: 'How the level is limited.' }),
+    status: s.of(3, priorityLevelConfigurationStatus, { default: {}, description: 'Written by the server.' }),
+  },
+  {
+    description:
+      'How many requests of one sort an API server serves at once, and what becomes of the others. FlowSchemas sort them.',
+  },
+)
 export type PriorityLevelConfiguration = TypeOf<typeof priorityLevelConfigurationSchema>
 
 const queuingDefaults = { queues: 64, handSize: 8, queueLengthLimit: 50 }

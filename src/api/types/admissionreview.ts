@@ -48,7 +48,10 @@ export const admissionRequest = s.object(
       6,
       'Where the object lies; for a Namespace its own name, empty for other kinds of the cluster.',
     ),
-    operation: s.string(7, { required: true, description: 'CREATE, UPDATE, DELETE or CONNECT. A patch is an UPDATE.' }),
+    operation: s.string(7, {
+      required: true,
+      description: 'CREATE, UPDATE, DELETE or CONNECT. A patch of what is there is an UPDATE.',
+    }),
     userInfo: s.of(8, userInfo, { required: true, description: 'Who has sent the request.' }),
     object: s.any(9, 'The object as it is to be written, or the options of a CONNECT; null for DELETE.'),
     oldObject: s.any(10, 'The object as it is stored, for UPDATE and DELETE; null for others.'),

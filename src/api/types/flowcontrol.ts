@@ -5,13 +5,17 @@ import { s } from '../schema.ts'
 
 /** The condition of either kind: they differ in their names in OpenAPI alone. */
 export function flowCondition(name: string) {
-  return s.object(name, {
-    type: s.string(1),
-    status: s.oneOf(2, ['True', 'False', 'Unknown']),
-    lastTransitionTime: s.time(3),
-    reason: s.string(4),
-    message: s.string(5),
-  })
+  return s.object(
+    name,
+    {
+      type: s.string(1, 'What the condition is about; each only once.'),
+      status: s.oneOf(2, ['True', 'False', 'Unknown'], 'Whether it is so.'),
+      lastTransitionTime: s.time(3, 'When status changed last.'),
+      reason: s.string(4, 'Why, as one word in CamelCase for programs.'),
+      message: s.string(5, 'Why, as a sentence for people.'),
+    },
+    { description: 'A state of the object.' },
+  )
 }
 
 export function validateFlowConditions(status: {

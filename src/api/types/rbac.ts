@@ -14,7 +14,7 @@ export const policyRule = s.object(
       required: true,
       default: [],
       description:
-        'get, list, watch, create, update, patch, delete, deletecollection and special ones such as bind; * for all. For paths, HTTP methods in lower case.',
+        'get, list, watch, create, update, patch, delete, deletecollection and special ones such as bind; * for all. For paths, HTTP methods as get.',
     }),
     apiGroups: s.list(
       2,

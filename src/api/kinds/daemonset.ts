@@ -1,4 +1,4 @@
-// DaemonSet (apps/v1).
+// DaemonSet (apps/v1): one pod on every node that fits.
 
 import { containerColumns, labelsText, selectorText } from '../cells.ts'
 import { invalidValue } from '../field.ts'
@@ -10,52 +10,121 @@ import { labelSelector, objectMeta } from '../types/meta.ts'
 import { podTemplateSpec } from '../types/podspec.ts'
 import { isNone, validateCounts, validateKeeper, validatePart, validateStatusCounts } from '../workload.ts'
 
-export const rollingUpdateDaemonSet = s.object('io.k8s.api.apps.v1.RollingUpdateDaemonSet', {
-  maxUnavailable: s.intOrString(1),
-  maxSurge: s.intOrString(2),
-})
+export const rollingUpdateDaemonSet = s.object(
+  'io.k8s.api.apps.v1.RollingUpdateDaemonSet',
+  {
+    maxUnavailable: s.intOrString(
+      1,
+      'Nodes that may be without a working pod at once: a count, or a percentage of the nodes wanted, rounded up. 1 by default.',
+    ),
+    maxSurge: s.intOrString(
+      2,
+      'Nodes that may run an old and a new pod side by side: a count, or a percentage, rounded up. 0 by default; else maxUnavailable must be 0.',
+    ),
+  },
+  { description: 'Bounds of a rolling update; one of the two is zero, the other is not.' },
+)
 export type RollingUpdateDaemonSet = TypeOf<typeof rollingUpdateDaemonSet>
-export const daemonSetUpdateStrategy = s.object('io.k8s.api.apps.v1.DaemonSetUpdateStrategy', {
-  type: s.oneOf(1, ['RollingUpdate', 'OnDelete'], { default: 'RollingUpdate' }),
-  rollingUpdate: s.of(2, rollingUpdateDaemonSet),
-})
+export const daemonSetUpdateStrategy = s.object(
+  'io.k8s.api.apps.v1.DaemonSetUpdateStrategy',
+  {
+    type: s.oneOf(1, ['RollingUpdate', 'OnDelete'], {
+      default: 'RollingUpdate',
+      description: 'RollingUpdate replaces pods node after node; OnDelete replaces each when somebody has deleted it.',
+    }),
+    rollingUpdate: s.of(2, rollingUpdateDaemonSet, 'Bounds of a rolling update; OnDelete ignores them.'),
+  },
+  { description: 'How the pods of an old template give way to those of a new one.' },
+)
 export type DaemonSetUpdateStrategy = TypeOf<typeof daemonSetUpdateStrategy>
-export const daemonSetSpec = s.object('io.k8s.api.apps.v1.DaemonSetSpec', {
-  selector: s.of(1, labelSelector, { required: true }),
-  template: s.of(2, podTemplateSpec, { required: true }),
-  updateStrategy: s.of(3, daemonSetUpdateStrategy, { default: {} }),
-  minReadySeconds: s.int32(4),
-  revisionHistoryLimit: s.int32(6, { pointer: true, default: 10 }),
-})
+export const daemonSetSpec = s.object(
+  'io.k8s.api.apps.v1.DaemonSetSpec',
+  {
+    selector: s.of(1, labelSelector, {
+      required: true,
+      description: 'Labels by which it knows its pods; the template must carry them. Immutable, and not empty.',
+    }),
+    template: s.of(2, podTemplateSpec, {
+      required: true,
+      description:
+        'The pod of each node that its node selector, node affinity and tolerations admit. Its restartPolicy must be Always.',
+    }),
+    updateStrategy: s.of(3, daemonSetUpdateStrategy, {
+      default: {},
+      description: 'How pods are replaced when the template changes.',
+    }),
+    minReadySeconds: s.int32(
+      4,
+      'Seconds that a pod must have been ready to count as available; 0 counts it at once. An update waits for it.',
+    ),
+    revisionHistoryLimit: s.int32(6, {
+      pointer: true,
+      default: 10,
+      description:
+        'Number of older templates kept as ControllerRevisions to go back to; 10 by default. Those that pods still run stay anyway.',
+    }),
+  },
+  { description: 'The pod that every fitting node gets, and how it is renewed.' },
+)
 export type DaemonSetSpec = TypeOf<typeof daemonSetSpec>
-export const daemonSetCondition = s.object('io.k8s.api.apps.v1.DaemonSetCondition', {
-  status: s.oneOf(2, ['True', 'False', 'Unknown'], { required: true }),
-  type: s.string(1, { required: true }),
-  lastTransitionTime: s.time(3),
-  reason: s.string(4),
-  message: s.string(5),
-})
+export const daemonSetCondition = s.object(
+  'io.k8s.api.apps.v1.DaemonSetCondition',
+  {
+    status: s.oneOf(2, ['True', 'False', 'Unknown'], { required: true, description: 'Whether it holds.' }),
+    type: s.string(1, {
+      required: true,
+      description: 'What it is about; there is at most one condition of each type.',
+    }),
+    lastTransitionTime: s.time(3, 'When status last took another value.'),
+    reason: s.string(4, 'Why, in one word for programs.'),
+    message: s.string(5, 'Why, in a sentence for people.'),
+  },
+  { description: 'One aspect of how a DaemonSet stands.' },
+)
 export type DaemonSetCondition = TypeOf<typeof daemonSetCondition>
-export const daemonSetStatus = s.object('io.k8s.api.apps.v1.DaemonSetStatus', {
-  currentNumberScheduled: s.int32(1, { required: true }),
-  numberMisscheduled: s.int32(2, { required: true }),
-  desiredNumberScheduled: s.int32(3, { required: true }),
-  numberReady: s.int32(4, { required: true }),
-  observedGeneration: s.int64(5),
-  updatedNumberScheduled: s.int32(6),
-  numberAvailable: s.int32(7),
-  numberUnavailable: s.int32(8),
-  collisionCount: s.int32(9, { pointer: true }),
-  conditions: s.list(10, daemonSetCondition, { listType: 'map', mapKeys: ['type'], mergeKey: 'type' }),
-})
+export const daemonSetStatus = s.object(
+  'io.k8s.api.apps.v1.DaemonSetStatus',
+  {
+    currentNumberScheduled: s.int32(1, {
+      required: true,
+      description: 'Nodes that are to have the pod, and have one.',
+    }),
+    numberMisscheduled: s.int32(2, { required: true, description: 'Nodes that have the pod, and are not to have it.' }),
+    desiredNumberScheduled: s.int32(3, { required: true, description: 'Nodes that are to have the pod.' }),
+    numberReady: s.int32(4, { required: true, description: 'Nodes that are to have the pod, and where it is ready.' }),
+    observedGeneration: s.int64(
+      5,
+      'The metadata.generation that the counts belong to; a lower one means that the last change is not seen yet.',
+    ),
+    updatedNumberScheduled: s.int32(6, 'Nodes with a pod of the present template. Absent for none.'),
+    numberAvailable: s.int32(7, 'Nodes whose pod has been ready for minReadySeconds. Absent for none.'),
+    numberUnavailable: s.int32(8, 'Nodes that are to have the pod, and where none is available. Absent for none.'),
+    collisionCount: s.int32(9, {
+      pointer: true,
+      description:
+        'How often the name for a new ControllerRevision was already taken; counted into the hash of the next one.',
+    }),
+    conditions: s.list(10, daemonSetCondition, {
+      listType: 'map',
+      mapKeys: ['type'],
+      mergeKey: 'type',
+      description: 'What others have noted here; the controller itself notes nothing.',
+    }),
+  },
+  { description: 'On how many nodes the pod is, as the controller counts them.' },
+)
 export type DaemonSetStatus = TypeOf<typeof daemonSetStatus>
-export const daemonSetSchema = s.object('io.k8s.api.apps.v1.DaemonSet', {
-  apiVersion: s.string(0, { stored: true }),
-  kind: s.string(0, { stored: true }),
-  metadata: s.of(1, objectMeta, { stored: true }),
-  spec: s.of(2, daemonSetSpec, { default: {} }),
-  status: s.of(3, daemonSetStatus, { default: {} }),
-})
+export const daemonSetSchema = s.object(
+  'io.k8s.api.apps.v1.DaemonSet',
+  {
+    apiVersion: s.string(0, { stored: true }),
+    kind: s.string(0, { stored: true }),
+    metadata: s.of(1, objectMeta, { stored: true, description: 'Name, namespace, labels and the like.' }),
+    spec: s.of(2, daemonSetSpec, { default: {}, description: 'What is to run on the nodes.' }),
+    status: s.of(3, daemonSetStatus, { default: {}, description: 'Where it runs, as the controller saw it last.' }),
+  },
+  { description: 'Runs one pod on every node that fits, also on those that join later.' },
+)
 export type DaemonSet = TypeOf<typeof daemonSetSchema>
 
 function strategyDefaults(strategy: DaemonSetUpdateStrategy): DaemonSetUpdateStrategy {

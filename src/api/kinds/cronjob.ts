@@ -1,4 +1,4 @@
-// CronJob (batch/v1).
+// CronJob (batch/v1): Jobs at the times of a schedule.
 import { age } from '../../lib/duration.ts'
 import { ageColumn, containerColumns, selectorText } from '../cells.ts'
 import { parseCron } from '../cron.ts'
@@ -13,35 +13,86 @@ import { objectReference } from '../types/reference.ts'
 import { validateCounts } from '../workload.ts'
 import { jobSpec } from './job.ts'
 
-export const jobTemplateSpec = s.object('io.k8s.api.batch.v1.JobTemplateSpec', {
-  metadata: s.of(1, objectMeta, { default: {} }),
-  spec: s.of(2, jobSpec, { default: {} }),
-})
+const caution = 'CronJobs are stored, but no controller of this version makes their Jobs'
+
+export const jobTemplateSpec = s.object(
+  'io.k8s.api.batch.v1.JobTemplateSpec',
+  {
+    metadata: s.of(1, objectMeta, {
+      default: {},
+      description: 'Labels and annotations of the Jobs. Their names are made from that of the CronJob.',
+    }),
+    spec: s.of(2, jobSpec, { default: {}, description: 'What each Job does. Its selector is left to the server.' }),
+  },
+  { description: 'The Job that is made each time.' },
+)
 export type JobTemplateSpec = TypeOf<typeof jobTemplateSpec>
-export const cronJobSpec = s.object('io.k8s.api.batch.v1.CronJobSpec', {
-  schedule: s.string(1, { required: true }),
-  startingDeadlineSeconds: s.int64(2, { pointer: true }),
-  concurrencyPolicy: s.oneOf(3, ['Allow', 'Forbid', 'Replace'], { default: 'Allow' }),
-  suspend: s.boolean(4, { pointer: true, default: false }),
-  jobTemplate: s.of(5, jobTemplateSpec, { required: true }),
-  successfulJobsHistoryLimit: s.int32(6, { pointer: true, default: 3 }),
-  failedJobsHistoryLimit: s.int32(7, { pointer: true, default: 1 }),
-  timeZone: s.string(8, { pointer: true }),
-})
+export const cronJobSpec = s.object(
+  'io.k8s.api.batch.v1.CronJobSpec',
+  {
+    schedule: s.string(1, {
+      required: true,
+      description:
+        'Minute, hour, day of month, month and day of week, as in 30 4 * * 1-5; or @hourly, @daily, @weekly, @monthly, @yearly.',
+    }),
+    startingDeadlineSeconds: s.int64(2, {
+      pointer: true,
+      description: 'Seconds for which a start that was missed may be made up for; absent, without end.',
+    }),
+    concurrencyPolicy: s.oneOf(3, ['Allow', 'Forbid', 'Replace'], {
+      default: 'Allow',
+      description:
+        'When the Job before still runs: Allow starts the next beside it, Forbid leaves it out, Replace removes the one before.',
+    }),
+    suspend: s.boolean(4, {
+      pointer: true,
+      default: false,
+      description: 'True starts no more Jobs; those that run go on. False by default.',
+    }),
+    jobTemplate: s.of(5, jobTemplateSpec, { required: true, description: 'The Job to start.' }),
+    successfulJobsHistoryLimit: s.int32(6, {
+      pointer: true,
+      default: 3,
+      description: 'Number of complete Jobs that are kept; 3 by default, 0 keeps none.',
+    }),
+    failedJobsHistoryLimit: s.int32(7, {
+      pointer: true,
+      default: 1,
+      description: 'Number of failed Jobs that are kept; 1 by default, 0 keeps none.',
+    }),
+    timeZone: s.string(8, {
+      pointer: true,
+      description:
+        'Name from the IANA database in whose time the schedule is meant, as in Europe/Berlin; absent, that of the controller.',
+    }),
+  },
+  { description: 'Which Job is started, and when.' },
+)
 export type CronJobSpec = TypeOf<typeof cronJobSpec>
-export const cronJobStatus = s.object('io.k8s.api.batch.v1.CronJobStatus', {
-  active: s.list(1, objectReference),
-  lastScheduleTime: s.time(4),
-  lastSuccessfulTime: s.time(5),
-})
+export const cronJobStatus = s.object(
+  'io.k8s.api.batch.v1.CronJobStatus',
+  {
+    active: s.list(1, objectReference, 'Jobs that run now.'),
+    lastScheduleTime: s.time(4, 'The time of the schedule for which a Job was started last.'),
+    lastSuccessfulTime: s.time(5, 'When one of its Jobs was last complete.'),
+  },
+  { description: 'What has been started.' },
+)
 export type CronJobStatus = TypeOf<typeof cronJobStatus>
-export const cronJobSchema = s.object('io.k8s.api.batch.v1.CronJob', {
-  apiVersion: s.string(0, { stored: true }),
-  kind: s.string(0, { stored: true }),
-  metadata: s.of(1, objectMeta, { stored: true }),
-  spec: s.of(2, cronJobSpec, { default: {} }),
-  status: s.of(3, cronJobStatus, { default: {} }),
-})
+export const cronJobSchema = s.object(
+  'io.k8s.api.batch.v1.CronJob',
+  {
+    apiVersion: s.string(0, { stored: true }),
+    kind: s.string(0, { stored: true }),
+    metadata: s.of(1, objectMeta, {
+      stored: true,
+      description: 'Name (52 characters at most), namespace, labels and the like.',
+    }),
+    spec: s.of(2, cronJobSpec, { default: {}, description: 'What is to be started, and when.' }),
+    status: s.of(3, cronJobStatus, { default: {}, description: 'What has been started.' }),
+  },
+  { description: `Starts a Job whenever its schedule says so. ${caution}.` },
+)
 export type CronJob = TypeOf<typeof cronJobSchema>
 
 /** A job's name is this one's with eleven letters of a time behind it, and becomes a pod's host name. */
@@ -105,7 +156,7 @@ export const cronJob = defineKind({
   shortNames: ['cj'],
   categories: ['all'],
   scope: 'Namespaced',
-  caution: 'CronJobs are stored, but no controller of this version makes their Jobs',
+  caution,
   stored: true,
   subresources: ['status'],
   schema: cronJobSchema,

@@ -1,4 +1,4 @@
-// Job (batch/v1).
+// Job (batch/v1): pods that run until enough of them have succeeded.
 
 import { humanDuration, parseRfc3339 } from '../../lib/duration.ts'
 import { selects } from '../../lib/selector.ts'
@@ -18,93 +18,250 @@ import { fixed } from '../workload.ts'
 export const podFailurePolicyOnExitCodesRequirement = s.object(
   'io.k8s.api.batch.v1.PodFailurePolicyOnExitCodesRequirement',
   {
-    containerName: s.string(1, { pointer: true }),
-    operator: s.string(2, { required: true }),
-    values: s.list(3, scalars.int32, { required: true, listType: 'set' }),
+    containerName: s.string(1, {
+      pointer: true,
+      description: 'Container or init container of the template whose code counts; any of them when absent.',
+    }),
+    operator: s.string(2, { required: true, description: 'In: the code is one of values. NotIn: it is none of them.' }),
+    values: s.list(3, scalars.int32, {
+      required: true,
+      listType: 'set',
+      description: 'Exit codes in ascending order, each once, at most 255 of them; 0 is refused with In.',
+    }),
   },
+  { description: 'Picks failed pods by the exit codes of their containers; a code of 0 is never looked at.' },
 )
 export type PodFailurePolicyOnExitCodesRequirement = TypeOf<typeof podFailurePolicyOnExitCodesRequirement>
 export const podFailurePolicyOnPodConditionsPattern = s.object(
   'io.k8s.api.batch.v1.PodFailurePolicyOnPodConditionsPattern',
   {
-    status: s.string(2, { required: true }),
-    type: s.string(1, { required: true }),
+    status: s.string(2, { required: true, description: 'True, False or Unknown: what the condition has to say.' }),
+    type: s.string(1, {
+      required: true,
+      description: 'The condition, as in DisruptionTarget, which evicted and preempted pods have.',
+    }),
   },
+  { description: 'Picks failed pods by one of their conditions.' },
 )
 export type PodFailurePolicyOnPodConditionsPattern = TypeOf<typeof podFailurePolicyOnPodConditionsPattern>
-export const podFailurePolicyRule = s.object('io.k8s.api.batch.v1.PodFailurePolicyRule', {
-  action: s.string(1, { required: true }),
-  onExitCodes: s.of(2, podFailurePolicyOnExitCodesRequirement),
-  onPodConditions: s.list(3, podFailurePolicyOnPodConditionsPattern),
-})
+export const podFailurePolicyRule = s.object(
+  'io.k8s.api.batch.v1.PodFailurePolicyRule',
+  {
+    action: s.string(1, {
+      required: true,
+      description:
+        'FailJob ends the Job, FailIndex the index (it needs backoffLimitPerIndex), Ignore leaves the failure uncounted, Count counts it.',
+    }),
+    onExitCodes: s.of(
+      2,
+      podFailurePolicyOnExitCodesRequirement,
+      'Fits when a container ended with such a code. Excludes onPodConditions.',
+    ),
+    onPodConditions: s.list(
+      3,
+      podFailurePolicyOnPodConditionsPattern,
+      'Fits when the pod has any of these conditions; at most 20. Excludes onExitCodes.',
+    ),
+  },
+  { description: 'What follows from certain failures; found by exit codes or by conditions, not both.' },
+)
 export type PodFailurePolicyRule = TypeOf<typeof podFailurePolicyRule>
-export const podFailurePolicy = s.object('io.k8s.api.batch.v1.PodFailurePolicy', {
-  rules: s.list(1, podFailurePolicyRule, { required: true }),
-})
+export const podFailurePolicy = s.object(
+  'io.k8s.api.batch.v1.PodFailurePolicy',
+  {
+    rules: s.list(1, podFailurePolicyRule, {
+      required: true,
+      description: 'At most 20, in order: the first that fits decides. A failure that fits none is counted.',
+    }),
+  },
+  { description: 'Tells failures apart that backoffLimit would only count.' },
+)
 export type PodFailurePolicy = TypeOf<typeof podFailurePolicy>
-export const successPolicyRule = s.object('io.k8s.api.batch.v1.SuccessPolicyRule', {
-  succeededIndexes: s.string(1, { pointer: true }),
-  succeededCount: s.int32(2, { pointer: true }),
-})
+export const successPolicyRule = s.object(
+  'io.k8s.api.batch.v1.SuccessPolicyRule',
+  {
+    succeededIndexes: s.string(1, {
+      pointer: true,
+      description: 'Indexes that are looked at, as in 1,3-5,7; all of them when absent.',
+    }),
+    succeededCount: s.int32(2, {
+      pointer: true,
+      description: 'How many of these indexes must succeed; each that is named when absent.',
+    }),
+  },
+  { description: 'Which successes are enough; at least one of the two is given.' },
+)
 export type SuccessPolicyRule = TypeOf<typeof successPolicyRule>
-export const successPolicy = s.object('io.k8s.api.batch.v1.SuccessPolicy', {
-  rules: s.list(1, successPolicyRule, { required: true }),
-})
+export const successPolicy = s.object(
+  'io.k8s.api.batch.v1.SuccessPolicy',
+  {
+    rules: s.list(1, successPolicyRule, {
+      required: true,
+      description: 'At most 20: the first that is met completes the Job, and pods that still run are removed.',
+    }),
+  },
+  { description: 'When a Job with numbered pods is done before all of them have succeeded.' },
+)
 export type SuccessPolicy = TypeOf<typeof successPolicy>
-export const jobSpec = s.object('io.k8s.api.batch.v1.JobSpec', {
-  parallelism: s.int32(1, { pointer: true }),
-  completions: s.int32(2, { pointer: true }),
-  activeDeadlineSeconds: s.int64(3, { pointer: true }),
-  selector: s.of(4, labelSelector),
-  manualSelector: s.boolean(5, { pointer: true }),
-  template: s.of(6, podTemplateSpec, { required: true }),
-  backoffLimit: s.int32(7, { pointer: true }),
-  ttlSecondsAfterFinished: s.int32(8, { pointer: true }),
-  completionMode: s.oneOf(9, ['NonIndexed', 'Indexed'], { pointer: true }),
-  suspend: s.boolean(10, { pointer: true }),
-  podFailurePolicy: s.of(11, podFailurePolicy),
-  backoffLimitPerIndex: s.int32(12, { pointer: true }),
-  maxFailedIndexes: s.int32(13, { pointer: true }),
-  podReplacementPolicy: s.oneOf(14, ['TerminatingOrFailed', 'Failed'], { pointer: true }),
-  managedBy: s.string(15, { pointer: true }),
-  successPolicy: s.of(16, successPolicy),
-})
+export const jobSpec = s.object(
+  'io.k8s.api.batch.v1.JobSpec',
+  {
+    parallelism: s.int32(1, {
+      pointer: true,
+      description: 'Pods that may run at the same time; 1 by default. With 0 none is started.',
+    }),
+    completions: s.int32(2, {
+      pointer: true,
+      description:
+        'Successful pods that make the Job complete; 1 by default. With parallelism alone, the first success is enough once the others have ended.',
+    }),
+    activeDeadlineSeconds: s.int64(3, {
+      pointer: true,
+      description:
+        'Seconds from status.startTime after which the Job fails and its pods are removed; absent, without bound.',
+    }),
+    selector: s.of(
+      4,
+      labelSelector,
+      'Labels by which the Job knows its pods. The server makes it, unless manualSelector is true. Immutable.',
+    ),
+    manualSelector: s.boolean(5, {
+      pointer: true,
+      description:
+        'True: selector and the labels of the template are taken as given, and must fit no pod of another Job.',
+    }),
+    template: s.of(6, podTemplateSpec, {
+      required: true,
+      description:
+        'The pods that do the work; restartPolicy is OnFailure or Never. Immutable but for the placement of a suspended Job.',
+    }),
+    backoffLimit: s.int32(7, {
+      pointer: true,
+      description:
+        'Failures that are borne; one more fails the Job. 6 by default, any number when backoffLimitPerIndex is set.',
+    }),
+    ttlSecondsAfterFinished: s.int32(8, {
+      pointer: true,
+      description:
+        'Seconds after its end until the Job and its pods are deleted; 0 deletes them at once, absent keeps them.',
+    }),
+    completionMode: s.oneOf(9, ['NonIndexed', 'Indexed'], {
+      pointer: true,
+      description:
+        'NonIndexed (the default): one success is like another. Indexed: pods are numbered from 0, and each number has to succeed. Immutable.',
+    }),
+    suspend: s.boolean(10, {
+      pointer: true,
+      description:
+        'True removes the running pods and makes none until it is false again. The deadline starts anew then.',
+    }),
+    podFailurePolicy: s.of(
+      11,
+      podFailurePolicy,
+      'Answers to certain failures other than to count them. Needs restartPolicy Never. Immutable.',
+    ),
+    backoffLimitPerIndex: s.int32(12, {
+      pointer: true,
+      description:
+        'As backoffLimit, for each index by itself: the others go on when one has failed. Only with Indexed. Immutable.',
+    }),
+    maxFailedIndexes: s.int32(13, {
+      pointer: true,
+      description:
+        'Failed indexes that are borne; one more fails the whole Job at once. Needs backoffLimitPerIndex; absent, any number is borne.',
+    }),
+    podReplacementPolicy: s.oneOf(14, ['TerminatingOrFailed', 'Failed'], {
+      pointer: true,
+      description:
+        'When a deleted pod is replaced: TerminatingOrFailed (the default) at once, Failed once it has ended. With podFailurePolicy it is Failed.',
+    }),
+    managedBy: s.string(15, {
+      pointer: true,
+      description:
+        'Who runs the Job, as in example.com/queue. Other than kubernetes.io/job-controller, no pods are made for it here. Immutable.',
+    }),
+    successPolicy: s.of(
+      16,
+      successPolicy,
+      'When the Job is complete though not every index has succeeded. Only with Indexed. Immutable.',
+    ),
+  },
+  { description: 'What work is to be done, by how many pods at once, and when it has failed.' },
+)
 export type JobSpec = TypeOf<typeof jobSpec>
-export const jobCondition = s.object('io.k8s.api.batch.v1.JobCondition', {
-  status: s.oneOf(2, ['True', 'False', 'Unknown'], { required: true }),
-  type: s.string(1, { required: true }),
-  lastProbeTime: s.time(3),
-  lastTransitionTime: s.time(4),
-  reason: s.string(5),
-  message: s.string(6),
-})
+export const jobCondition = s.object(
+  'io.k8s.api.batch.v1.JobCondition',
+  {
+    status: s.oneOf(2, ['True', 'False', 'Unknown'], { required: true, description: 'Whether it holds.' }),
+    type: s.string(1, {
+      required: true,
+      description:
+        'Complete or Failed: it is over. SuccessCriteriaMet or FailureTarget: that is decided, and pods are still ending. Suspended: it is held.',
+    }),
+    lastProbeTime: s.time(3, 'When the condition was last written; here the same as lastTransitionTime.'),
+    lastTransitionTime: s.time(4, 'When status last took another value.'),
+    reason: s.string(5, 'Why, in one word for programs, as in BackoffLimitExceeded.'),
+    message: s.string(6, 'Why, in a sentence for people.'),
+  },
+  { description: 'One aspect of how a Job stands.' },
+)
 export type JobCondition = TypeOf<typeof jobCondition>
-export const uncountedTerminatedPods = s.object('io.k8s.api.batch.v1.UncountedTerminatedPods', {
-  succeeded: s.list(1, scalars.string, { listType: 'set' }),
-  failed: s.list(2, scalars.string, { listType: 'set' }),
-})
+export const uncountedTerminatedPods = s.object(
+  'io.k8s.api.batch.v1.UncountedTerminatedPods',
+  {
+    succeeded: s.list(1, scalars.string, {
+      listType: 'set',
+      description: 'Uids of ended pods that are yet to be added to the successes.',
+    }),
+    failed: s.list(2, scalars.string, {
+      listType: 'set',
+      description: 'Uids of ended pods that are yet to be added to the failures.',
+    }),
+  },
+  {
+    description:
+      'Ended pods on their way into the counts: noted here until their finalizer is gone, so that none counts twice.',
+  },
+)
 export type UncountedTerminatedPods = TypeOf<typeof uncountedTerminatedPods>
-export const jobStatus = s.object('io.k8s.api.batch.v1.JobStatus', {
-  conditions: s.list(1, jobCondition, { mergeKey: 'type' }),
-  startTime: s.time(2),
-  completionTime: s.time(3),
-  active: s.int32(4),
-  succeeded: s.int32(5),
-  failed: s.int32(6),
-  completedIndexes: s.string(7),
-  uncountedTerminatedPods: s.of(8, uncountedTerminatedPods),
-  ready: s.int32(9, { pointer: true }),
-  failedIndexes: s.string(10, { pointer: true }),
-  terminating: s.int32(11, { pointer: true }),
-})
+export const jobStatus = s.object(
+  'io.k8s.api.batch.v1.JobStatus',
+  {
+    conditions: s.list(1, jobCondition, {
+      mergeKey: 'type',
+      description: 'Whether the Job is suspended, decided or over, and why.',
+    }),
+    startTime: s.time(2, 'When the controller took the Job up, or it was resumed last; absent while it is suspended.'),
+    completionTime: s.time(3, 'When it was complete. A Job that fails has none.'),
+    active: s.int32(4, 'Pods that have not ended and are not being deleted. Absent for none.'),
+    succeeded: s.int32(5, 'Pods that have ended in success. Absent for none.'),
+    failed: s.int32(6, 'Pods that have failed, but for those that podFailurePolicy ignores. Absent for none.'),
+    completedIndexes: s.string(7, 'Indexes that have succeeded, as in 1,3-5,7. Only with Indexed.'),
+    uncountedTerminatedPods: s.of(8, uncountedTerminatedPods, 'Ended pods that are noted, and not counted yet.'),
+    ready: s.int32(9, { pointer: true, description: 'Active pods whose condition Ready is True.' }),
+    failedIndexes: s.string(10, {
+      pointer: true,
+      description: 'Indexes that have failed for good, as in 1,3-5,7. Only with backoffLimitPerIndex.',
+    }),
+    terminating: s.int32(11, { pointer: true, description: 'Pods that are being deleted and have not ended yet.' }),
+  },
+  { description: 'What has become of the pods of a Job. Its controller counts each of them exactly once.' },
+)
 export type JobStatus = TypeOf<typeof jobStatus>
-export const jobSchema = s.object('io.k8s.api.batch.v1.Job', {
-  apiVersion: s.string(0, { stored: true }),
-  kind: s.string(0, { stored: true }),
-  metadata: s.of(1, objectMeta, { stored: true }),
-  spec: s.of(2, jobSpec, { default: {} }),
-  status: s.of(3, jobStatus, { default: {} }),
-})
+export const jobSchema = s.object(
+  'io.k8s.api.batch.v1.Job',
+  {
+    apiVersion: s.string(0, { stored: true }),
+    kind: s.string(0, { stored: true }),
+    metadata: s.of(1, objectMeta, {
+      stored: true,
+      description: 'Name, namespace and the like; labels are those of the template where none are given.',
+    }),
+    spec: s.of(2, jobSpec, { default: {}, description: 'What is to be done.' }),
+    status: s.of(3, jobStatus, { default: {}, description: 'How far it is done, as the controller saw it last.' }),
+  },
+  { description: 'Runs pods until enough of them have succeeded, or too many have failed.' },
+)
 export type Job = TypeOf<typeof jobSchema>
 
 function hasCondition({ status }: Job, type: string): boolean {

@@ -12,25 +12,68 @@ import { isOvercommitted, validateContainerResource, validateResource } from '..
 import { s, scalars, type TypeOf } from '../schema.ts'
 import { objectMeta } from '../types/meta.ts'
 
-export const limitRangeItem = s.object('io.k8s.api.core.v1.LimitRangeItem', {
-  type: s.string(1, { required: true }),
-  max: s.map(2, scalars.quantity),
-  min: s.map(3, scalars.quantity),
-  default: s.map(4, scalars.quantity),
-  defaultRequest: s.map(5, scalars.quantity),
-  maxLimitRequestRatio: s.map(6, scalars.quantity),
-})
+export const limitRangeItem = s.object(
+  'io.k8s.api.core.v1.LimitRangeItem',
+  {
+    type: s.string(1, {
+      required: true,
+      description: 'Container, Pod (all its containers together) or PersistentVolumeClaim; one item for each.',
+    }),
+    max: s.map(
+      2,
+      scalars.quantity,
+      "Most that a limit may be, and a claim's request. Giving none is refused too, unless default fills it in.",
+    ),
+    min: s.map(
+      3,
+      scalars.quantity,
+      'Least that a request may be. Giving none is refused too, unless defaultRequest fills it in.',
+    ),
+    default: s.map(
+      4,
+      scalars.quantity,
+      'Limits for containers that give none; those of max where it says nothing. Refused for Pod.',
+    ),
+    defaultRequest: s.map(
+      5,
+      scalars.quantity,
+      'Requests for containers that give none; those of default, or else of min, where it says nothing. Refused for Pod.',
+    ),
+    maxLimitRequestRatio: s.map(
+      6,
+      scalars.quantity,
+      'Most that a limit may be as a multiple of its request; 1 or more. Both have to be given then.',
+    ),
+  },
+  { description: 'Bounds for one sort of thing. All maps are by resource, as in cpu or memory.' },
+)
 export type LimitRangeItem = TypeOf<typeof limitRangeItem>
-export const limitRangeSpec = s.object('io.k8s.api.core.v1.LimitRangeSpec', {
-  limits: s.list(1, limitRangeItem, { required: true, default: [] }),
-})
+export const limitRangeSpec = s.object(
+  'io.k8s.api.core.v1.LimitRangeSpec',
+  {
+    limits: s.list(1, limitRangeItem, {
+      required: true,
+      default: [],
+      description:
+        'Bounds by type. They are applied when pods are made or resized and claims written; what runs is left alone.',
+    }),
+  },
+  { description: 'What pods and claims of the namespace are held to.' },
+)
 export type LimitRangeSpec = TypeOf<typeof limitRangeSpec>
-export const limitRangeSchema = s.object('io.k8s.api.core.v1.LimitRange', {
-  apiVersion: s.string(0, { stored: true }),
-  kind: s.string(0, { stored: true }),
-  metadata: s.of(1, objectMeta, { stored: true }),
-  spec: s.of(2, limitRangeSpec, { default: {} }),
-})
+export const limitRangeSchema = s.object(
+  'io.k8s.api.core.v1.LimitRange',
+  {
+    apiVersion: s.string(0, { stored: true }),
+    kind: s.string(0, { stored: true }),
+    metadata: s.of(1, objectMeta, { stored: true, description: 'Name, namespace, labels and the like.' }),
+    spec: s.of(2, limitRangeSpec, { default: {}, description: 'The bounds.' }),
+  },
+  {
+    description:
+      'Bounds what single containers, pods and claims of its namespace may ask for, and fills in what they leave out.',
+  },
+)
 export type LimitRange = TypeOf<typeof limitRangeSchema>
 
 type Amounts = Readonly<Record<string, string>>

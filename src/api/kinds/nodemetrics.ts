@@ -6,17 +6,24 @@ import { objectMeta } from '../types/meta.ts'
 
 export const metricsGroup = 'metrics.k8s.io'
 
-const nodeMetricsSchema = s.object('io.k8s.metrics.pkg.apis.metrics.v1beta1.NodeMetrics', {
-  apiVersion: s.string(0, { stored: true }),
-  kind: s.string(0, { stored: true }),
-  metadata: s.of(1, objectMeta, { stored: true }),
-  timestamp: s.time(2, { stored: true, description: 'The end of the window in which the use was measured.' }),
-  window: s.duration(3, { stored: true, description: 'For how long it was measured: 10.02s.' }),
-  usage: s.map(4, scalars.quantity, {
-    stored: true,
-    description: 'cpu in cores, a mean over the window; memory as the working set at its end, in bytes.',
-  }),
-})
+const nodeMetricsSchema = s.object(
+  'io.k8s.metrics.pkg.apis.metrics.v1beta1.NodeMetrics',
+  {
+    apiVersion: s.string(0, { stored: true }),
+    kind: s.string(0, { stored: true }),
+    metadata: s.of(1, objectMeta, {
+      stored: true,
+      description: 'Name and labels of the node; created at the time of the question.',
+    }),
+    timestamp: s.time(2, { stored: true, description: 'The end of the window in which the use was measured.' }),
+    window: s.duration(3, { stored: true, description: 'For how long it was measured: 10.02s.' }),
+    usage: s.map(4, scalars.quantity, {
+      stored: true,
+      description: 'cpu in cores, a mean over the window; memory as the working set at its end, in bytes.',
+    }),
+  },
+  { description: 'What a node uses of cpu and memory, as its kubelet has measured it. Made when it is asked for.' },
+)
 
 export const nodeMetrics = defineKind({
   group: metricsGroup,

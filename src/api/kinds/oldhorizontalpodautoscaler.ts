@@ -5,6 +5,7 @@ import { defineKind } from '../kind.ts'
 import { s, type TypeOf } from '../schema.ts'
 import { objectMeta } from '../types/meta.ts'
 import {
+  autoscalerCaution,
   type HorizontalPodAutoscaler as NewAutoscaler,
   horizontalPodAutoscaler as newKind,
 } from './horizontalpodautoscaler.ts'
@@ -12,35 +13,74 @@ import {
 export const crossVersionObjectReference = s.object(
   'io.k8s.api.autoscaling.v1.CrossVersionObjectReference',
   {
-    kind: s.string(1, { required: true }),
-    name: s.string(2, { required: true }),
-    apiVersion: s.string(3),
+    kind: s.string(1, { required: true, description: 'What the object is, as in Deployment.' }),
+    name: s.string(2, { required: true, description: 'What the object is called.' }),
+    apiVersion: s.string(3, 'Group and version of the object, as in apps/v1.'),
   },
-  { atomic: true },
+  { atomic: true, description: 'Names an object in the namespace of the autoscaler.' },
 )
 export type CrossVersionObjectReference = TypeOf<typeof crossVersionObjectReference>
-export const horizontalPodAutoscalerSpec = s.object('io.k8s.api.autoscaling.v1.HorizontalPodAutoscalerSpec', {
-  scaleTargetRef: s.of(1, crossVersionObjectReference, { required: true }),
-  minReplicas: s.int32(2, { pointer: true, default: 1 }),
-  maxReplicas: s.int32(3, { required: true }),
-  targetCPUUtilizationPercentage: s.int32(4, { pointer: true }),
-})
+export const horizontalPodAutoscalerSpec = s.object(
+  'io.k8s.api.autoscaling.v1.HorizontalPodAutoscalerSpec',
+  {
+    scaleTargetRef: s.of(1, crossVersionObjectReference, {
+      required: true,
+      description:
+        'What is made larger and smaller: a Deployment, a StatefulSet or anything else with a scale subresource.',
+    }),
+    minReplicas: s.int32(2, {
+      pointer: true,
+      default: 1,
+      description: 'Lower bound on the number of pods; 1 by default, and never less.',
+    }),
+    maxReplicas: s.int32(3, {
+      required: true,
+      description: 'Upper bound on the number of pods; not below minReplicas.',
+    }),
+    targetCPUUtilizationPercentage: s.int32(4, {
+      pointer: true,
+      description:
+        'Use of cpu that is wanted as a mean over the pods, in percent of what they request; 80 by default when no other metric is given.',
+    }),
+  },
+  {
+    description:
+      'Whose pods are counted, and by how much cpu they use. Other metrics of autoscaling/v2 stand in annotations.',
+  },
+)
 export type HorizontalPodAutoscalerSpec = TypeOf<typeof horizontalPodAutoscalerSpec>
-export const horizontalPodAutoscalerStatus = s.object('io.k8s.api.autoscaling.v1.HorizontalPodAutoscalerStatus', {
-  observedGeneration: s.int64(1, { pointer: true }),
-  lastScaleTime: s.time(2),
-  currentReplicas: s.int32(3, { required: true }),
-  desiredReplicas: s.int32(4, { required: true }),
-  currentCPUUtilizationPercentage: s.int32(5, { pointer: true }),
-})
+export const horizontalPodAutoscalerStatus = s.object(
+  'io.k8s.api.autoscaling.v1.HorizontalPodAutoscalerStatus',
+  {
+    observedGeneration: s.int64(1, { pointer: true, description: 'The metadata.generation that the rest belongs to.' }),
+    lastScaleTime: s.time(2, 'When the number of pods was last changed by it.'),
+    currentReplicas: s.int32(3, {
+      required: true,
+      description: 'Pods that the target had when last looked at.',
+    }),
+    desiredReplicas: s.int32(4, { required: true, description: 'Pods that the autoscaler wanted last.' }),
+    currentCPUUtilizationPercentage: s.int32(5, {
+      pointer: true,
+      description: 'Use of cpu that was found as a mean over the pods, in percent of what they request.',
+    }),
+  },
+  { description: 'What an autoscaler has read, and done about it.' },
+)
 export type HorizontalPodAutoscalerStatus = TypeOf<typeof horizontalPodAutoscalerStatus>
-export const horizontalPodAutoscalerSchema = s.object('io.k8s.api.autoscaling.v1.HorizontalPodAutoscaler', {
-  apiVersion: s.string(0, { stored: true }),
-  kind: s.string(0, { stored: true }),
-  metadata: s.of(1, objectMeta, { stored: true }),
-  spec: s.of(2, horizontalPodAutoscalerSpec, { default: {} }),
-  status: s.of(3, horizontalPodAutoscalerStatus, { default: {} }),
-})
+export const horizontalPodAutoscalerSchema = s.object(
+  'io.k8s.api.autoscaling.v1.HorizontalPodAutoscaler',
+  {
+    apiVersion: s.string(0, { stored: true }),
+    kind: s.string(0, { stored: true }),
+    metadata: s.of(1, objectMeta, {
+      stored: true,
+      description: 'Name, namespace, labels and the like. Annotations carry what only autoscaling/v2 can say.',
+    }),
+    spec: s.of(2, horizontalPodAutoscalerSpec, { default: {}, description: 'What is wanted.' }),
+    status: s.of(3, horizontalPodAutoscalerStatus, { default: {}, description: 'What was read and done.' }),
+  },
+  { description: `The autoscalers of autoscaling/v2, in the older form that knows cpu alone. ${autoscalerCaution}.` },
+)
 export type HorizontalPodAutoscaler = TypeOf<typeof horizontalPodAutoscalerSchema>
 
 export const oldHorizontalPodAutoscaler = defineKind({
@@ -57,7 +97,7 @@ export const oldHorizontalPodAutoscaler = defineKind({
     read: objects => objects.map(object => toOld(object as NewAutoscaler)),
     write: toNew,
   },
-  ...(newKind.caution !== undefined && { caution: newKind.caution }),
+  caution: autoscalerCaution,
   subresources: ['status'],
   schema: horizontalPodAutoscalerSchema,
   generation: false,

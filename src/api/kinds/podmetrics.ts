@@ -7,22 +7,36 @@ import { s, scalars, type TypeOf } from '../schema.ts'
 import { objectMeta } from '../types/meta.ts'
 import { metricsGroup } from './nodemetrics.ts'
 
-const containerMetrics = s.object('io.k8s.metrics.pkg.apis.metrics.v1beta1.ContainerMetrics', {
-  name: s.string(1, { stored: true, description: 'As in the pod spec.' }),
-  usage: s.map(2, scalars.quantity, {
-    stored: true,
-    description: 'cpu in cores, a mean over the window; memory as the working set at its end, in bytes.',
-  }),
-})
+const containerMetrics = s.object(
+  'io.k8s.metrics.pkg.apis.metrics.v1beta1.ContainerMetrics',
+  {
+    name: s.string(1, { stored: true, description: 'As in the pod spec.' }),
+    usage: s.map(2, scalars.quantity, {
+      stored: true,
+      description: 'cpu in cores, a mean over the window; memory as the working set at its end, in bytes.',
+    }),
+  },
+  { description: 'What one container uses.' },
+)
 
-const podMetricsSchema = s.object('io.k8s.metrics.pkg.apis.metrics.v1beta1.PodMetrics', {
-  apiVersion: s.string(0, { stored: true }),
-  kind: s.string(0, { stored: true }),
-  metadata: s.of(1, objectMeta, { stored: true }),
-  timestamp: s.time(2, { stored: true, description: 'The end of the window in which the use was measured.' }),
-  window: s.duration(3, { stored: true, description: 'For how long it was measured: 10.02s.' }),
-  containers: s.list(4, containerMetrics, { stored: true }),
-})
+const podMetricsSchema = s.object(
+  'io.k8s.metrics.pkg.apis.metrics.v1beta1.PodMetrics',
+  {
+    apiVersion: s.string(0, { stored: true }),
+    kind: s.string(0, { stored: true }),
+    metadata: s.of(1, objectMeta, {
+      stored: true,
+      description: 'Name, namespace and labels of the pod; created at the time of the question.',
+    }),
+    timestamp: s.time(2, { stored: true, description: 'The end of the window in which the use was measured.' }),
+    window: s.duration(3, { stored: true, description: 'For how long it was measured: 10.02s.' }),
+    containers: s.list(4, containerMetrics, { stored: true, description: 'Every running container of the pod.' }),
+  },
+  {
+    description:
+      'What the containers of a running pod use of cpu and memory, as the kubelet has measured it. Made when it is asked for.',
+  },
+)
 
 export const podMetrics = defineKind({
   group: metricsGroup,

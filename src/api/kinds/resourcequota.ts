@@ -11,38 +11,73 @@ import { s, scalars, type TypeOf } from '../schema.ts'
 import { validateNotNegative } from '../storage.ts'
 import { objectMeta } from '../types/meta.ts'
 
-export const scopedResourceSelectorRequirement = s.object('io.k8s.api.core.v1.ScopedResourceSelectorRequirement', {
-  scopeName: s.string(1, { required: true }),
-  operator: s.string(2, { required: true }),
-  values: s.list(3, scalars.string),
-})
+export const scopedResourceSelectorRequirement = s.object(
+  'io.k8s.api.core.v1.ScopedResourceSelectorRequirement',
+  {
+    scopeName: s.string(1, {
+      required: true,
+      description:
+        'Terminating or NotTerminating (by activeDeadlineSeconds), BestEffort, NotBestEffort, CrossNamespacePodAffinity or PriorityClass.',
+    }),
+    operator: s.string(2, { required: true, description: 'Exists; for PriorityClass also In, NotIn or DoesNotExist.' }),
+    values: s.list(3, scalars.string, 'Names of priority classes for In and NotIn; empty for the others.'),
+  },
+  { description: 'Takes some pods and leaves out others.' },
+)
 export type ScopedResourceSelectorRequirement = TypeOf<typeof scopedResourceSelectorRequirement>
 export const scopeSelector = s.object(
   'io.k8s.api.core.v1.ScopeSelector',
   {
-    matchExpressions: s.list(1, scopedResourceSelectorRequirement),
+    matchExpressions: s.list(1, scopedResourceSelectorRequirement, 'Requirements, all of which a pod must meet.'),
   },
-  { atomic: true },
+  { atomic: true, description: 'Narrows a quota to some pods.' },
 )
 export type ScopeSelector = TypeOf<typeof scopeSelector>
-export const resourceQuotaSpec = s.object('io.k8s.api.core.v1.ResourceQuotaSpec', {
-  hard: s.map(1, scalars.quantity),
-  scopes: s.list(2, scalars.string),
-  scopeSelector: s.of(3, scopeSelector),
-})
+export const resourceQuotaSpec = s.object(
+  'io.k8s.api.core.v1.ResourceQuotaSpec',
+  {
+    hard: s.map(
+      1,
+      scalars.quantity,
+      'Most of each: cpu, limits.memory, pods, requests.storage, count/deployments.apps and the like. What is not named is not bounded.',
+    ),
+    scopes: s.list(
+      2,
+      scalars.string,
+      'Names of scopes, all of which a pod must be in to be counted; nothing but pods is counted then. Immutable.',
+    ),
+    scopeSelector: s.of(3, scopeSelector, 'As scopes, and by priority class too. Where both are given, both must fit.'),
+  },
+  { description: 'How much there may be, and of which pods.' },
+)
 export type ResourceQuotaSpec = TypeOf<typeof resourceQuotaSpec>
-export const resourceQuotaStatus = s.object('io.k8s.api.core.v1.ResourceQuotaStatus', {
-  hard: s.map(1, scalars.quantity),
-  used: s.map(2, scalars.quantity),
-})
+export const resourceQuotaStatus = s.object(
+  'io.k8s.api.core.v1.ResourceQuotaStatus',
+  {
+    hard: s.map(1, scalars.quantity, 'The bounds that are in force: those of spec, once the controller has seen them.'),
+    used: s.map(
+      2,
+      scalars.quantity,
+      'How much is taken of each. Admission raises it with what it lets in; the controller counts it anew.',
+    ),
+  },
+  { description: 'What admission goes by: it refuses what would raise used above hard.' },
+)
 export type ResourceQuotaStatus = TypeOf<typeof resourceQuotaStatus>
-export const resourceQuotaSchema = s.object('io.k8s.api.core.v1.ResourceQuota', {
-  apiVersion: s.string(0, { stored: true }),
-  kind: s.string(0, { stored: true }),
-  metadata: s.of(1, objectMeta, { stored: true }),
-  spec: s.of(2, resourceQuotaSpec, { default: {} }),
-  status: s.of(3, resourceQuotaStatus, { default: {} }),
-})
+export const resourceQuotaSchema = s.object(
+  'io.k8s.api.core.v1.ResourceQuota',
+  {
+    apiVersion: s.string(0, { stored: true }),
+    kind: s.string(0, { stored: true }),
+    metadata: s.of(1, objectMeta, { stored: true, description: 'Name, namespace, labels and the like.' }),
+    spec: s.of(2, resourceQuotaSpec, { default: {}, description: 'The bounds.' }),
+    status: s.of(3, resourceQuotaStatus, {
+      default: {},
+      description: 'The bounds in force, and what is taken of them.',
+    }),
+  },
+  { description: 'Bounds how much all objects of its namespace together may take, and how many of them there may be.' },
+)
 export type ResourceQuota = TypeOf<typeof resourceQuotaSchema>
 
 const plainScopes = ['Terminating', 'NotTerminating', 'BestEffort', 'NotBestEffort', 'CrossNamespacePodAffinity']

@@ -3,8 +3,9 @@
 // and restarted comes to the same plan.
 import type { ObjectOf } from '../api/kind.ts'
 import type { pod as podKind } from '../api/kinds/pod.ts'
-import type { Container, EphemeralContainer, LifecycleHandler } from '../api/types/container.ts'
+import type { Container, EphemeralContainer } from '../api/types/container.ts'
 import type { ContainerStatus } from '../api/types/podstatus.ts'
+import type { LifecycleHandler } from '../api/types/probe.ts'
 import { timeMs } from '../client/objects.ts'
 import type { Observed, ObservedContainer } from '../world/runtime.ts'
 import { containerHash } from './hash.ts'

@@ -1,6 +1,6 @@
 // The state of one probe, folded from its results. Pure; run-probe.ts asks the questions.
 // https://kubernetes.io/docs/tasks/configure-pod-container/configure-liveness-readiness-startup-probes/
-import type { Probe } from '../api/types/container.ts'
+import type { Probe } from '../api/types/probe.ts'
 
 export type ProbeKind = 'startup' | 'liveness' | 'readiness'
 

@@ -1,5 +1,6 @@
 // Which probes a pod's containers need right now. Pure: run.ts starts and stops the askers by it.
-import type { Container, Probe } from '../api/types/container.ts'
+import type { Container } from '../api/types/container.ts'
+import type { Probe } from '../api/types/probe.ts'
 import type { Observed, ObservedContainer } from '../world/runtime.ts'
 import { historyOf } from './history.ts'
 import type { Pod } from './plan.ts'

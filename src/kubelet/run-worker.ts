@@ -2,7 +2,7 @@
 // waits for the API stands between the runtime and the plan: a peer that hears nobody goes on running its pods.
 import { ApiError } from '../api/error.ts'
 import { pod as podKind } from '../api/kinds/pod.ts'
-import type { LifecycleHandler } from '../api/types/container.ts'
+import type { LifecycleHandler } from '../api/types/probe.ts'
 import { sameJson } from '../lib/canonical.ts'
 import { type Observed, RuntimeError } from '../world/runtime.ts'
 import { type Context, MountError } from './context.ts'

@@ -3,7 +3,7 @@ import * as http from 'node:http'
 import * as http2 from 'node:http2'
 import type { AddressInfo, Server } from 'node:net'
 import { expect, test } from 'vitest'
-import type { Probe } from '../../src/api/types/container.ts'
+import type { Probe } from '../../src/api/types/probe.ts'
 import { ask } from '../../src/kubelet/run-probe.ts'
 import type { ContainerRuntime } from '../../src/world/runtime.ts'
 

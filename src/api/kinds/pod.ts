@@ -1,4 +1,5 @@
-// Pod (v1).
+// Pod (v1): containers that run together on one node, with one address and shared volumes.
+// https://kubernetes.io/docs/concepts/workloads/pods/
 
 import type { FieldError } from '../kind.ts'
 import { defineKind } from '../kind.ts'
@@ -11,13 +12,26 @@ import { objectMeta } from '../types/meta.ts'
 import { podSpec } from '../types/podspec.ts'
 import { podStatus } from '../types/podstatus.ts'
 
-export const podSchema = s.object('io.k8s.api.core.v1.Pod', {
-  apiVersion: s.string(0, { stored: true }),
-  kind: s.string(0, { stored: true }),
-  metadata: s.of(1, objectMeta, { stored: true }),
-  spec: s.of(2, podSpec, { default: {} }),
-  status: s.of(3, podStatus, { default: {} }),
-})
+export const podSchema = s.object(
+  'io.k8s.api.core.v1.Pod',
+  {
+    apiVersion: s.string(0, { stored: true }),
+    kind: s.string(0, { stored: true }),
+    metadata: s.of(1, objectMeta, {
+      stored: true,
+      description: 'Name, namespace, labels; labels are what Services and controllers find the pod by.',
+    }),
+    spec: s.of(2, podSpec, { default: {}, description: 'Containers, volumes, and where and as whom they run.' }),
+    status: s.of(3, podStatus, {
+      default: {},
+      description: 'Phase, addresses and containers as they are; the kubelet writes it.',
+    }),
+  },
+  {
+    description:
+      'One or more containers on one node, with one address, shared volumes and one fate. Mostly controllers make them, from a template.',
+  },
+)
 export type Pod = TypeOf<typeof podSchema>
 
 /** What each door of a pod may change: the plain one most of nothing, each subresource its own part. */

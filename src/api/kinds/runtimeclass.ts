@@ -13,23 +13,45 @@ import { objectMeta } from '../types/meta.ts'
 import { validateLabels } from '../validate.ts'
 import { fixed } from '../workload.ts'
 
-export const overhead = s.object('io.k8s.api.node.v1.Overhead', {
-  podFixed: s.map(1, scalars.quantity),
-})
+export const overhead = s.object(
+  'io.k8s.api.node.v1.Overhead',
+  {
+    podFixed: s.map(1, scalars.quantity, 'Cpu, memory and others, which become overhead of the pod.'),
+  },
+  { description: 'What a sandbox takes of a node.' },
+)
 export type Overhead = TypeOf<typeof overhead>
-export const scheduling = s.object('io.k8s.api.node.v1.Scheduling', {
-  nodeSelector: s.map(1, scalars.string, { atomic: true }),
-  tolerations: s.list(2, toleration),
-})
+export const scheduling = s.object(
+  'io.k8s.api.node.v1.Scheduling',
+  {
+    nodeSelector: s.map(1, scalars.string, {
+      atomic: true,
+      description: 'Labels added to nodeSelector of the pod; a pod that wants another value is refused.',
+    }),
+    tolerations: s.list(2, toleration, 'Added to those of the pod.'),
+  },
+  { description: 'What is added to pods so that they come to nodes that can run them.' },
+)
 export type Scheduling = TypeOf<typeof scheduling>
-export const runtimeClassSchema = s.object('io.k8s.api.node.v1.RuntimeClass', {
-  apiVersion: s.string(0, { stored: true }),
-  kind: s.string(0, { stored: true }),
-  metadata: s.of(1, objectMeta, { stored: true }),
-  handler: s.string(2, { required: true, default: '' }),
-  overhead: s.of(3, overhead),
-  scheduling: s.of(4, scheduling),
-})
+export const runtimeClassSchema = s.object(
+  'io.k8s.api.node.v1.RuntimeClass',
+  {
+    apiVersion: s.string(0, { stored: true }),
+    kind: s.string(0, { stored: true }),
+    metadata: s.of(1, objectMeta, { stored: true, description: 'Name, which pods put into runtimeClassName.' }),
+    handler: s.string(2, {
+      required: true,
+      default: '',
+      description: 'What the runtime of a node calls the way, a DNS label; immutable. Without effect here.',
+    }),
+    overhead: s.of(3, overhead, 'What each such pod takes of its node besides its containers.'),
+    scheduling: s.of(4, scheduling, 'Which nodes can run such pods. Default: all.'),
+  },
+  {
+    description:
+      'A way of running pods, chosen by runtimeClassName: what it costs and where it is found. How nodes run them is the same here.',
+  },
+)
 export type RuntimeClass = TypeOf<typeof runtimeClassSchema>
 
 export const runtimeClass = defineKind({

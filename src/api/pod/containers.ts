@@ -3,16 +3,9 @@
 import { duplicateValue, forbidden, invalidValue, notFoundValue, requiredValue } from '../field.ts'
 import type { FieldError } from '../kind.ts'
 import { configKey, dnsLabel, environmentName, type NameRule, portName, portNumber } from '../names.ts'
-import type {
-  Container,
-  ContainerPort,
-  EnvVar,
-  EphemeralContainer,
-  Lifecycle,
-  LifecycleHandler,
-  Probe,
-} from '../types/container.ts'
+import type { Container, ContainerPort, EnvVar, EphemeralContainer } from '../types/container.ts'
 import type { PodSpec } from '../types/podspec.ts'
+import type { Lifecycle, LifecycleHandler, Probe } from '../types/probe.ts'
 import { validateFieldRef, validateResourceRef } from './downward.ts'
 import { validateResources } from './resources.ts'
 import { validateContainerSecurity } from './security.ts'

@@ -1,8 +1,7 @@
 // What is wrong with what a pod or a container may do (upstream: ValidatePodSecurityContext, ValidateSecurityContext).
 import { addAll, duplicateValue, invalidValue, notSupported, requiredValue } from '../field.ts'
 import type { FieldError } from '../kind.ts'
-import type { AppArmorProfile, SeccompProfile, SecurityContext } from '../types/container.ts'
-import type { PodSecurityContext } from '../types/podspec.ts'
+import type { AppArmorProfile, PodSecurityContext, SeccompProfile, SecurityContext } from '../types/security.ts'
 
 const idMax = 2_147_483_647
 const profileTypes = ['Localhost', 'RuntimeDefault', 'Unconfined']

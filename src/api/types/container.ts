@@ -1,263 +1,392 @@
-// Containers, their probes, environment and limits.
+// Containers: image, environment, ports, mounts and what they may use. Probes and hooks: probe.ts; rights: security.ts.
+// https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#Container
 
 import { s, scalars, type TypeOf } from '../schema.ts'
+import { lifecycle, probe } from './probe.ts'
+import { securityContext } from './security.ts'
 import { objectFieldSelector, resourceFieldSelector } from './volume.ts'
 
 export const configMapKeySelector = s.object(
   'io.k8s.api.core.v1.ConfigMapKeySelector',
   {
-    key: s.string(2, { required: true }),
-    optional: s.boolean(3, { pointer: true }),
-    name: s.string(1, { within: [1] }),
+    key: s.string(2, { required: true, description: 'Key below data whose value is taken.' }),
+    optional: s.boolean(3, {
+      pointer: true,
+      description: 'True: without the ConfigMap or the key nothing is set. Default: the container waits for them.',
+    }),
+    name: s.string(1, { within: [1], description: 'ConfigMap of the namespace of the pod. Required.' }),
   },
-  { atomic: true },
+  { atomic: true, description: 'One value of a ConfigMap.' },
 )
 export type ConfigMapKeySelector = TypeOf<typeof configMapKeySelector>
 export const secretKeySelector = s.object(
   'io.k8s.api.core.v1.SecretKeySelector',
   {
-    key: s.string(2, { required: true }),
-    optional: s.boolean(3, { pointer: true }),
-    name: s.string(1, { within: [1] }),
+    key: s.string(2, { required: true, description: 'Key below data whose decoded value is taken.' }),
+    optional: s.boolean(3, {
+      pointer: true,
+      description: 'True: without the Secret or the key nothing is set. Default: the container waits for them.',
+    }),
+    name: s.string(1, { within: [1], description: 'Secret of the namespace of the pod. Required.' }),
   },
-  { atomic: true },
+  { atomic: true, description: 'One value of a Secret.' },
 )
 export type SecretKeySelector = TypeOf<typeof secretKeySelector>
-export const envVarSource = s.object('io.k8s.api.core.v1.EnvVarSource', {
-  fieldRef: s.of(1, objectFieldSelector),
-  resourceFieldRef: s.of(2, resourceFieldSelector),
-  configMapKeyRef: s.of(3, configMapKeySelector),
-  secretKeyRef: s.of(4, secretKeySelector),
-})
+export const envVarSource = s.object(
+  'io.k8s.api.core.v1.EnvVarSource',
+  {
+    fieldRef: s.of(
+      1,
+      objectFieldSelector,
+      'What is known of the pod: name, namespace, uid, a label or annotation, node, service account, addresses.',
+    ),
+    resourceFieldRef: s.of(2, resourceFieldSelector, 'A request or limit of a container: limits.memory.'),
+    configMapKeyRef: s.of(3, configMapKeySelector, 'One key of a ConfigMap, as it is when the container starts.'),
+    secretKeyRef: s.of(4, secretKeySelector, 'One key of a Secret, as it is when the container starts.'),
+  },
+  { description: 'Where a variable gets its value from; exactly one of these.' },
+)
 export type EnvVarSource = TypeOf<typeof envVarSource>
-export const envVar = s.object('io.k8s.api.core.v1.EnvVar', {
-  name: s.string(1, { required: true }),
-  value: s.string(2),
-  valueFrom: s.of(3, envVarSource),
-})
+export const envVar = s.object(
+  'io.k8s.api.core.v1.EnvVar',
+  {
+    name: s.string(1, { required: true, description: 'Printable ASCII without =. Of equal names the last one holds.' }),
+    value: s.string(
+      2,
+      'Literal text, in which $(NAME) becomes a variable that is set before this one and $$ becomes $. Default: empty.',
+    ),
+    valueFrom: s.of(3, envVarSource, 'Takes the value from an object; excludes value.'),
+  },
+  { description: 'An environment variable.' },
+)
 export type EnvVar = TypeOf<typeof envVar>
-export const configMapEnvSource = s.object('io.k8s.api.core.v1.ConfigMapEnvSource', {
-  optional: s.boolean(2, { pointer: true }),
-  name: s.string(1, { within: [1] }),
-})
+export const configMapEnvSource = s.object(
+  'io.k8s.api.core.v1.ConfigMapEnvSource',
+  {
+    optional: s.boolean(2, {
+      pointer: true,
+      description: 'True: starts also without the ConfigMap. Default: the container waits for it.',
+    }),
+    name: s.string(1, { within: [1], description: 'ConfigMap of the namespace of the pod. Required.' }),
+  },
+  { description: 'A ConfigMap of which every key of data becomes a variable.' },
+)
 export type ConfigMapEnvSource = TypeOf<typeof configMapEnvSource>
-export const secretEnvSource = s.object('io.k8s.api.core.v1.SecretEnvSource', {
-  optional: s.boolean(2, { pointer: true }),
-  name: s.string(1, { within: [1] }),
-})
+export const secretEnvSource = s.object(
+  'io.k8s.api.core.v1.SecretEnvSource',
+  {
+    optional: s.boolean(2, {
+      pointer: true,
+      description: 'True: starts also without the Secret. Default: the container waits for it.',
+    }),
+    name: s.string(1, { within: [1], description: 'Secret of the namespace of the pod. Required.' }),
+  },
+  { description: 'A Secret of which every key becomes a variable, its value decoded.' },
+)
 export type SecretEnvSource = TypeOf<typeof secretEnvSource>
-export const envFromSource = s.object('io.k8s.api.core.v1.EnvFromSource', {
-  prefix: s.string(1),
-  configMapRef: s.of(2, configMapEnvSource),
-  secretRef: s.of(3, secretEnvSource),
-})
+export const envFromSource = s.object(
+  'io.k8s.api.core.v1.EnvFromSource',
+  {
+    prefix: s.string(1, 'Put before each key to make the name of its variable. Default: none.'),
+    configMapRef: s.of(2, configMapEnvSource, 'All of a ConfigMap; excludes secretRef.'),
+    secretRef: s.of(3, secretEnvSource, 'All of a Secret; excludes configMapRef.'),
+  },
+  { description: 'Many environment variables at once.' },
+)
 export type EnvFromSource = TypeOf<typeof envFromSource>
-export const execAction = s.object('io.k8s.api.core.v1.ExecAction', {
-  command: s.list(1, scalars.string),
-})
-export type ExecAction = TypeOf<typeof execAction>
-export const httpHeader = s.object('io.k8s.api.core.v1.HTTPHeader', {
-  name: s.string(1, { required: true }),
-  value: s.string(2, { required: true, default: '' }),
-})
-export type HTTPHeader = TypeOf<typeof httpHeader>
-export const httpGetAction = s.object('io.k8s.api.core.v1.HTTPGetAction', {
-  path: s.string(1, { default: '/' }),
-  port: s.intOrString(2, { required: true }),
-  host: s.string(3),
-  scheme: s.oneOf(4, ['HTTP', 'HTTPS'], { default: 'HTTP' }),
-  httpHeaders: s.list(5, httpHeader),
-})
-export type HTTPGetAction = TypeOf<typeof httpGetAction>
-export const sleepAction = s.object('io.k8s.api.core.v1.SleepAction', {
-  seconds: s.int64(1, { required: true }),
-})
-export type SleepAction = TypeOf<typeof sleepAction>
-export const tcpSocketAction = s.object('io.k8s.api.core.v1.TCPSocketAction', {
-  port: s.intOrString(1, { required: true }),
-  host: s.string(2),
-})
-export type TCPSocketAction = TypeOf<typeof tcpSocketAction>
-export const lifecycleHandler = s.object('io.k8s.api.core.v1.LifecycleHandler', {
-  exec: s.of(1, execAction),
-  httpGet: s.of(2, httpGetAction),
-  tcpSocket: s.of(3, tcpSocketAction),
-  sleep: s.of(4, sleepAction),
-})
-export type LifecycleHandler = TypeOf<typeof lifecycleHandler>
-export const lifecycle = s.object('io.k8s.api.core.v1.Lifecycle', {
-  postStart: s.of(1, lifecycleHandler),
-  preStop: s.of(2, lifecycleHandler),
-  stopSignal: s.string(3, { pointer: true }),
-})
-export type Lifecycle = TypeOf<typeof lifecycle>
-export const grpcAction = s.object('io.k8s.api.core.v1.GRPCAction', {
-  port: s.int32(1, { required: true }),
-  service: s.string(2, { pointer: true, default: '' }),
-})
-export type GRPCAction = TypeOf<typeof grpcAction>
-export const probe = s.object('io.k8s.api.core.v1.Probe', {
-  initialDelaySeconds: s.int32(2),
-  timeoutSeconds: s.int32(3, { default: 1 }),
-  periodSeconds: s.int32(4, { default: 10 }),
-  successThreshold: s.int32(5, { default: 1 }),
-  failureThreshold: s.int32(6, { default: 3 }),
-  terminationGracePeriodSeconds: s.int64(7, { pointer: true }),
-  exec: s.of(1, execAction, { within: [1] }),
-  httpGet: s.of(2, httpGetAction, { within: [1] }),
-  tcpSocket: s.of(3, tcpSocketAction, { within: [1] }),
-  grpc: s.of(4, grpcAction, { within: [1] }),
-})
-export type Probe = TypeOf<typeof probe>
-export const containerPort = s.object('io.k8s.api.core.v1.ContainerPort', {
-  name: s.string(1),
-  hostPort: s.int32(2),
-  containerPort: s.int32(3, { required: true }),
-  protocol: s.oneOf(4, ['TCP', 'UDP', 'SCTP'], { default: 'TCP' }),
-  hostIP: s.string(5),
-})
+export const containerPort = s.object(
+  'io.k8s.api.core.v1.ContainerPort',
+  {
+    name: s.string(
+      1,
+      'By which Services and probes can mean it: at most 15 lower-case letters, digits and dashes, once in a container.',
+    ),
+    hostPort: s.int32(
+      2,
+      'Port of the node that leads here; one pod per node can have it. With hostNetwork it equals containerPort.',
+    ),
+    containerPort: s.int32(3, { required: true, description: 'What the program listens on, 1 to 65535.' }),
+    protocol: s.oneOf(4, ['TCP', 'UDP', 'SCTP'], { default: 'TCP', description: 'Default: TCP.' }),
+    hostIP: s.string(5, 'Address of the node on which hostPort answers. Default: every one.'),
+  },
+  { description: 'A port that a container listens on. Without hostPort this tells and names it, and opens nothing.' },
+)
 export type ContainerPort = TypeOf<typeof containerPort>
-export const containerResizePolicy = s.object('io.k8s.api.core.v1.ContainerResizePolicy', {
-  resourceName: s.string(1, { required: true }),
-  restartPolicy: s.string(2, { required: true }),
-})
+export const containerResizePolicy = s.object(
+  'io.k8s.api.core.v1.ContainerResizePolicy',
+  {
+    resourceName: s.string(1, { required: true, description: 'cpu or memory.' }),
+    restartPolicy: s.string(2, {
+      required: true,
+      description: 'NotRequired, or RestartContainer, which is what allows to lower a memory limit.',
+    }),
+  },
+  { description: 'What pods/resize may do to a container; nodes do not resize running containers here.' },
+)
 export type ContainerResizePolicy = TypeOf<typeof containerResizePolicy>
-export const resourceClaim = s.object('io.k8s.api.core.v1.ResourceClaim', {
-  name: s.string(1, { required: true }),
-  request: s.string(2),
-})
+export const resourceClaim = s.object(
+  'io.k8s.api.core.v1.ResourceClaim',
+  {
+    name: s.string(1, { required: true, description: 'One of resourceClaims of the pod, by its name there.' }),
+    request: s.string(2, 'One request of that claim. Default: all that it got.'),
+  },
+  { description: 'Use of a claim for devices. Stored, without effect here.' },
+)
 export type ResourceClaim = TypeOf<typeof resourceClaim>
-export const resourceRequirements = s.object('io.k8s.api.core.v1.ResourceRequirements', {
-  limits: s.map(1, scalars.quantity),
-  requests: s.map(2, scalars.quantity),
-  claims: s.list(3, resourceClaim, { listType: 'map', mapKeys: ['name'] }),
-})
+export const resourceRequirements = s.object(
+  'io.k8s.api.core.v1.ResourceRequirements',
+  {
+    limits: s.map(
+      1,
+      scalars.quantity,
+      'The most it may use. Beyond cpu (cores, 500m is half of one) it is slowed, beyond memory (bytes, 1Gi) killed.',
+    ),
+    requests: s.map(
+      2,
+      scalars.quantity,
+      'What the scheduler sets aside on the node; not above limits. Default: the limit of the same resource, if any.',
+    ),
+    claims: s.list(3, resourceClaim, {
+      listType: 'map',
+      mapKeys: ['name'],
+      description: 'Which devices of the pod it may use. Stored, without effect here.',
+    }),
+  },
+  { description: 'Amounts of cpu, memory and other resources, by name.' },
+)
 export type ResourceRequirements = TypeOf<typeof resourceRequirements>
-export const appArmorProfile = s.object('io.k8s.api.core.v1.AppArmorProfile', {
-  type: s.string(1, { required: true }),
-  localhostProfile: s.string(2, { pointer: true }),
-})
-export type AppArmorProfile = TypeOf<typeof appArmorProfile>
-export const capabilities = s.object('io.k8s.api.core.v1.Capabilities', {
-  add: s.list(1, scalars.string),
-  drop: s.list(2, scalars.string),
-})
-export type Capabilities = TypeOf<typeof capabilities>
-export const seLinuxOptions = s.object('io.k8s.api.core.v1.SELinuxOptions', {
-  user: s.string(1),
-  role: s.string(2),
-  type: s.string(3),
-  level: s.string(4),
-})
-export type SELinuxOptions = TypeOf<typeof seLinuxOptions>
-export const seccompProfile = s.object('io.k8s.api.core.v1.SeccompProfile', {
-  type: s.string(1, { required: true }),
-  localhostProfile: s.string(2, { pointer: true }),
-})
-export type SeccompProfile = TypeOf<typeof seccompProfile>
-export const windowsSecurityContextOptions = s.object('io.k8s.api.core.v1.WindowsSecurityContextOptions', {
-  gmsaCredentialSpecName: s.string(1, { pointer: true }),
-  gmsaCredentialSpec: s.string(2, { pointer: true }),
-  runAsUserName: s.string(3, { pointer: true }),
-  hostProcess: s.boolean(4, { pointer: true }),
-})
-export type WindowsSecurityContextOptions = TypeOf<typeof windowsSecurityContextOptions>
-export const securityContext = s.object('io.k8s.api.core.v1.SecurityContext', {
-  capabilities: s.of(1, capabilities),
-  privileged: s.boolean(2, { pointer: true }),
-  seLinuxOptions: s.of(3, seLinuxOptions),
-  runAsUser: s.int64(4, { pointer: true }),
-  runAsNonRoot: s.boolean(5, { pointer: true }),
-  readOnlyRootFilesystem: s.boolean(6, { pointer: true }),
-  allowPrivilegeEscalation: s.boolean(7, { pointer: true }),
-  runAsGroup: s.int64(8, { pointer: true }),
-  procMount: s.string(9, { pointer: true }),
-  windowsOptions: s.of(10, windowsSecurityContextOptions),
-  seccompProfile: s.of(11, seccompProfile),
-  appArmorProfile: s.of(12, appArmorProfile),
-})
-export type SecurityContext = TypeOf<typeof securityContext>
-export const volumeDevice = s.object('io.k8s.api.core.v1.VolumeDevice', {
-  name: s.string(1, { required: true }),
-  devicePath: s.string(2, { required: true }),
-})
+export const volumeDevice = s.object(
+  'io.k8s.api.core.v1.VolumeDevice',
+  {
+    name: s.string(1, { required: true, description: 'Volume of the pod, from a claim with volumeMode Block.' }),
+    devicePath: s.string(2, { required: true, description: 'Path in the container at which the device appears.' }),
+  },
+  { description: 'A volume as a raw block device. Stored, without effect here.' },
+)
 export type VolumeDevice = TypeOf<typeof volumeDevice>
-export const volumeMount = s.object('io.k8s.api.core.v1.VolumeMount', {
-  name: s.string(1, { required: true }),
-  readOnly: s.boolean(2),
-  mountPath: s.string(3, { required: true }),
-  subPath: s.string(4),
-  mountPropagation: s.oneOf(5, ['None', 'HostToContainer', 'Bidirectional'], { pointer: true }),
-  subPathExpr: s.string(6),
-  recursiveReadOnly: s.string(7, { pointer: true }),
-})
+export const volumeMount = s.object(
+  'io.k8s.api.core.v1.VolumeMount',
+  {
+    name: s.string(1, { required: true, description: 'Which of the volumes of the pod.' }),
+    readOnly: s.boolean(2, 'True: the container cannot write to it. Default: false.'),
+    mountPath: s.string(3, { required: true, description: 'Path in the container; no two mounts have the same.' }),
+    subPath: s.string(
+      4,
+      'Path inside the volume to mount alone, made as a folder where missing. Updates of a ConfigMap or Secret do not come.',
+    ),
+    mountPropagation: s.oneOf(5, ['None', 'HostToContainer', 'Bidirectional'], {
+      pointer: true,
+      description:
+        'Whether mounts made later below it are seen from the other side; Bidirectional needs privileged. Default: None.',
+    }),
+    subPathExpr: s.string(
+      6,
+      'As subPath, with each $(NAME) replaced by a variable that must be set; excludes subPath.',
+    ),
+    recursiveReadOnly: s.string(7, {
+      pointer: true,
+      description:
+        'Whether readOnly covers mounts below: Disabled, IfPossible or Enabled. Stored, without effect here.',
+    }),
+  },
+  { description: 'A volume at a path of the container.' },
+)
 export type VolumeMount = TypeOf<typeof volumeMount>
-export const container = s.object('io.k8s.api.core.v1.Container', {
-  name: s.string(1, { required: true }),
-  image: s.string(2),
-  command: s.list(3, scalars.string),
-  args: s.list(4, scalars.string),
-  workingDir: s.string(5),
-  ports: s.list(6, containerPort, {
-    listType: 'map',
-    mapKeys: ['containerPort', 'protocol'],
-    mergeKey: 'containerPort',
-  }),
-  env: s.list(7, envVar, { listType: 'map', mapKeys: ['name'], mergeKey: 'name' }),
-  resources: s.of(8, resourceRequirements, { default: {} }),
-  volumeMounts: s.list(9, volumeMount, { listType: 'map', mapKeys: ['mountPath'], mergeKey: 'mountPath' }),
-  livenessProbe: s.of(10, probe),
-  readinessProbe: s.of(11, probe),
-  lifecycle: s.of(12, lifecycle),
-  terminationMessagePath: s.string(13, { default: '/dev/termination-log' }),
-  imagePullPolicy: s.oneOf(14, ['Always', 'IfNotPresent', 'Never']),
-  securityContext: s.of(15, securityContext),
-  stdin: s.boolean(16),
-  stdinOnce: s.boolean(17),
-  tty: s.boolean(18),
-  envFrom: s.list(19, envFromSource),
-  terminationMessagePolicy: s.oneOf(20, ['File', 'FallbackToLogsOnError'], { default: 'File' }),
-  volumeDevices: s.list(21, volumeDevice, { listType: 'map', mapKeys: ['devicePath'], mergeKey: 'devicePath' }),
-  startupProbe: s.of(22, probe),
-  resizePolicy: s.list(23, containerResizePolicy),
-  restartPolicy: s.oneOf(24, ['Always'], { pointer: true }),
-})
+export const container = s.object(
+  'io.k8s.api.core.v1.Container',
+  {
+    name: s.string(1, {
+      required: true,
+      description: 'DNS label, unique among all containers of the pod; logs, exec and events call it so.',
+    }),
+    image: s.string(
+      2,
+      'registry/repository:tag or …@digest; without either the tag latest. Changing it in a pod restarts the container.',
+    ),
+    command: s.list(
+      3,
+      scalars.string,
+      'Runs instead of ENTRYPOINT and CMD of the image, without a shell. $(NAME) becomes the variable, $$ becomes $.',
+    ),
+    args: s.list(
+      4,
+      scalars.string,
+      'Arguments of command, or of ENTRYPOINT instead of CMD. $(NAME) becomes the variable, $$ becomes $.',
+    ),
+    workingDir: s.string(5, 'Directory that the program starts in. Default: that of the image, else /.'),
+    ports: s.list(6, containerPort, {
+      listType: 'map',
+      mapKeys: ['containerPort', 'protocol'],
+      mergeKey: 'containerPort',
+      description: 'Ports it listens on, so that they have names or a hostPort. Ports not listed can be reached too.',
+    }),
+    env: s.list(7, envVar, {
+      listType: 'map',
+      mapKeys: ['name'],
+      mergeKey: 'name',
+      description: 'Environment variables, which prevail over envFrom; set once, as the container starts.',
+    }),
+    resources: s.of(8, resourceRequirements, {
+      default: {},
+      description:
+        'What is set aside for it (requests) and how much it may use (limits). Default: nothing and no bound.',
+    }),
+    volumeMounts: s.list(9, volumeMount, {
+      listType: 'map',
+      mapKeys: ['mountPath'],
+      mergeKey: 'mountPath',
+      description: 'Which volumes of the pod it sees, and where.',
+    }),
+    livenessProbe: s.of(10, probe, 'When it fails, the container is restarted. Absent: only an exit does that.'),
+    readinessProbe: s.of(11, probe, 'While it fails, Services send the pod no traffic. Absent: ready once started.'),
+    lifecycle: s.of(12, lifecycle, 'Hooks after the start and before the end, and the signal that ends it.'),
+    terminationMessagePath: s.string(13, {
+      default: '/dev/termination-log',
+      description: 'File for last words, which its status then shows: 4096 bytes. Default: /dev/termination-log.',
+    }),
+    imagePullPolicy: s.oneOf(14, ['Always', 'IfNotPresent', 'Never'], {
+      description:
+        'When to ask the registry. Default: Always for the tag latest and without tag and digest, else IfNotPresent.',
+    }),
+    securityContext: s.of(15, securityContext, 'User, rights and filters; prevails over securityContext of the pod.'),
+    stdin: s.boolean(16, 'True: keeps an input open for attach. Default: false, it reads the end at once.'),
+    stdinOnce: s.boolean(17, 'True: the input ends for good when the first client of attach leaves. Default: false.'),
+    tty: s.boolean(18, 'True: runs on a terminal, which joins its two outputs; wants stdin too. Default: false.'),
+    envFrom: s.list(
+      19,
+      envFromSource,
+      'Variables from whole ConfigMaps and Secrets; of equal names the last one holds.',
+    ),
+    terminationMessagePolicy: s.oneOf(20, ['File', 'FallbackToLogsOnError'], {
+      default: 'File',
+      description:
+        'FallbackToLogsOnError: after a failure with an empty file the end of the log, 80 lines or 2048 bytes. Default: File.',
+    }),
+    volumeDevices: s.list(21, volumeDevice, {
+      listType: 'map',
+      mapKeys: ['devicePath'],
+      mergeKey: 'devicePath',
+      description: 'Volumes as raw block devices. Stored, without effect here.',
+    }),
+    startupProbe: s.of(
+      22,
+      probe,
+      'Until it succeeds, the other probes wait; when it fails, the container is restarted. For slow starts.',
+    ),
+    resizePolicy: s.list(23, containerResizePolicy, 'What a later change of resources asks for, by resource.'),
+    restartPolicy: s.oneOf(24, ['Always'], {
+      pointer: true,
+      description:
+        'For init containers alone: Always makes a sidecar, which runs on beside the others until the pod ends.',
+    }),
+  },
+  { description: 'A program of a pod: which image, how it is started, what it sees and may use.' },
+)
 export type Container = TypeOf<typeof container>
-export const ephemeralContainer = s.object('io.k8s.api.core.v1.EphemeralContainer', {
-  targetContainerName: s.string(2),
-  name: s.string(1, { required: true, within: [1] }),
-  image: s.string(2, { within: [1] }),
-  command: s.list(3, scalars.string, { within: [1] }),
-  args: s.list(4, scalars.string, { within: [1] }),
-  workingDir: s.string(5, { within: [1] }),
-  ports: s.list(6, containerPort, {
-    within: [1],
-    listType: 'map',
-    mapKeys: ['containerPort', 'protocol'],
-    mergeKey: 'containerPort',
-  }),
-  env: s.list(7, envVar, { within: [1], listType: 'map', mapKeys: ['name'], mergeKey: 'name' }),
-  resources: s.of(8, resourceRequirements, { default: {}, within: [1] }),
-  volumeMounts: s.list(9, volumeMount, { within: [1], listType: 'map', mapKeys: ['mountPath'], mergeKey: 'mountPath' }),
-  livenessProbe: s.of(10, probe, { within: [1] }),
-  readinessProbe: s.of(11, probe, { within: [1] }),
-  lifecycle: s.of(12, lifecycle, { within: [1] }),
-  terminationMessagePath: s.string(13, { default: '/dev/termination-log', within: [1] }),
-  imagePullPolicy: s.oneOf(14, ['Always', 'IfNotPresent', 'Never'], { within: [1] }),
-  securityContext: s.of(15, securityContext, { within: [1] }),
-  stdin: s.boolean(16, { within: [1] }),
-  stdinOnce: s.boolean(17, { within: [1] }),
-  tty: s.boolean(18, { within: [1] }),
-  envFrom: s.list(19, envFromSource, { within: [1] }),
-  terminationMessagePolicy: s.oneOf(20, ['File', 'FallbackToLogsOnError'], { default: 'File', within: [1] }),
-  volumeDevices: s.list(21, volumeDevice, {
-    within: [1],
-    listType: 'map',
-    mapKeys: ['devicePath'],
-    mergeKey: 'devicePath',
-  }),
-  startupProbe: s.of(22, probe, { within: [1] }),
-  resizePolicy: s.list(23, containerResizePolicy, { within: [1] }),
-  restartPolicy: s.string(24, { pointer: true, within: [1] }),
-})
+
+const absent = 'Leave it out: ephemeral containers have none.'
+export const ephemeralContainer = s.object(
+  'io.k8s.api.core.v1.EphemeralContainer',
+  {
+    targetContainerName: s.string(
+      2,
+      'Container whose processes it shall see; must exist. Without effect here: shareProcessNamespace of the pod decides.',
+    ),
+    name: s.string(1, {
+      required: true,
+      within: [1],
+      description: 'DNS label, unique among all containers of the pod, also of those that have ended.',
+    }),
+    image: s.string(2, { within: [1], description: 'Image with the tools for looking around.' }),
+    command: s.list(3, scalars.string, {
+      within: [1],
+      description: 'Runs instead of ENTRYPOINT and CMD of the image, without a shell. $(NAME) becomes the variable.',
+    }),
+    args: s.list(4, scalars.string, {
+      within: [1],
+      description: 'Arguments of command, or of ENTRYPOINT instead of CMD. $(NAME) becomes the variable.',
+    }),
+    workingDir: s.string(5, {
+      within: [1],
+      description: 'Directory it starts in. Default: that of the image, else /.',
+    }),
+    ports: s.list(6, containerPort, {
+      within: [1],
+      listType: 'map',
+      mapKeys: ['containerPort', 'protocol'],
+      mergeKey: 'containerPort',
+      description: absent,
+    }),
+    env: s.list(7, envVar, {
+      within: [1],
+      listType: 'map',
+      mapKeys: ['name'],
+      mergeKey: 'name',
+      description: 'Environment variables, which prevail over envFrom.',
+    }),
+    resources: s.of(8, resourceRequirements, {
+      default: {},
+      within: [1],
+      description: 'Leave it out: nothing is set aside for ephemeral containers.',
+    }),
+    volumeMounts: s.list(9, volumeMount, {
+      within: [1],
+      listType: 'map',
+      mapKeys: ['mountPath'],
+      mergeKey: 'mountPath',
+      description: 'Which volumes of the pod it sees, and where; for instance those of the container it looks into.',
+    }),
+    livenessProbe: s.of(10, probe, { within: [1], description: absent }),
+    readinessProbe: s.of(11, probe, { within: [1], description: absent }),
+    lifecycle: s.of(12, lifecycle, { within: [1], description: absent }),
+    terminationMessagePath: s.string(13, {
+      default: '/dev/termination-log',
+      within: [1],
+      description: 'File for last words, which its status then shows: 4096 bytes. Default: /dev/termination-log.',
+    }),
+    imagePullPolicy: s.oneOf(14, ['Always', 'IfNotPresent', 'Never'], {
+      within: [1],
+      description:
+        'When to ask the registry. Default: Always for the tag latest and without tag and digest, else IfNotPresent.',
+    }),
+    securityContext: s.of(15, securityContext, {
+      within: [1],
+      description: 'User, rights and filters, for instance to add SYS_PTRACE; prevails over that of the pod.',
+    }),
+    stdin: s.boolean(16, { within: [1], description: 'True: keeps an input open, as a shell needs. Default: false.' }),
+    stdinOnce: s.boolean(17, {
+      within: [1],
+      description: 'True: the input ends for good when the first client leaves, and a shell with it. Default: false.',
+    }),
+    tty: s.boolean(18, { within: [1], description: 'True: runs on a terminal; wants stdin too. Default: false.' }),
+    envFrom: s.list(19, envFromSource, {
+      within: [1],
+      description: 'Variables from whole ConfigMaps and Secrets; of equal names the last one holds.',
+    }),
+    terminationMessagePolicy: s.oneOf(20, ['File', 'FallbackToLogsOnError'], {
+      default: 'File',
+      within: [1],
+      description: 'FallbackToLogsOnError: after a failure with an empty file the end of the log. Default: File.',
+    }),
+    volumeDevices: s.list(21, volumeDevice, {
+      within: [1],
+      listType: 'map',
+      mapKeys: ['devicePath'],
+      mergeKey: 'devicePath',
+      description: 'Volumes as raw block devices. Stored, without effect here.',
+    }),
+    startupProbe: s.of(22, probe, { within: [1], description: absent }),
+    resizePolicy: s.list(23, containerResizePolicy, { within: [1], description: absent }),
+    restartPolicy: s.string(24, {
+      pointer: true,
+      within: [1],
+      description: 'Leave it out: an ephemeral container is never restarted.',
+    }),
+  },
+  {
+    description:
+      'A container for looking into a pod that runs (kubectl debug). It is added by pods/ephemeralcontainers, and then ' +
+      'neither changed nor removed nor restarted.',
+  },
+)
 export type EphemeralContainer = TypeOf<typeof ephemeralContainer>

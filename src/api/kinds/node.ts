@@ -20,7 +20,10 @@ export const configMapNodeConfigSource = s.object(
       description: 'Key in the data of the ConfigMap that holds the settings.',
     }),
   },
-  { description: 'A key of a ConfigMap with settings for a node. Kubernetes gave it up; stored, without effect here.' },
+  {
+    description:
+      'A key of a ConfigMap with settings for a node. Kubernetes gave it up, and the server drops what is written of it.',
+  },
 )
 export type ConfigMapNodeConfigSource = TypeOf<typeof configMapNodeConfigSource>
 export const nodeConfigSource = s.object(
@@ -28,26 +31,27 @@ export const nodeConfigSource = s.object(
   {
     configMap: s.of(2, configMapNodeConfigSource, 'The ConfigMap that holds them.'),
   },
-  { description: 'Where a node once found its settings; stored, without effect here.' },
+  { description: 'Where a node once found its settings; no longer taken.' },
 )
 export type NodeConfigSource = TypeOf<typeof nodeConfigSource>
 export const nodeSpec = s.object(
   'io.k8s.api.core.v1.NodeSpec',
   {
     podCIDR: s.string(1, 'Range that its pods have their addresses from, as in 10.244.1.0/24: the first of podCIDRs.'),
-    externalID: s.string(2, 'Number of the machine in older versions; not used.'),
+    externalID: s.string(2, 'Number of the machine in older versions; not used, and immutable.'),
     providerID: s.string(3, 'ID of the machine in its cloud, for the controllers of that cloud. Once set it stays.'),
     unschedulable: s.boolean(4, 'true keeps new pods away, as kubectl cordon does; pods that are there stay.'),
     taints: s.list(5, taint, 'Marks that keep away, or drive away, pods that do not tolerate them.'),
     configSource: s.of(
       6,
       nodeConfigSource,
-      'Settings out of a ConfigMap; given up by Kubernetes and without effect here.',
+      'Settings out of a ConfigMap; given up by Kubernetes, and dropped when written.',
     ),
     podCIDRs: s.list(7, scalars.string, {
       listType: 'set',
       mergeKey: '',
-      description: 'Ranges of addresses for its pods, given by a controller when empty. Once set they stay.',
+      description:
+        'Ranges for its pods, one of each address family, given by a controller when empty. Once set they stay.',
     }),
   },
   { description: 'What is wanted of a node.' },
@@ -92,7 +96,7 @@ export const nodeConfigStatus = s.object(
     lastKnownGood: s.of(3, nodeConfigSource, 'Settings that it goes back to when the assigned ones fail.'),
     error: s.string(4, 'Why the assigned settings are not in use.'),
   },
-  { description: 'What a node does with its configSource. Not filled in here.' },
+  { description: 'What a node does with its configSource; no longer taken.' },
 )
 export type NodeConfigStatus = TypeOf<typeof nodeConfigStatus>
 export const daemonEndpoint = s.object(
@@ -240,7 +244,7 @@ export const nodeStatus = s.object(
     ),
     volumesInUse: s.list(9, scalars.string, 'Volumes that pods have mounted. Not filled in here.'),
     volumesAttached: s.list(10, attachedVolume, 'Volumes that are attached. Not filled in here.'),
-    config: s.of(11, nodeConfigStatus, 'What became of configSource. Not filled in here.'),
+    config: s.of(11, nodeConfigStatus, 'What became of configSource; dropped when written.'),
     runtimeHandlers: s.list(12, nodeRuntimeHandler, 'Handlers for RuntimeClasses. Not filled in here.'),
     features: s.of(13, nodeFeatures, 'What the runtime can do. Not filled in here.'),
   },

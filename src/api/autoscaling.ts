@@ -42,9 +42,9 @@ export function withDefaultTarget(object: OldAutoscaler): OldAutoscaler {
   return { ...object, spec: { ...object.spec, targetCPUUtilizationPercentage: cpuPercentDefault } }
 }
 
-/** From v2 to v1. */
+/** From v2 to v1. An object that lacks what a whole one has lacks it there too. */
 export function toOld({ metadata, spec, status }: HorizontalPodAutoscaler): OldAutoscaler {
-  const { metrics = [], behavior, scaleTargetRef, minReplicas, maxReplicas } = spec
+  const { metrics = [], behavior, ...rest }: Partial<HorizontalPodAutoscaler['spec']> = spec ?? {}
   const { currentMetrics = [], conditions = [], observedGeneration, lastScaleTime } = status ?? noStatus
   const percent = metrics.map(cpuPercent).find(value => value !== undefined)
   const others = metrics.filter(metric => cpuPercent(metric) === undefined)
@@ -66,11 +66,9 @@ export function toOld({ metadata, spec, status }: HorizontalPodAutoscaler): OldA
     kind: 'HorizontalPodAutoscaler',
     metadata: withAnnotations(metadata, annotations),
     spec: {
-      scaleTargetRef,
-      minReplicas,
-      maxReplicas,
+      ...rest,
       ...(percent !== undefined && { targetCPUUtilizationPercentage: percent }),
-    },
+    } as OldAutoscaler['spec'],
     status: {
       ...(observedGeneration !== undefined && { observedGeneration }),
       ...(lastScaleTime !== undefined && { lastScaleTime }),
@@ -83,14 +81,13 @@ export function toOld({ metadata, spec, status }: HorizontalPodAutoscaler): OldA
 
 /** From v1 to v2. What an annotation holds that cannot be read is nothing. */
 export function toNew({ metadata, spec, status }: OldAutoscaler): HorizontalPodAutoscaler {
-  const { targetCPUUtilizationPercentage: percent, scaleTargetRef, minReplicas, maxReplicas } = spec
+  const { targetCPUUtilizationPercentage: percent, ...common }: Partial<OldAutoscaler['spec']> = spec ?? {}
   const { currentCPUUtilizationPercentage: used, currentReplicas, ...rest } = status ?? noStatus
   const { annotations } = metadata
-  const given = [
+  const metrics = [
     ...(listIn(annotations, annotationNames.metrics) ?? []).map(metric => newSpec(metric as OldMetric)),
     ...(percent === undefined ? [] : [cpuMetric(percent)]),
   ]
-  const metrics = given.length > 0 ? given : [cpuMetric(cpuPercentDefault)]
   const behavior = behaviorIn(annotations)
   const usedNow =
     used === undefined
@@ -104,7 +101,11 @@ export function toNew({ metadata, spec, status }: OldAutoscaler): HorizontalPodA
     apiVersion: 'autoscaling/v2',
     kind: 'HorizontalPodAutoscaler',
     metadata: withAnnotations(metadata, ownAnnotations(annotations)),
-    spec: { scaleTargetRef, minReplicas, maxReplicas, metrics, ...(behavior && { behavior }) },
+    spec: {
+      ...common,
+      ...(metrics.length > 0 && { metrics }),
+      ...(behavior && { behavior }),
+    } as HorizontalPodAutoscaler['spec'],
     status: {
       ...rest,
       // Which v2 leaves out when there are none.

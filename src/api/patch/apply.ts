@@ -20,6 +20,7 @@ import {
   pathText,
   union,
 } from './fieldset.ts'
+import { type Form, formOf } from './forms.ts'
 import { kubectl, lastAppliedSet, withLastApplied } from './lastapplied.ts'
 import {
   capManagers,
@@ -77,11 +78,11 @@ export function* applying<T extends KubeObject>(
   const managers = new Map(known).set(key, { ...own, set })
   const merged = merge(shape, before as Json | undefined, config as unknown as Json)
   yield
-  const pruned = last ? yield* prune(kind, merged, managers, last.set) : merged
+  const pruned = last ? yield* prune(kind, merged, managers, last) : merged
   yield
   const changes = compare(shape, before as Json | undefined, pruned)
   yield
-  const { settled, conflicts } = settle(managers, key, changes)
+  const { settled, conflicts } = settle(managers, key, changesSeen(kind, before as Json | undefined, pruned, changes))
   if (!options.force) refuseConflicts(kind, live, options, conflicts)
   const same = last && equalSets(last.set, set) && equalJson(before, pruned)
   const time = same ? last.time : rfc3339(options.nowMs)
@@ -141,7 +142,8 @@ function* updated<T extends KubeObject>(
   const changes = compare(kind.schema.shape, before as Json | undefined, after as unknown as Json)
   yield
   const taken = owned(kind, union(changes.modified, changes.added), options.subresource)
-  const { settled } = settle(known, key, changes)
+  const seen = changesSeen(kind, before as Json | undefined, after as unknown as Json, changes)
+  const { settled } = settle(known, key, seen)
   const had = settled.get(key)
   if (isEmptySet(taken) && had === undefined) return settled
   const set = union(difference(had?.set ?? emptySet, changes.removed), taken)
@@ -214,22 +216,77 @@ function owned(kind: Kind, set: FieldSet, subresource: string | undefined): Fiel
 }
 
 /** Takes what the manager applied before, applies no more, and nobody else owns. */
-function* prune(kind: Kind, merged: Json, managers: Managers, last: FieldSet): Pausing<Json> {
-  const { shape } = kind.schema
-  const all = [...managers.values()].reduce((sum, { set }) => union(sum, set), emptySet)
-  const there = withNamedFields(shape, fieldSetOf(shape, merged))
+function* prune(kind: Kind, merged: Json, managers: Managers, last: Manager): Pausing<Json> {
+  const begin = viewOf(kind, last.apiVersion)
+  const whole = begin.of(merged)
+  const there = withNamedFields(begin.shape, fieldSetOf(begin.shape, whole))
   yield
-  const gone = difference(intersection(withNamedFields(shape, last), there), withNamedFields(shape, all))
-  return removeItems(shape, merged, gone) ?? {}
+  const before = intersection(withNamedFields(begin.shape, last.set), there)
+  const gone = difference(before, ownedIn(kind, managers, begin))
+  let pruned = begin.back(removeItems(begin.shape, whole, gone) ?? {})
+  // What others own in another form stays with all that it is made of.
+  const versions = new Set([...managers.values()].map(({ apiVersion }) => viewOf(kind, apiVersion).apiVersion))
+  versions.delete(begin.apiVersion)
+  for (const version of versions) {
+    const view = viewOf(kind, version)
+    const all = view.of(merged)
+    const setOf = (value: Json) => withNamedFields(view.shape, fieldSetOf(view.shape, value))
+    const kept = union(setOf(view.of(pruned)), ownedIn(kind, managers, view))
+    pruned = view.back(removeItems(view.shape, all, difference(setOf(all), kept)) ?? {})
+    yield
+  }
+  return pruned
+}
+
+/** How the owners of one version see an object. */
+type View = Form & { readonly apiVersion: string }
+
+const unchanged = (object: Json): Json => object
+
+/** A version that has no form of its own counts as that of the kind. */
+function viewOf(kind: Kind, apiVersion: string): View {
+  const form = formOf(kind, apiVersion)
+  return form
+    ? { ...form, apiVersion }
+    : { apiVersion: apiVersionOf(kind), shape: kind.schema.shape, of: unchanged, back: unchanged }
+}
+
+function ownedIn(kind: Kind, managers: Managers, { apiVersion: version, shape }: View): FieldSet {
+  const owners = [...managers.values()].filter(({ apiVersion }) => viewOf(kind, apiVersion).apiVersion === version)
+  return withNamedFields(
+    shape,
+    owners.reduce((sum, { set }) => union(sum, set), emptySet),
+  )
+}
+
+type Changed = { readonly touched: FieldSet; readonly removed: FieldSet }
+
+/** What has changed, in the form of a version; `changes` in that of the kind. */
+function changesSeen(
+  kind: Kind,
+  before: Json | undefined,
+  after: Json,
+  changes: Comparison,
+): (apiVersion: string) => Changed {
+  const known = new Map<string, Changed>()
+  return asked => {
+    const { apiVersion, shape, of } = viewOf(kind, asked)
+    const found = known.get(apiVersion)
+    if (found) return found
+    const isOwn = apiVersion === apiVersionOf(kind)
+    const { modified, added, removed } = isOwn ? changes : compare(shape, before && of(before), of(after))
+    const made = { touched: union(modified, added), removed }
+    known.set(apiVersion, made)
+    return made
+  }
 }
 
 /** Takes from all others what this change gives to `key` and what it removes. The first is a conflict with them. */
 function settle(
   managers: Managers,
   key: string,
-  changes: Comparison,
+  seen: (apiVersion: string) => Changed,
 ): { readonly settled: Map<string, Manager>; readonly conflicts: readonly Conflict[] } {
-  const touched = union(changes.modified, changes.added)
   const conflicts: Conflict[] = []
   const settled = new Map<string, Manager>()
   for (const [other, manager] of managers) {
@@ -237,9 +294,10 @@ function settle(
       settled.set(other, manager)
       continue
     }
+    const { touched, removed } = seen(manager.apiVersion)
     const lost = intersection(manager.set, touched)
     for (const path of membersOf(lost)) conflicts.push({ manager, path })
-    const set = difference(difference(manager.set, lost), changes.removed)
+    const set = difference(difference(manager.set, lost), removed)
     if (!isEmptySet(set)) settled.set(other, { ...manager, set })
   }
   return { settled, conflicts }

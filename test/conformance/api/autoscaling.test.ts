@@ -178,6 +178,80 @@ describe('autoscalers of both versions over one store', () => {
     expect((await ask(`${current}/applied`)).body.spec.metrics).toEqual([cpu(55)])
   })
 
+  describe('managers who apply in different versions', () => {
+    type Spec = { readonly [field: string]: unknown }
+    const apply = (version: 'v1' | 'v2', name: string, manager: string, spec: Spec, force = false) =>
+      ask(`${version === 'v1' ? old : current}/${name}?fieldManager=${manager}&force=${force}`, {
+        method: 'PATCH',
+        type: 'application/apply-patch+yaml',
+        body: { apiVersion: `autoscaling/${version}`, kind: 'HorizontalPodAutoscaler', metadata: { name }, spec },
+      })
+    const whole = { scaleTargetRef, maxReplicas: 5 }
+    const told = ({ code, message }: { code: number; message: string }) => [code, message]
+    type Entry = { readonly manager: string; readonly apiVersion: string; readonly fieldsV1: { 'f:spec'?: object } }
+    const owners = async (name: string) => {
+      const { managedFields } = (await ask(`${current}/${name}`)).body.metadata
+      return Object.fromEntries(
+        (managedFields as readonly Entry[]).map(({ manager, apiVersion, fieldsV1 }) => [
+          `${manager} ${apiVersion}`,
+          Object.keys(fieldsV1['f:spec'] ?? {}).filter(field => field !== '.'),
+        ]),
+      )
+    }
+
+    test('conflict over a field that both versions have, and over one that is another in each', async () => {
+      expect((await apply('v1', 'both', 'ann', { ...whole, targetCPUUtilizationPercentage: 55 })).code).toBe(201)
+      expect(told(await apply('v2', 'both', 'ben', { ...whole, maxReplicas: 6 }))).toEqual([
+        409,
+        'Apply failed with 1 conflict: conflict with "ann": .spec.maxReplicas',
+      ])
+      expect(told(await apply('v2', 'both', 'ben', { ...whole, metrics: [cpu(60)] }))).toEqual([
+        409,
+        'Apply failed with 1 conflict: conflict with "ann": .spec.targetCPUUtilizationPercentage',
+      ])
+      expect((await apply('v2', 'both', 'ben', { ...whole, metrics: [cpu(55)] })).code).toBe(200)
+      expect(await owners('both')).toEqual({
+        'ann autoscaling/v1': ['f:maxReplicas', 'f:scaleTargetRef', 'f:targetCPUUtilizationPercentage'],
+        'ben autoscaling/v2': ['f:maxReplicas', 'f:metrics', 'f:scaleTargetRef'],
+      })
+      expect(told(await apply('v1', 'both', 'ann', { ...whole, targetCPUUtilizationPercentage: 70 }))).toEqual([
+        409,
+        'Apply failed with 1 conflict: conflict with "ben": .spec.metrics',
+      ])
+    })
+
+    test('who forces takes the field of the other version, and an update does', async () => {
+      await apply('v1', 'forced', 'ann', { ...whole, targetCPUUtilizationPercentage: 55 })
+      expect((await apply('v2', 'forced', 'ben', { metrics: [cpu(60)] }, true)).code).toBe(200)
+      expect(await owners('forced')).toEqual({
+        'ann autoscaling/v1': ['f:maxReplicas', 'f:scaleTargetRef'],
+        'ben autoscaling/v2': ['f:metrics'],
+      })
+      const update = { method: 'PATCH', body: { spec: { targetCPUUtilizationPercentage: 65 } } }
+      expect((await ask(`${old}/forced?fieldManager=eve`, update)).code).toBe(200)
+      expect(await owners('forced')).toEqual({
+        'ann autoscaling/v1': ['f:maxReplicas', 'f:scaleTargetRef'],
+        'eve autoscaling/v1': ['f:targetCPUUtilizationPercentage'],
+      })
+    })
+
+    test('what one had applied in v1 and no longer applies in v2 goes, unless another owns it', async () => {
+      for (const name of ['moved', 'shared']) {
+        await apply('v1', name, 'ann', { ...whole, minReplicas: 2, targetCPUUtilizationPercentage: 55 })
+      }
+      await apply('v1', 'shared', 'ben', { targetCPUUtilizationPercentage: 55 })
+      const moved = await apply('v2', 'moved', 'ann', { ...whole, metrics: [memory] })
+      expect([moved.code, moved.body.spec]).toEqual([200, { ...whole, minReplicas: 1, metrics: [memory] }])
+      expect(await owners('moved')).toEqual({
+        'ann autoscaling/v2': ['f:maxReplicas', 'f:metrics', 'f:scaleTargetRef'],
+      })
+      const shared = await apply('v2', 'shared', 'ann', whole)
+      expect([shared.code, shared.body.spec]).toEqual([200, { ...whole, minReplicas: 1, metrics: [cpu(55)] }])
+      const alone = await apply('v2', 'moved', 'ann', whole)
+      expect([alone.code, alone.body.spec.metrics]).toEqual([200, [cpu(80)]])
+    })
+  })
+
   test('what v2 refuses, v1 refuses', async () => {
     const { code, message } = await ask(old, {
       body: oldNamed('bad', { minReplicas: 9, targetCPUUtilizationPercentage: 0 }),

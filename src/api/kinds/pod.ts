@@ -24,7 +24,7 @@ export const podSchema = s.object(
     spec: s.of(2, podSpec, { default: {}, description: 'Containers, volumes, and where and as whom they run.' }),
     status: s.of(3, podStatus, {
       default: {},
-      description: 'Phase, addresses and containers as they are; the kubelet writes it.',
+      description: 'Phase, addresses and containers as they are now.',
     }),
   },
   {

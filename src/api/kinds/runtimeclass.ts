@@ -42,7 +42,7 @@ export const runtimeClassSchema = s.object(
     handler: s.string(2, {
       required: true,
       default: '',
-      description: 'What the runtime of a node calls the way, a DNS label; immutable. Without effect here.',
+      description: 'What the runtime of a node calls this way, a DNS label; immutable. Without effect here.',
     }),
     overhead: s.of(3, overhead, 'What each such pod takes of its node besides its containers.'),
     scheduling: s.of(4, scheduling, 'Which nodes can run such pods. Default: all.'),

@@ -139,7 +139,7 @@ export const resourceRequirements = s.object(
     limits: s.map(
       1,
       scalars.quantity,
-      'The most it may use. Beyond cpu (cores, 500m is half of one) it is slowed, beyond memory (bytes, 1Gi) killed.',
+      'The most it may use: slowed beyond cpu (cores, 500m is half of one), killed beyond memory (bytes, 1Gi); others only count.',
     ),
     requests: s.map(
       2,
@@ -201,7 +201,7 @@ export const container = s.object(
     }),
     image: s.string(
       2,
-      'registry/repository:tag or …@digest; without either the tag latest. Changing it in a pod restarts the container.',
+      'registry/repository:tag or repository@digest; without either the tag latest. Can be changed, which restarts it.',
     ),
     command: s.list(
       3,
@@ -237,19 +237,22 @@ export const container = s.object(
       mergeKey: 'mountPath',
       description: 'Which volumes of the pod it sees, and where.',
     }),
-    livenessProbe: s.of(10, probe, 'When it fails, the container is restarted. Absent: only an exit does that.'),
+    livenessProbe: s.of(10, probe, 'When it fails, the container is restarted. Absent: it only is when it exits.'),
     readinessProbe: s.of(11, probe, 'While it fails, Services send the pod no traffic. Absent: ready once started.'),
     lifecycle: s.of(12, lifecycle, 'Hooks after the start and before the end, and the signal that ends it.'),
     terminationMessagePath: s.string(13, {
       default: '/dev/termination-log',
-      description: 'File for last words, which its status then shows: 4096 bytes. Default: /dev/termination-log.',
+      description: 'File of which its status shows 4096 bytes when it has ended. Default: /dev/termination-log.',
     }),
     imagePullPolicy: s.oneOf(14, ['Always', 'IfNotPresent', 'Never'], {
       description:
-        'When to ask the registry. Default: Always for the tag latest and without tag and digest, else IfNotPresent.',
+        'When the image is pulled. Default: Always if its tag is latest or it has neither tag nor digest, else IfNotPresent.',
     }),
     securityContext: s.of(15, securityContext, 'User, rights and filters; prevails over securityContext of the pod.'),
-    stdin: s.boolean(16, 'True: keeps an input open for attach. Default: false, it reads the end at once.'),
+    stdin: s.boolean(
+      16,
+      'True: keeps its input open, for attach to write to. Default: false, it reads the end at once.',
+    ),
     stdinOnce: s.boolean(17, 'True: the input ends for good when the first client of attach leaves. Default: false.'),
     tty: s.boolean(18, 'True: runs on a terminal, which joins its two outputs; wants stdin too. Default: false.'),
     envFrom: s.list(
@@ -260,7 +263,7 @@ export const container = s.object(
     terminationMessagePolicy: s.oneOf(20, ['File', 'FallbackToLogsOnError'], {
       default: 'File',
       description:
-        'FallbackToLogsOnError: after a failure with an empty file the end of the log, 80 lines or 2048 bytes. Default: File.',
+        'FallbackToLogsOnError: where it fails and the file is empty, the end of the log is shown, 80 lines or 2048 bytes. Default: File.',
     }),
     volumeDevices: s.list(21, volumeDevice, {
       listType: 'map',
@@ -273,7 +276,11 @@ export const container = s.object(
       probe,
       'Until it succeeds, the other probes wait; when it fails, the container is restarted. For slow starts.',
     ),
-    resizePolicy: s.list(23, containerResizePolicy, 'What a later change of resources asks for, by resource.'),
+    resizePolicy: s.list(
+      23,
+      containerResizePolicy,
+      'Whether a later change of resources means a restart. Nodes resize no running container here.',
+    ),
     restartPolicy: s.oneOf(24, ['Always'], {
       pointer: true,
       description:
@@ -342,12 +349,12 @@ export const ephemeralContainer = s.object(
     terminationMessagePath: s.string(13, {
       default: '/dev/termination-log',
       within: [1],
-      description: 'File for last words, which its status then shows: 4096 bytes. Default: /dev/termination-log.',
+      description: 'File of which its status shows 4096 bytes when it has ended. Default: /dev/termination-log.',
     }),
     imagePullPolicy: s.oneOf(14, ['Always', 'IfNotPresent', 'Never'], {
       within: [1],
       description:
-        'When to ask the registry. Default: Always for the tag latest and without tag and digest, else IfNotPresent.',
+        'When the image is pulled. Default: Always if its tag is latest or it has neither tag nor digest, else IfNotPresent.',
     }),
     securityContext: s.of(15, securityContext, {
       within: [1],
@@ -366,7 +373,8 @@ export const ephemeralContainer = s.object(
     terminationMessagePolicy: s.oneOf(20, ['File', 'FallbackToLogsOnError'], {
       default: 'File',
       within: [1],
-      description: 'FallbackToLogsOnError: after a failure with an empty file the end of the log. Default: File.',
+      description:
+        'FallbackToLogsOnError: where it fails and the file is empty, the end of the log is shown. Default: File.',
     }),
     volumeDevices: s.list(21, volumeDevice, {
       within: [1],

@@ -124,8 +124,8 @@ export const podSpec = s.object(
     dnsPolicy: s.oneOf(6, ['ClusterFirst', 'ClusterFirstWithHostNet', 'Default', 'None'], {
       default: 'ClusterFirst',
       description:
-        'ClusterFirst: cluster DNS, but with hostNetwork that of the node; ClusterFirstWithHostNet: cluster DNS always; ' +
-        'Default: as the node; None: dnsConfig alone.',
+        'Who resolves names: cluster DNS (ClusterFirst; with hostNetwork it takes ClusterFirstWithHostNet), the resolvers of ' +
+        'the node (Default), or dnsConfig alone (None). Absent: ClusterFirst.',
     }),
     nodeSelector: s.map(7, scalars.string, {
       atomic: true,
@@ -137,7 +137,7 @@ export const podSpec = s.object(
     ),
     serviceAccount: s.string(9, 'Old name of serviceAccountName; both always show the same.'),
     nodeName: s.string(10, 'Node that runs the pod, filled in by the scheduler. Set at creation, it bypasses that.'),
-    hostNetwork: s.boolean(11, 'True: no network of its own, but addresses and ports of the node. Default: false.'),
+    hostNetwork: s.boolean(11, 'True: uses addresses and ports of the node, not a network of its own. Default: false.'),
     hostPID: s.boolean(12, 'True: sees the processes of the node; excludes shareProcessNamespace. Default: false.'),
     hostIPC: s.boolean(13, 'True: shares memory segments, semaphores and queues with the node. Default: false.'),
     securityContext: s.of(14, podSecurityContext, {
@@ -159,7 +159,8 @@ export const podSpec = s.object(
     affinity: s.of(18, affinity, 'Which nodes it needs or prefers, and which pods near or far from it.'),
     schedulerName: s.string(19, {
       default: 'default-scheduler',
-      description: 'Who chooses the node; any other name waits for a scheduler of yours. Default: default-scheduler.',
+      description:
+        'Which scheduler chooses the node; any but the default is one that you run. Default: default-scheduler.',
     }),
     initContainers: s.list(20, container, {
       listType: 'map',
@@ -172,7 +173,11 @@ export const podSpec = s.object(
       pointer: true,
       description: 'False: no token in the containers. Default: what the ServiceAccount says, else true.',
     }),
-    tolerations: s.list(22, toleration, 'Taints of nodes that do not keep the pod away. Later ones can only be added.'),
+    tolerations: s.list(
+      22,
+      toleration,
+      'Taints of nodes that do not keep the pod away. Later more can be added, none taken away.',
+    ),
     hostAliases: s.list(23, hostAlias, {
       listType: 'map',
       mapKeys: ['ip'],
@@ -251,7 +256,7 @@ export const podSpec = s.object(
     resources: s.of(
       40,
       resourceRequirements,
-      'Cpu and memory of the pod as a whole, for scheduler and quotas. The node goes by its containers alone here.',
+      'Cpu and memory of the pod as a whole, for scheduler and quotas. On the node, limits of containers alone hold here.',
     ),
   },
   {

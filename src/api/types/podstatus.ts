@@ -200,7 +200,7 @@ export const podStatus = s.object(
   {
     phase: s.oneOf(1, ['Pending', 'Running', 'Succeeded', 'Failed', 'Unknown'], {
       description:
-        'Pending: some container never ran; Running; Succeeded and Failed: all have ended for good, with or without success.',
+        'Pending: some container never ran; Running: all did, some still do or will; Succeeded, Failed: over, the latter if one failed.',
     }),
     conditions: s.list(2, podCondition, {
       listType: 'map',
@@ -208,7 +208,7 @@ export const podStatus = s.object(
       mergeKey: 'type',
       description: 'How far it has come: scheduled, initialized, ready.',
     }),
-    message: s.string(3, 'What reason means, in words for people.'),
+    message: s.string(3, 'reason in words for people.'),
     reason: s.string(4, 'Why it failed as a whole, as one word: DeadlineExceeded, OutOfcpu, NodePorts.'),
     hostIP: s.string(5, 'Address of its node.'),
     podIP: s.string(6, 'Address of the pod, with hostNetwork that of its node. Absent until there is one.'),
@@ -241,6 +241,6 @@ export const podStatus = s.object(
     hostIPs: s.list(16, hostIP, { mergeKey: 'ip', description: 'hostIP as a list.' }),
     observedGeneration: s.int64(17, 'metadata.generation of the pod this status is of; nobody writes it here.'),
   },
-  { description: 'How a pod is, as the kubelet of its node and the scheduler last said.' },
+  { description: 'How a pod is. The kubelet of its node writes it, and before that the scheduler.' },
 )
 export type PodStatus = TypeOf<typeof podStatus>

@@ -131,7 +131,7 @@ export const probe = s.object(
     periodSeconds: s.int32(4, { default: 10, description: 'Seconds between two questions. Default: 10.' }),
     successThreshold: s.int32(5, {
       default: 1,
-      description: 'Successes in a row that make a failed probe hold again. Default: 1, and only 1 but for readiness.',
+      description: 'Successes in a row after which it holds. Default: 1; liveness and startup allow nothing else.',
     }),
     failureThreshold: s.int32(6, {
       default: 3,

@@ -108,7 +108,7 @@ export const securityContext = s.object(
     }),
     procMount: s.string(9, {
       pointer: true,
-      description: 'Default hides or write-protects parts of /proc; Unmasked shows it whole. Default: Default.',
+      description: 'Default hides or write-protects parts of /proc; Unmasked shows it whole. Absent: Default.',
     }),
     windowsOptions: s.of(10, windowsSecurityContextOptions, 'For Windows nodes; without effect here.'),
     seccompProfile: s.of(11, seccompProfile, 'Filter of system calls. Default: that of the pod, else of the runtime.'),

@@ -50,7 +50,7 @@ function validateContainer(
   container: AnyContainer,
   path: string,
   volumes: ReadonlySet<string>,
-  { hostNetwork = false, terminationGracePeriodSeconds: grace }: PodSpec,
+  { hostNetwork = false, hostUsers = true, terminationGracePeriodSeconds: grace }: PodSpec,
 ): readonly FieldError[] {
   const { image = '', lifecycle, livenessProbe, readinessProbe, startupProbe } = container
   const errors: FieldError[] = [...named(`${path}.name`, container.name ?? '', dnsLabel)]
@@ -72,7 +72,7 @@ function validateContainer(
   if (lifecycle) errors.push(...validateLifecycle(lifecycle, `${path}.lifecycle`, grace))
   errors.push(...validateResources(container.resources, `${path}.resources`))
   if (container.securityContext) {
-    errors.push(...validateContainerSecurity(container.securityContext, `${path}.securityContext`))
+    errors.push(...validateContainerSecurity(container.securityContext, `${path}.securityContext`, hostUsers))
   }
   return errors
 }

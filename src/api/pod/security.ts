@@ -2,6 +2,7 @@
 import { addAll, duplicateValue, invalidValue, notSupported, requiredValue } from '../field.ts'
 import type { FieldError } from '../kind.ts'
 import type { AppArmorProfile, PodSecurityContext, SeccompProfile, SecurityContext } from '../types/security.ts'
+import { validateWindowsOptions } from './windows.ts'
 
 const idMax = 2_147_483_647
 const profileTypes = ['Localhost', 'RuntimeDefault', 'Unconfined']
@@ -37,12 +38,20 @@ export function validatePodSecurity(context: PodSecurityContext, path: string): 
   return errors
 }
 
-export function validateContainerSecurity(context: SecurityContext, path: string): readonly FieldError[] {
+/** `hostUsers`: the pod has the users of its node. */
+export function validateContainerSecurity(
+  context: SecurityContext,
+  path: string,
+  hostUsers: boolean,
+): readonly FieldError[] {
   const errors: FieldError[] = []
   for (const key of ['runAsUser', 'runAsGroup'] as const) addAll(errors, validateId(context[key], `${path}.${key}`))
   const { procMount } = context
   if (procMount !== undefined && procMount !== 'Default' && procMount !== 'Unmasked') {
     errors.push(notSupported(`${path}.procMount`, procMount, ['Default', 'Unmasked']))
+  }
+  if (procMount === 'Unmasked' && hostUsers) {
+    errors.push(invalidValue(`${path}.procMount`, procMount, '`hostUsers` must be false to use `Unmasked`'))
   }
   addAll(errors, validateProfiles(context, path))
   if (context.allowPrivilegeEscalation === false) {
@@ -63,11 +72,15 @@ function validateId(id: number | undefined, path: string): readonly FieldError[]
   return [invalidValue(path, id, `must be between 0 and ${idMax}, inclusive`)]
 }
 
-type Profiles = { readonly seccompProfile?: SeccompProfile; readonly appArmorProfile?: AppArmorProfile }
+type Profiles = Pick<SecurityContext, 'seccompProfile' | 'appArmorProfile' | 'windowsOptions'>
 
-function validateProfiles({ seccompProfile, appArmorProfile }: Profiles, path: string): readonly FieldError[] {
+function validateProfiles(
+  { seccompProfile, appArmorProfile, windowsOptions }: Profiles,
+  path: string,
+): readonly FieldError[] {
   const errors: FieldError[] = []
   if (seccompProfile) addAll(errors, validateProfile(seccompProfile, `${path}.seccompProfile`, 'seccomp'))
+  if (windowsOptions) addAll(errors, validateWindowsOptions(windowsOptions, `${path}.windowsOptions`))
   if (appArmorProfile) addAll(errors, validateProfile(appArmorProfile, `${path}.appArmorProfile`, 'AppArmor'))
   return errors
 }

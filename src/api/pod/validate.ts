@@ -2,7 +2,7 @@
 // ValidatePodUpdate in pkg/apis/core/validation).
 import { Derivation } from '../../lib/kept.ts'
 import { equalJson } from '../equal.ts'
-import { duplicateValue, forbidden, invalidValue, notSupported, requiredValue } from '../field.ts'
+import { addAll, duplicateValue, forbidden, invalidValue, requiredValue } from '../field.ts'
 import type { FieldError } from '../kind.ts'
 import type { Pod } from '../kinds/pod.ts'
 import { dnsLabel, dnsSubdomain, type NameRule, qualifiedName } from '../names.ts'
@@ -16,6 +16,7 @@ import { validateResources } from './resources.ts'
 import { validatePodSecurity } from './security.ts'
 import { validateSelector } from './selector.ts'
 import { validateVolumes } from './volumes.ts'
+import { validateHostProcess, validateSystem } from './windows.ts'
 
 export function validateTemplate(template: PodTemplateSpec, path: string): readonly FieldError[] {
   return [
@@ -80,16 +81,22 @@ function faultsOf(spec: PodSpec, path: string): readonly FieldError[] {
   for (const [i, gate] of (spec.readinessGates ?? []).entries()) {
     errors.push(...named(`${path}.readinessGates[${i}].conditionType`, gate.conditionType, qualifiedName))
   }
-  const system = spec.os?.name
-  if (system && system !== 'linux' && system !== 'windows') {
-    errors.push(notSupported(`${path}.os.name`, system, ['linux', 'windows']))
-  }
   if (spec.shareProcessNamespace && spec.hostPID) {
     errors.push(
       invalidValue(`${path}.shareProcessNamespace`, true, 'ShareProcessNamespace and HostPID cannot both be enabled'),
     )
   }
+  addAll(errors, validateHostProcess(spec, path))
+  addAll(errors, validateHostUsers(spec, path))
+  addAll(errors, validateSystem(spec, path))
   return errors
+}
+
+/** Users of its own go with none of the node's other namespaces. */
+function validateHostUsers(spec: PodSpec, path: string): readonly FieldError[] {
+  if (spec.hostUsers !== false) return []
+  const shared = (['hostNetwork', 'hostPID', 'hostIPC'] as const).filter(key => spec[key])
+  return shared.map(key => forbidden(`${path}.${key}`, 'when `hostUsers` is false'))
 }
 
 function validateGates({ schedulingGates = [] }: PodSpec, path: string): readonly FieldError[] {

@@ -359,7 +359,7 @@ const refusals: Readonly<Record<string, readonly (readonly [string, object, read
     [
       'an operating system that nobody has',
       { os: { name: 'plan9' } },
-      ['spec.os.name: Unsupported value: "plan9": supported values: "linux", "windows"'],
+      ['spec.os: Unsupported value: "plan9": supported values: "linux", "windows"'],
     ],
     [
       'a gate twice',

@@ -25,7 +25,8 @@ export function validateObject<T extends KubeObject>(
   subresource?: string,
 ): readonly FieldError[] {
   const errors = objectFaults(kind, object, old, subresource)
-  return old === undefined || kind.custom ? errors : added(errors, () => objectFaults(kind, old, old, subresource))
+  // As if it were new: what is wrong with the request is not wrong with the object.
+  return old === undefined || kind.custom ? errors : added(errors, () => objectFaults(kind, old, undefined, undefined))
 }
 
 function objectFaults<T extends KubeObject>(

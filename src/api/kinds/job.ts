@@ -10,6 +10,7 @@ import type { FieldError } from '../kind.ts'
 import { defineKind } from '../kind.ts'
 import { dnsLabel } from '../names.ts'
 import { templateDefaults } from '../pod/defaults.ts'
+import { withNodesOf } from '../pod/nodeterms.ts'
 import { s, scalars, type TypeOf } from '../schema.ts'
 import { labelSelector, objectMeta } from '../types/meta.ts'
 import { podTemplateSpec } from '../types/podspec.ts'
@@ -359,12 +360,13 @@ function validateJob({ metadata, spec }: Job): readonly FieldError[] {
 }
 
 /** Of a suspended job that never ran, where its pods may go can still be changed. */
-function validateJobChange(spec: JobSpec, old: JobSpec): readonly FieldError[] {
-  const placed = old.suspend ? withPlace(spec.template, old.template) : spec.template
+function validateJobChange({ spec }: Job, { spec: old, status }: Job): readonly FieldError[] {
+  const neverRan = old.suspend === true && status?.startTime === undefined
+  const template = neverRan ? withPlace(spec.template, old.template) : spec.template
   return [
     ...validateCompletionsChange(spec, old),
     ...fixed('spec.selector', spec.selector, old, old.selector),
-    ...fixed('spec.template', placed, old, old.template),
+    ...fixed('spec.template', template, old, old.template),
     ...fixed('spec.completionMode', spec.completionMode, old, old.completionMode),
     ...fixed('spec.podFailurePolicy', spec.podFailurePolicy, old, old.podFailurePolicy),
     ...fixed('spec.backoffLimitPerIndex', spec.backoffLimitPerIndex, old, old.backoffLimitPerIndex),
@@ -382,17 +384,21 @@ function validateCompletionsChange({ completions, completionMode, parallelism }:
 
 type Template = JobSpec['template']
 
+/** The template with all that says where its pods may go, and what they are called, taken from `old`. */
 function withPlace(template: Template, old: Template): Template {
-  const { nodeSelector, affinity, tolerations, schedulingGates } = old.spec
-  const { nodeSelector: _, affinity: __, tolerations: ___, schedulingGates: ____, ...rest } = template.spec
+  const { nodeSelector: _, affinity, tolerations: __, schedulingGates: ___, ...rest } = template.spec
+  const { nodeSelector, tolerations, schedulingGates } = old.spec
+  const placed = withNodesOf(affinity, old.spec.affinity)
+  const { labels, annotations } = old.metadata ?? {}
+  const { labels: ____, annotations: _____, ...metadata } = template.metadata ?? {}
   const spec = {
     ...rest,
     ...(nodeSelector && { nodeSelector }),
-    ...(affinity && { affinity }),
+    ...(placed && { affinity: placed }),
     ...(tolerations && { tolerations }),
     ...(schedulingGates && { schedulingGates }),
   }
-  return { metadata: old.metadata, spec }
+  return { metadata: { ...metadata, ...(labels && { labels }), ...(annotations && { annotations }) }, spec } as Template
 }
 
 export const job = defineKind({
@@ -417,6 +423,6 @@ export const job = defineKind({
   fields: ({ status }) => ({ 'status.successful': String(status?.succeeded ?? 0) }),
   prepare: (object, old) => (old ? object : withOwnLabels(object)),
   defaults: jobDefaults,
-  validate: (object, old) => [...validateJob(object), ...(old ? validateJobChange(object.spec, old.spec) : [])],
+  validate: (object, old) => [...validateJob(object), ...(old ? validateJobChange(object, old) : [])],
   validateStatus: validateJobStatus,
 })

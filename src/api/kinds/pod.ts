@@ -5,6 +5,7 @@ import type { FieldError } from '../kind.ts'
 import { defineKind } from '../kind.ts'
 import { podColumns } from '../pod/columns.ts'
 import { podDefaults } from '../pod/defaults.ts'
+import { withLabelKeys } from '../pod/labelkeys.ts'
 import { prepareResize, validateResize } from '../pod/resize.ts'
 import { validateEphemeralChange, validatePod, validatePodChange } from '../pod/validate.ts'
 import { s, type TypeOf } from '../schema.ts'
@@ -36,7 +37,7 @@ export type Pod = TypeOf<typeof podSchema>
 
 /** What each door of a pod may change: the plain one most of nothing, each subresource its own part. */
 function preparePod(pod: Pod, old: Pod | undefined, subresource: string | undefined): Pod {
-  if (!old) return pod
+  if (!old) return withLabelKeys(pod)
   switch (subresource) {
     case 'ephemeralcontainers': {
       const { ephemeralContainers: _, ...rest } = old.spec

@@ -11,7 +11,8 @@ import type { Container } from '../types/container.ts'
 import type { PodSpec, PodTemplateSpec } from '../types/podspec.ts'
 import { validateAnnotations, validateLabels } from '../validate.ts'
 import { isAddress, validateContainers } from './containers.ts'
-import { validateNodeTerms } from './nodeterms.ts'
+import { validateLabelKeys, validateSpreadKeys } from './labelkeys.ts'
+import { validateNodesChange, validateNodeTerm, validateNodeTerms, withNodesOf } from './nodeterms.ts'
 import { validateResources } from './resources.ts'
 import { validatePodSecurity } from './security.ts'
 import { validateSelector } from './selector.ts'
@@ -168,11 +169,13 @@ function validateAffinity(spec: PodSpec, path: string): readonly FieldError[] {
   const weighed = (weight: number, at: string) => {
     if (weight < 1 || weight > 100) errors.push(invalidValue(`${at}.weight`, weight, 'must be in the range 1-100'))
   }
-  for (const [i, { weight }] of (nodeAffinity?.[preferred] ?? []).entries()) {
-    weighed(weight, `${path}.nodeAffinity.${preferred}[${i}]`)
+  for (const [i, { weight, preference }] of (nodeAffinity?.[preferred] ?? []).entries()) {
+    const at = `${path}.nodeAffinity.${preferred}[${i}]`
+    weighed(weight, at)
+    if (preference) errors.push(...validateNodeTerm(preference, `${at}.preference`))
   }
   const selector = nodeAffinity?.[required]
-  if (selector) errors.push(...validateNodeTerms(selector, `${path}.nodeAffinity.${required}`))
+  if (selector) errors.push(...validateNodeTerms(selector, `${path}.nodeAffinity.${required}`, true))
   for (const [name, affinity] of Object.entries({ podAffinity, podAntiAffinity })) {
     for (const [i, term] of (affinity?.[required] ?? []).entries()) {
       errors.push(...validateTerm(term, `${path}.${name}.${required}[${i}]`))
@@ -191,6 +194,7 @@ function validateTerm(term: PodAffinityTerm, path: string): readonly FieldError[
     ...validateSelector(term.labelSelector, `${path}.labelSelector`),
     ...validateSelector(term.namespaceSelector, `${path}.namespaceSelector`),
     ...(term.namespaces ?? []).flatMap(name => named(`${path}.namespace`, name, dnsLabel)),
+    ...validateLabelKeys(term, path),
     ...named(`${path}.topologyKey`, term.topologyKey, qualifiedName),
   ]
 }
@@ -212,7 +216,7 @@ function validateSpread(spec: PodSpec, path: string): readonly FieldError[] {
     const pair = `{${topologyKey}, ${whenUnsatisfiable}}`
     if (seen.has(pair)) errors.push(duplicateValue(`${at}.{topologyKey, whenUnsatisfiable}`, pair))
     seen.add(pair)
-    errors.push(...validateSelector(labelSelector, `${at}.labelSelector`))
+    errors.push(...validateSpreadKeys(constraint, at), ...validateSelector(labelSelector, `${at}.labelSelector`))
   }
   return errors
 }
@@ -236,6 +240,10 @@ const mutable =
 /** For a plain update; subresources have put back what they may not change before. */
 export function validatePodChange(spec: PodSpec, old: PodSpec): readonly FieldError[] {
   const errors: FieldError[] = []
+  for (const list of ['containers', 'initContainers'] as const) {
+    if ((spec[list] ?? []).length === (old[list] ?? []).length) continue
+    return [forbidden(`spec.${list}`, 'pod updates may not add or remove containers')]
+  }
   const [deadline, before] = [spec.activeDeadlineSeconds, old.activeDeadlineSeconds]
   if (before !== undefined && deadline === undefined) {
     const why = 'must not update from a positive integer to nil value'
@@ -261,8 +269,21 @@ export function validatePodChange(spec: PodSpec, old: PodSpec): readonly FieldEr
       ),
     )
   }
+  if (isGated(old)) addAll(errors, validatePlaceChange(spec, old))
   if (!equalJson(fixedPart(spec, old), fixedPart(old, old))) errors.push(forbidden('spec', mutable))
   return errors
+}
+
+const isGated = ({ schedulingGates = [] }: PodSpec): boolean => schedulingGates.length > 0
+
+/** Of a pod that waits behind gates. */
+function validatePlaceChange({ nodeSelector = {}, affinity }: PodSpec, old: PodSpec): readonly FieldError[] {
+  const keeps = Object.entries(old.nodeSelector ?? {}).every(([key, value]) => nodeSelector[key] === value)
+  const why = 'only additions to spec.nodeSelector are allowed (no mutations or deletions)'
+  return [
+    ...(keeps ? [] : [invalidValue('spec.nodeSelector', nodeSelector, why)]),
+    ...validateNodesChange(affinity?.nodeAffinity, old.affinity?.nodeAffinity, 'spec.affinity.nodeAffinity'),
+  ]
 }
 
 /** Who joined a pod stays in it as it came: containers for debugging can only be added. */
@@ -279,7 +300,7 @@ export function validateEphemeralChange(spec: PodSpec, old: PodSpec): readonly F
 
 /** The spec with all that may change taken from `old`. */
 function fixedPart(spec: PodSpec, old: PodSpec): PodSpec {
-  const gated = (old.schedulingGates ?? []).length > 0
+  const gated = isGated(old)
   const grace = spec.terminationGracePeriodSeconds === 1 && (old.terminationGracePeriodSeconds ?? 0) < 0
   const {
     activeDeadlineSeconds: _,
@@ -289,11 +310,11 @@ function fixedPart(spec: PodSpec, old: PodSpec): PodSpec {
     affinity,
     ...rest
   } = grace ? { ...spec, terminationGracePeriodSeconds: old.terminationGracePeriodSeconds } : spec
+  const placed = gated ? withNodesOf(affinity, old.affinity) : affinity
   return {
     ...rest,
-    // A pod that waits behind gates may still be told more narrowly where to go.
     ...(!gated && nodeSelector && { nodeSelector }),
-    ...(!gated && affinity && { affinity }),
+    ...(placed && { affinity: placed }),
     containers: withImages(spec.containers, old.containers),
     ...(spec.initContainers && { initContainers: withImages(spec.initContainers, old.initContainers ?? []) }),
   } as PodSpec

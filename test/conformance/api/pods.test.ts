@@ -94,8 +94,17 @@ describe('pods', () => {
     expect((await set(0)).code).toBe(422)
   })
 
+  test('containers neither come nor go', async () => {
+    await make('counted')
+    for (const list of ['containers', 'initContainers']) {
+      const spec = { [list]: [{ name: 'd', image: 'i:1' }] }
+      expect(causesOf(await patch(one.api, `${pods}/counted`, 'strategic', { spec }))).toEqual([
+        `spec.${list}: Forbidden: pod updates may not add or remove containers`,
+      ])
+    }
+  })
+
   test.each<[string, object]>([
-    ['another container', { containers: [container(), { name: 'd', image: 'i:1' }] }],
     ['another grace period', { terminationGracePeriodSeconds: 5 }],
     ['another variable', { containers: [container({ env: [{ name: 'A', value: 'b' }] })] }],
     ['another node', { nodeName: 'elsewhere' }],

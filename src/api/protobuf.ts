@@ -15,7 +15,7 @@ import { depthMax } from './reader.ts'
 import type { Field, Json, JsonObject, ScalarKind, Schema, Shape } from './schema.ts'
 import { jsonSchemaProps } from './types/jsonschema.ts'
 import { deleteOptions, listMeta } from './types/meta.ts'
-import { WireReader, WireWriter, wireType } from './wire.ts'
+import { varintAt, WireReader, type WireValue, WireWriter, wireType } from './wire.ts'
 
 /** 'k8s' and a zero. */
 export const protobufMagic: Bytes = Uint8Array.of(0x6b, 0x38, 0x73, 0x00)
@@ -53,29 +53,26 @@ export function decodeBody(
 function readUnknown(bytes: Bytes) {
   let [apiVersion, kind, contentEncoding] = ['', '', '']
   let raw: Bytes = new Uint8Array(0)
-  for (const { number, bytes: value } of fieldsOf(bytes)) {
-    if (number === 1) {
-      for (const inner of fieldsOf(value)) {
+  const wire = new WireReader(bytes)
+  while (hasNext(wire)) {
+    if (wire.number === 1) {
+      const inner = new WireReader(wire.bytes)
+      while (hasNext(inner)) {
         if (inner.number === 1) apiVersion = text(inner.bytes)
         if (inner.number === 2) kind = text(inner.bytes)
       }
     }
-    if (number === 2) raw = value
-    if (number === 3) contentEncoding = text(value)
+    if (wire.number === 2) raw = wire.bytes
+    if (wire.number === 3) contentEncoding = text(wire.bytes)
   }
   return { apiVersion, kind, raw, contentEncoding }
 }
 
-type WireField = { readonly number: number; readonly type: number; readonly bytes: Bytes; readonly integer: bigint }
-
-/** All fields of a message in the order they stand; throws on bytes that are no message. */
-function* fieldsOf(bytes: Bytes): Generator<WireField> {
-  const reader = new WireReader(bytes)
-  while (reader.remaining > 0) {
-    const field = reader.field()
-    if (!field) throw malformed('unexpected end of message, or a field that cannot be')
-    yield field
-  }
+/** On to the next field of a message; throws on bytes that are no message. */
+function hasNext(wire: WireReader): boolean {
+  if (wire.next()) return true
+  if (!wire.ok) throw malformed('unexpected end of message, or a field that cannot be')
+  return false
 }
 
 /** How a message of one shape is laid out: fields by number, and the messages that JSON does not show. */
@@ -142,7 +139,8 @@ function readMessage(codec: Codec, bytes: Bytes, depth: number): JsonObject {
   const out: Record<string, Json> = {}
   const lists = new Map<string, Json[]>()
   const maps = new Map<string, Map<string, Json>>()
-  for (const wire of fieldsOf(bytes)) {
+  const wire = new WireReader(bytes)
+  while (hasNext(wire)) {
     const inlined = codec.inlined.get(wire.number)
     if (inlined) Object.assign(out, readMessage(inlined, wire.bytes, depth + 1))
     const found = codec.fields.get(wire.number)
@@ -172,13 +170,14 @@ function readMessage(codec: Codec, bytes: Bytes, depth: number): JsonObject {
 
 const integers: ReadonlySet<ScalarKind> = new Set(['int32', 'int64', 'boolean'])
 
-function readItems(item: Shape, wire: WireField, list: Json[], depth: number): void {
+function readItems(item: Shape, wire: WireValue, list: Json[], depth: number): void {
   if (item.kind === 'scalar' && integers.has(item.scalar) && wire.type === wireType.bytes) {
-    const reader = new WireReader(wire.bytes)
-    while (reader.remaining > 0) {
-      const integer = reader.varint()
+    const { bytes } = wire
+    for (let at = 0; at < bytes.length; ) {
+      const integer = varintAt(bytes, at)
       if (integer === undefined) throw malformed('a packed list of integers ends early')
-      list.push(integerOf(item.scalar, integer))
+      list.push(integerOf(item.scalar, integer.value))
+      at = integer.end
     }
     return
   }
@@ -188,22 +187,23 @@ function readItems(item: Shape, wire: WireField, list: Json[], depth: number): v
 function readEntry(value: Shape, bytes: Bytes, depth: number): [string, Json] {
   let name = ''
   let read: Json = null
-  for (const wire of fieldsOf(bytes)) {
+  const wire = new WireReader(bytes)
+  while (hasNext(wire)) {
     if (wire.number === 1) name = text(wire.bytes)
     if (wire.number === 2) read = readValue(value, wire, depth)
   }
   return [name, read ?? zeroOf(value)]
 }
 
-function readValue(shape: Shape, wire: WireField, depth: number): Json {
+function readValue(shape: Shape, wire: WireValue, depth: number): Json {
   switch (shape.kind) {
     case 'object':
       return readMessage(codecOf(shape), wire.bytes, depth + 1)
     case 'list': {
       // A list as a map's value is a message of its own with the items as field 1 (authentication/v1 ExtraValue).
       const list: Json[] = []
-      for (const inner of fieldsOf(wire.bytes))
-        if (inner.number === 1) readItems(shape.item.shape, inner, list, depth + 1)
+      const inner = new WireReader(wire.bytes)
+      while (hasNext(inner)) if (inner.number === 1) readItems(shape.item.shape, inner, list, depth + 1)
       return list
     }
     case 'map':
@@ -218,7 +218,7 @@ function integerOf(scalar: ScalarKind, integer: bigint): Json {
   return exactInteger(BigInt.asIntN(64, integer))
 }
 
-function readScalar(scalar: ScalarKind, wire: WireField, depth: number): Json {
+function readScalar(scalar: ScalarKind, wire: WireValue, depth: number): Json {
   switch (scalar) {
     case 'string':
       return text(wire.bytes)
@@ -258,15 +258,21 @@ function readSchemaOr(scalar: keyof typeof schemaNumbers, bytes: Bytes, depth: n
   const schema = lastField(bytes, schemaNumbers[scalar])
   if (schema) return readMessage(codec, schema.bytes, depth + 1)
   if (scalar === 'schemaOrBool') return (lastField(bytes, 1)?.integer ?? 0n) !== 0n
-  const items = [...fieldsOf(bytes)].filter(({ number }) => number === 2)
-  return items.map(item =>
-    scalar === 'schemaOrStrings' ? text(item.bytes) : readMessage(codec, item.bytes, depth + 1),
-  )
+  const items: Json[] = []
+  const wire = new WireReader(bytes)
+  while (hasNext(wire)) {
+    if (wire.number !== 2) continue
+    items.push(scalar === 'schemaOrStrings' ? text(wire.bytes) : readMessage(codec, wire.bytes, depth + 1))
+  }
+  return items
 }
 
-function lastField(bytes: Bytes, number: number): WireField | undefined {
-  let found: WireField | undefined
-  for (const field of fieldsOf(bytes)) if (field.number === number) found = field
+function lastField(bytes: Bytes, number: number): WireValue | undefined {
+  let found: WireValue | undefined
+  const wire = new WireReader(bytes)
+  while (hasNext(wire)) {
+    if (wire.number === number) found = { type: wire.type, bytes: wire.bytes, integer: wire.integer }
+  }
   return found
 }
 

@@ -4,79 +4,101 @@ import type { Bytes } from '../lib/bytes.ts'
 
 export const wireType = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const
 
-const nothing: Bytes = new Uint8Array(0)
-const fieldNumberMax = 536_870_911n
+const fieldNumberMax = 536_870_911
+const varintLengthMax = 10
 
-export type WireFieldRead = {
-  readonly number: number
-  readonly type: number
-  readonly bytes: Bytes
-  readonly integer: bigint
-}
+/** What stands behind a tag. */
+export type WireValue = { readonly type: number; readonly bytes: Bytes; readonly integer: bigint }
 
-export class WireReader {
+/** Stands on one field after the other; what it says is of the field that it stands on. Values are made when asked for. */
+export class WireReader implements WireValue {
   readonly #bytes: Bytes
   #at = 0
+  #start = 0
+  number = 0
+  type = 0
+  /** False once there was something that is no field. */
+  ok = true
 
   constructor(bytes: Bytes) {
     this.#bytes = bytes
   }
 
-  get remaining(): number {
-    return this.#bytes.length - this.#at
+  /** On to the next field; false at the end, and where the bytes are none. Groups, long gone from the format, are not read. */
+  next(): boolean {
+    if (this.#at >= this.#bytes.length) return false
+    const tag = this.#number()
+    this.number = Math.floor(tag / 8)
+    this.type = tag % 8
+    this.#start = this.#at
+    const length = this.#length()
+    this.ok = this.number > 0 && this.number <= fieldNumberMax && length <= this.#bytes.length - this.#at
+    this.#at += length
+    return this.ok
   }
 
-  varint(): bigint | undefined {
-    let low = 0
-    // Most are small: plain numbers up to four bytes.
-    for (let i = 0; i < 4; i++) {
-      const byte = this.#bytes[this.#at++]
-      if (byte === undefined) return undefined
-      low += (byte & 0x7f) * 2 ** (7 * i)
-      if (byte < 0x80) return BigInt(low)
-    }
-    let value = BigInt(low)
-    for (let i = 4; i < 10; i++) {
-      const byte = this.#bytes[this.#at++]
-      if (byte === undefined) return undefined
-      value |= BigInt(byte & 0x7f) << BigInt(7 * i)
-      if (byte < 0x80) return BigInt.asUintN(64, value)
-    }
-    return undefined
+  /** The content of a field that has a length; empty for one that is a varint. */
+  get bytes(): Bytes {
+    return this.type === wireType.varint ? this.#bytes.subarray(0, 0) : this.#bytes.subarray(this.#start, this.#at)
   }
 
-  /** The next field with its value; groups, long gone from the format, are not read. */
-  field(): WireFieldRead | undefined {
-    const tag = this.varint()
-    if (tag === undefined) return undefined
-    const number = tag >> 3n
-    if (number === 0n || number > fieldNumberMax) return undefined
-    const type = Number(tag & 7n)
-    const found = { number: Number(number), type }
-    switch (type) {
-      case wireType.varint: {
-        const integer = this.varint()
-        return integer === undefined ? undefined : { ...found, bytes: nothing, integer }
-      }
+  /** Of a varint; 0 of any other. */
+  get integer(): bigint {
+    return this.type === wireType.varint ? (varintAt(this.#bytes, this.#start)?.value ?? 0n) : 0n
+  }
+
+  /** Of the value that begins here; infinite where none does. */
+  #length(): number {
+    switch (this.type) {
+      case wireType.varint:
+        return varintLengthAt(this.#bytes, this.#at)
       case wireType.bytes: {
-        const length = this.varint()
-        return length === undefined ? undefined : this.#taken(found, Number(length))
+        const length = this.#number()
+        this.#start = this.#at
+        return length
       }
       case wireType.fixed64:
-        return this.#taken(found, 8)
+        return 8
       case wireType.fixed32:
-        return this.#taken(found, 4)
+        return 4
       default:
-        return undefined
+        return Number.POSITIVE_INFINITY
     }
   }
 
-  #taken(found: { number: number; type: number }, length: number): WireFieldRead | undefined {
-    if (length > this.remaining) return undefined
-    const bytes = this.#bytes.subarray(this.#at, this.#at + length)
-    this.#at += length
-    return { ...found, bytes, integer: 0n }
+  /** A varint as a number, not exact beyond 2^53; infinite where none is. */
+  #number(): number {
+    let value = 0
+    for (let i = 0; i < varintLengthMax; i++) {
+      const byte = this.#bytes[this.#at++]
+      if (byte === undefined) break
+      value += (byte & 0x7f) * 2 ** (7 * i)
+      if (byte < 0x80) return value
+    }
+    return Number.POSITIVE_INFINITY
   }
+}
+
+function varintLengthAt(bytes: Bytes, at: number): number {
+  for (let i = 0; i < varintLengthMax; i++) {
+    const byte = bytes[at + i]
+    if (byte === undefined) break
+    if (byte < 0x80) return i + 1
+  }
+  return Number.POSITIVE_INFINITY
+}
+
+/** Undefined where no varint is. */
+export function varintAt(bytes: Bytes, at: number): { readonly value: bigint; readonly end: number } | undefined {
+  const length = varintLengthAt(bytes, at)
+  if (length === Number.POSITIVE_INFINITY) return undefined
+  const end = at + length
+  // Most are small: plain numbers up to four bytes.
+  let low = 0
+  for (let i = 0; i < Math.min(length, 4); i++) low += ((bytes[at + i] ?? 0) & 0x7f) * 2 ** (7 * i)
+  let value = BigInt(low)
+  for (let i = 4; i < length; i++) value |= BigInt((bytes[at + i] ?? 0) & 0x7f) << BigInt(7 * i)
+  return { value: length < varintLengthMax ? value : BigInt.asUintN(64, value), end }
 }
 
 const keptBytesMax = 64 * 1024

@@ -40,14 +40,16 @@ export function readJson(text: string, mode: FieldValidation, asYaml = false): R
 /** As readJson, for bodies of type application/apply-patch+yaml and application/yaml. */
 export function readYaml(text: string, mode: FieldValidation): Read {
   // JSON is YAML, is what kubectl sends as application/apply-patch+yaml, and is read much faster as what it is.
-  return text.trimStart().startsWith('{') ? readJsonOrYaml(text, mode) : reading(() => readYamlText(text))
+  const read = text.trimStart().startsWith('{') ? readIfJson(text, mode) : undefined
+  return read ?? reading(() => readYamlText(text))
 }
 
-function readJsonOrYaml(text: string, mode: FieldValidation): Read {
+/** A text named YAML that may be JSON; undefined: it is none. */
+export function readIfJson(text: string, mode: FieldValidation): Read | undefined {
   try {
     return readJson(text, mode, true)
   } catch {
-    return reading(() => readYamlText(text))
+    return undefined
   }
 }
 

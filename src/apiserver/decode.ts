@@ -1,9 +1,9 @@
 // From a request's bytes to what write.ts understands. Pure.
 import { ApiError } from '../api/error.ts'
 import type { Kind } from '../api/kind.ts'
-import { type FieldValidation, readJson, readYaml } from '../api/parse.ts'
+import { type FieldValidation, readIfJson, readJson, readYaml } from '../api/parse.ts'
 import { decodeBody, schemaLookup } from '../api/protobuf.ts'
-import { type Duplicates, noDuplicates } from '../api/reader.ts'
+import { type Duplicates, noDuplicates, type Read } from '../api/reader.ts'
 import type { Json } from '../api/schema.ts'
 import type { Bytes } from '../lib/bytes.ts'
 import { builtIn } from './catalog.ts'
@@ -12,31 +12,24 @@ import type { PatchKind } from './operation.ts'
 
 /** What etcd-backed servers take too. */
 export const bodyBytesMax = 3 * 1024 * 1024
-/** What etcd takes as one object. */
-const objectBytesMax = 1.5 * 1024 * 1024
-
-/** Refuses what could never be stored before anything is made of it: an object that has no blanks to lose. */
-export function checkSize(verb: string, bytes: Bytes): void {
-  const isObject = verb === 'create' || verb === 'update'
-  if (!isObject || bytes.length <= objectBytesMax || bytes[0] !== 0x7b || isBlank(bytes[1])) return
-  throw new ApiError('RequestEntityTooLarge', `Request entity too large: limit is ${objectBytesMax} for what is stored`)
-}
-
-const isBlank = (byte: number | undefined): boolean => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09
-
 /**
- * The parser of YAML takes a time that grows with the square of the text's nesting and of a mapping's length, and nothing
- * else runs meanwhile. Clients send JSON also under the name of YAML; what is large must be that.
+ * The parser of YAML takes a microsecond per byte and more, and of hostile text thirty. What is longer than a little is
+ * read beside the event loop. Clients send JSON also under the name of YAML, which is read here whatever its length.
  */
-const yamlBytesMax = 128 * 1024
+const yamlHereBytesMax = 8 * 1024
+const yamlBytesMax = 1024 * 1024
 const yamlDepthMax = 100
 
 export type Body = { readonly value: Json; readonly duplicates: Duplicates; readonly patch?: PatchKind }
+/** Whose text has to be read elsewhere. */
+export type LongBody = { readonly yaml: string; readonly patch?: PatchKind }
+/** Gives what readYaml of api/parse.ts gives, while others run. Rejects with ApiError. */
+export type YamlReader = (text: string, signal: AbortSignal) => Promise<Read>
 
 const lookup = schemaLookup(builtIn)
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
-export function decode(bytes: Bytes, contentType: string | undefined, mode: FieldValidation): Body {
+export function decode(bytes: Bytes, contentType: string | undefined, mode: FieldValidation): Body | LongBody {
   const form = bodyForm(contentType)
   if (form === undefined) throw unsupported(contentType)
   if (form.form === 'protobuf') return { value: decodeBody(bytes, lookup).value, duplicates: noDuplicates }
@@ -51,22 +44,36 @@ export function decode(bytes: Bytes, contentType: string | undefined, mode: Fiel
   return { ...read, ...('patch' in form && { patch: form.patch }) }
 }
 
-function yamlOf(text: string, byteCount: number, mode: FieldValidation) {
+function yamlOf(text: string, byteCount: number, mode: FieldValidation): Read | { readonly yaml: string } {
+  if (byteCount <= yamlHereBytesMax) {
+    checkDepth(text)
+    return readYaml(text, mode)
+  }
+  if (text.trimStart().startsWith('{')) {
+    const read = readIfJson(text, mode)
+    if (read !== undefined) return read
+  }
   if (byteCount > yamlBytesMax) {
-    if (text.trimStart().startsWith('{')) return readJson(text, mode)
     throw new ApiError(
       'RequestEntityTooLarge',
       `a body in YAML may have ${yamlBytesMax} bytes; send a larger one as JSON`,
     )
   }
+  checkDepth(text)
+  return { yaml: text }
+}
+
+function checkDepth(text: string): void {
   let depth = 0
-  for (const char of text) {
-    if (char === '[' || char === '{') depth += 1
-    else if (char === ']' || char === '}') depth = Math.max(0, depth - 1)
+  for (let i = 0; i < text.length; i++) {
+    const char = text.charCodeAt(i)
+    if (char === openBracket || char === openBrace) depth += 1
+    else if (char === closeBracket || char === closeBrace) depth = Math.max(0, depth - 1)
     if (depth > yamlDepthMax) throw new ApiError('BadRequest', 'error converting YAML to JSON: exceeded max depth')
   }
-  return readYaml(text, mode)
 }
+
+const [openBracket, closeBracket, openBrace, closeBrace] = [0x5b, 0x5d, 0x7b, 0x7d]
 
 export function unsupported(contentType: string | undefined): ApiError {
   const accepted = 'application/json, application/yaml, application/vnd.kubernetes.protobuf'

@@ -252,11 +252,12 @@ function identityOf(about: Subject, body: Json | undefined): Pick<AuditEvent, 'u
   }
 }
 
-/** undefined: nothing that could be shown. What is no object has been refused already. */
+/** undefined: nothing that could be shown, or a long text in YAML. What is no object has been refused already. */
 function parsed(bytes: Bytes, type: string | undefined): Json | undefined {
   if (bytes.length === 0) return undefined
   try {
-    return decode(bytes, type, 'Ignore').value
+    const read = decode(bytes, type, 'Ignore')
+    return 'yaml' in read ? undefined : read.value
   } catch {
     return undefined
   }

@@ -38,7 +38,7 @@ import { respondList } from './answer-list.ts'
 import { type Attributes, createAsked, forbidden } from './authorize.ts'
 import { checkSite } from './crosssite.ts'
 import { noteDeprecation } from './custom.ts'
-import { type Body, bodyBytesMax, checkSize, decode, nameOfBody, unsupportedPatch } from './decode.ts'
+import { type Body, bodyBytesMax, decode, nameOfBody, unsupportedPatch, type YamlReader } from './decode.ts'
 import { impersonation } from './impersonate.ts'
 import { Limiter } from './limits.ts'
 import type { Notes } from './notes.ts'
@@ -75,6 +75,7 @@ import { credentialIdOf, issuedCredentialKey, issueToken } from './run-token.ts'
 import { watchResponse } from './run-watch-http.ts'
 import { openWebhooks, type WebhookContext } from './run-webhook.ts'
 import { serviceRange } from './services.ts'
+import { checkSize } from './size.ts'
 import { objectOf } from './stored.ts'
 import { scaleOf, unanswered } from './subresource.ts'
 import { makes } from './write.ts'
@@ -97,6 +98,8 @@ export type ApiserverConfig = {
   readonly aggregate?: AggregateConfig
   /** Where it is written down who did what; absent: nowhere. */
   readonly audit?: AuditConfig
+  /** Reads long texts in YAML. */
+  readonly readYaml: YamlReader
   /** How webhooks are called; absent: every call fails. */
   readonly caller?: HttpsCaller
   /** Further checks of /readyz, by name; a text says what is wrong. */
@@ -422,10 +425,11 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     const breathe = breather(world.clock)
     const deletes = asked.verb === 'delete' || asked.verb === 'deletecollection'
     const type = request.headers['content-type']
-    const body: Body =
+    const read =
       deletes && bytes.length === 0
         ? { value: null, duplicates: new Map() }
         : decode(bytes, type, options.fieldValidation)
+    const body: Body = 'yaml' in read ? { ...read, ...(await config.readYaml(read.yaml, until)) } : read
     if ((asked.verb === 'patch') !== (body.patch !== undefined)) throw unsupportedPatch()
     const breath = breathe()
     if (breath !== undefined) await breath

@@ -10,7 +10,7 @@ import type { Service } from '../api/kinds/service.ts'
 import { parseObject, parseValue } from '../api/parse.ts'
 import { parseApplied } from '../api/patch/applied.ts'
 import { applying } from '../api/patch/apply.ts'
-import { patchObject } from '../api/patch/patch.ts'
+import { patching } from '../api/patch/patch.ts'
 import type { Json, JsonObject } from '../api/schema.ts'
 import { deleteOptions } from '../api/types/meta.ts'
 import type { Compare, KeyValue, Operation as StoreOperation } from '../kv/store.ts'
@@ -21,6 +21,7 @@ import { checkDeleteOptions, checkPreconditions, deletedAnswer, isFinished, plan
 import type { Notes } from './notes.ts'
 import type { Operation } from './operation.ts'
 import { allocate, keepAllocated, release, type ServiceConfig, type Taken } from './services.ts'
+import { checkFits } from './size.ts'
 import { encodeStored, keyOf, objectOf, textAt, withRevision } from './stored.ts'
 
 /** What the store holds of what the operation touches. */
@@ -167,6 +168,7 @@ function* admitted(
       yield pausing
       step = course.next(pause)
     } else {
+      checkFits(step.value)
       const change = changeOf(kind, op, rules, { verb, object: step.value, old })
       step = course.next((yield { stage: 'mutate', change }) ?? step.value)
     }
@@ -296,10 +298,8 @@ function* planPatch(kind: Kind, op: Operation, seen: Seen, rules: Rules): Planni
   if (op.patch === 'apply') return yield* planApply(kind, op, seen, rules)
   const { old, stored } = existing(kind, op, seen)
   yield pausing
-  const { object: patched, warnings } = told(
-    rules,
-    patchObject(kind, op.patch ?? 'merge', old, op.body, op.fieldValidation, op.duplicates),
-  )
+  const course = patching(kind, op.patch ?? 'merge', old, op.body, op.fieldValidation, op.duplicates)
+  const { object: patched, warnings } = told(rules, yield* withPauses(course))
   const incoming = carried(kind, patched, old)
   checkVersion(kind, incoming, old)
   const next = yield* admitted(kind, op, rules, { old, incoming, ...place(op), ...stamped(op, rules) })
@@ -347,21 +347,20 @@ function* planApply(kind: Kind, op: Operation, seen: Seen, rules: Rules): Planni
     }
     if ((applied.metadata?.resourceVersion ?? '') !== '') throw notFound(kind, op.name ?? '')
     yield pausing
-    const incoming = yield* patchedBy(kind, undefined, applied, options)
+    const incoming = yield* withPauses(applying(kind, undefined, applied, options))
     const request = { old: undefined, incoming, stamp: rules.stamp, ...place(op) }
     return yield* create(kind, op, seen, rules, request, warnings)
   }
   const { old, stored } = existing(kind, op, seen)
   yield pausing
   checkVersion(kind, applied, old)
-  const incoming = carried(kind, yield* patchedBy(kind, old, applied, options), old)
+  const incoming = carried(kind, yield* withPauses(applying(kind, old, applied, options)), old)
   const next = yield* admitted(kind, op, rules, { old, incoming, stamp: rules.stamp, ...place(op) })
   return yield* update(kind, op, stored, old, next, seen, rules, warnings)
 }
 
-/** The same, with pauses. */
-function* patchedBy(...asked: Parameters<typeof applying>): Generator<Ask, KubeObject, KubeObject | undefined> {
-  const course = applying(...asked)
+/** What a course of api/patch/ comes to; where it yields, others may run. */
+function* withPauses<T>(course: Generator<undefined, T, unknown>): Generator<Ask, T, KubeObject | undefined> {
   let step = course.next()
   while (!step.done) {
     yield pausing

@@ -13,6 +13,7 @@ import { openCaller } from '../drivers/http/call.ts'
 import { serveHttps } from '../drivers/http/serve.ts'
 import type { MeshNetwork } from '../drivers/network/libp2p.ts'
 import { openRuntime } from '../drivers/runtime/open.ts'
+import { openYamlThread } from '../drivers/yaml.ts'
 import { gossipConfig, type RunningGossip, runGossip } from '../gossip/run.ts'
 import { nodePodIp } from '../kubelet/address.ts'
 import { allocatableOf, type Node } from '../kubelet/node.ts'
@@ -75,6 +76,7 @@ export async function start(peer: Peer, member: Member, scope: Scope): Promise<v
   const audit = config.audit && (await openAudit(world, config.audit))
   const oidc = config.oidc && (await readOidc(config.oidc))
   const caller = openCaller(signal)
+  const yaml = openYamlThread(signal)
   const apiserver = openApiserver(
     world,
     store,
@@ -94,6 +96,7 @@ export async function start(peer: Peer, member: Member, scope: Scope): Promise<v
         return near
       },
       caller,
+      readYaml: yaml.read,
       ...(oidc && { oidc: { ...oidc, caller } }),
       quorum: async until => (await fitness?.quorum(until)) ?? [],
       ...(audit && { audit }),

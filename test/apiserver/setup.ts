@@ -1,7 +1,9 @@
 // An API server on a store in memory, for tests.
 import { generateKeyPairSync } from 'node:crypto'
+import { readYaml } from '../../src/api/parse.ts'
 import { type ApiserverConfig, openApiserver } from '../../src/apiserver/run.ts'
 import { openCaller } from '../../src/drivers/http/call.ts'
+import { openYamlThread } from '../../src/drivers/yaml.ts'
 import type { Bytes } from '../../src/lib/bytes.ts'
 import { utf8 } from '../../src/lib/bytes.ts'
 import type { HttpRequest, Identity } from '../../src/world/http.ts'
@@ -33,6 +35,7 @@ export const testConfig: ApiserverConfig = {
     issuer: 'https://kubernetes.default.svc.cluster.local',
     audiences: ['https://kubernetes.default.svc.cluster.local'],
   },
+  readYaml: async text => readYaml(text, 'Strict'),
   peerOfNode: () => undefined,
   kubeletOf: () => Promise.reject(new Error('no kubelet here')),
 }
@@ -43,7 +46,12 @@ export async function testApiserver(more: Partial<ApiserverConfig> = {}, given?:
   const store = given ?? memoryStore()
   const lines: Line[] = []
   const world = testWorld('memory', undefined, lines)
-  const apiserver = openApiserver(world, store, { ...testConfig, caller: openCaller(signal), ...more }, signal)
+  const apiserver = openApiserver(
+    world,
+    store,
+    { ...testConfig, caller: openCaller(signal), readYaml: openYamlThread(signal).read, ...more },
+    signal,
+  )
   await apiserver.bootstrap(1, signal)
   const client = apiserver.client(admin)
   return { apiserver, client, store, world, lines, signal, stop: () => controller.abort() }

@@ -15,6 +15,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   store: async () => (await import('./store.ts')).storeBench,
   kv: async () => (await import('./kv/kv.ts')).kvBench,
   api: async () => (await import('./api/api.ts')).apiBench,
+  inputs: async () => (await import('./inputs.ts')).inputsBench,
   grpc: async () => (await import('./grpc.ts')).grpcBench,
   mesh: async () => (await import('./mesh.ts')).meshBench,
 }

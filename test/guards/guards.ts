@@ -349,6 +349,14 @@ export const guards: readonly Guard[] = [
   {
     row: 'D2',
     file: 'apiserver/decode.ts',
+    text: 'if (byteCount <= yamlHereBytesMax) {',
+    becomes: 'if (byteCount <= yamlBytesMax) {',
+    test: 'apiserver/http.test.ts',
+    name: 'what is long is read beside the event loop',
+  },
+  {
+    row: 'D2',
+    file: 'apiserver/decode.ts',
     text: 'if (depth > yamlDepthMax)',
     becomes: 'if (depth > 1e9)',
     test: load,

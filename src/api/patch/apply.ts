@@ -31,6 +31,7 @@ import {
   readManagers,
   writeManagers,
 } from './managers.ts'
+import { type Pausing, withoutPauses } from './pausing.ts'
 import { type Comparison, compare, fieldSetOf, merge, removeItems, withNamedFields } from './typed.ts'
 
 export type ApplyOptions = {
@@ -39,14 +40,6 @@ export type ApplyOptions = {
   readonly force: boolean
   readonly nowMs: number
   readonly subresource?: string
-}
-
-type Pausing<T> = Generator<undefined, T, unknown>
-
-function withoutPauses<T>(course: Pausing<T>): T {
-  let step = course.next()
-  while (!step.done) step = course.next()
-  return step.value
 }
 
 const beforeFirstApply = 'before-first-apply'
@@ -78,7 +71,9 @@ export function* applying<T extends KubeObject>(
   const managers = new Map(known).set(key, { ...own, set })
   const merged = merge(shape, before as Json | undefined, config as unknown as Json)
   yield
-  const pruned = last ? yield* prune(kind, merged, managers, last) : merged
+  // Nothing that it applied before is missing now, as when the same is applied again.
+  const isAll = last?.apiVersion === own.apiVersion && isEmptySet(difference(last.set, set))
+  const pruned = last === undefined || isAll ? merged : yield* prune(kind, merged, managers, last)
   yield
   const changes = compare(shape, before as Json | undefined, pruned)
   yield

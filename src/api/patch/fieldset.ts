@@ -14,7 +14,18 @@ export interface FieldSet {
 
 export type FieldPath = readonly string[]
 
-export const emptySet: FieldSet = { member: false, children: new Map() }
+const noChildren: ReadonlyMap<string, FieldSet> = new Map()
+
+export const emptySet: FieldSet = Object.freeze({ member: false, children: noChildren })
+
+/** A field, and nothing of what is below it: most of what is in a set, and one for all. */
+export const fieldAlone: FieldSet = Object.freeze({ member: true, children: noChildren })
+
+/** The set of these; the shared ones where it can be. */
+export function setOf(member: boolean, children: ReadonlyMap<string, FieldSet>): FieldSet {
+  if (children.size > 0) return { member, children }
+  return member ? fieldAlone : emptySet
+}
 
 export function isEmptySet(set: FieldSet): boolean {
   return !set.member && set.children.size === 0
@@ -64,12 +75,12 @@ function combined(
     const made = act(child, b.children.get(name) ?? emptySet)
     if (!isEmptySet(made)) children.set(name, made)
   }
-  return { member, children }
+  return setOf(member, children)
 }
 
 export function union(a: FieldSet, b: FieldSet): FieldSet {
   // Sets are values: the same one may stand in many places.
-  if (isEmptySet(a)) return b
+  if (isEmptySet(a) || a === b) return b
   if (isEmptySet(b)) return a
   const children = new Map(a.children)
   for (const [name, child] of b.children) children.set(name, union(a.children.get(name) ?? emptySet, child))
@@ -78,24 +89,25 @@ export function union(a: FieldSet, b: FieldSet): FieldSet {
 
 export function intersection(a: FieldSet, b: FieldSet): FieldSet {
   if (isEmptySet(a) || isEmptySet(b)) return emptySet
+  if (a === b) return a
   return combined(a.member && b.member, a, b, intersection)
 }
 
 /** What is in `a` and not in `b`; a member of `b` takes nothing that lies below it. */
 export function difference(a: FieldSet, b: FieldSet): FieldSet {
   if (isEmptySet(b)) return a
+  if (a === b) return emptySet
   return combined(a.member && !b.member, a, b, difference)
 }
 
 export function equalSets(a: FieldSet, b: FieldSet): boolean {
-  return (
-    a.member === b.member &&
-    a.children.size === b.children.size &&
-    [...a.children].every(([name, child]) => {
-      const other = b.children.get(name)
-      return other !== undefined && equalSets(child, other)
-    })
-  )
+  if (a === b) return true
+  if (a.member !== b.member || a.children.size !== b.children.size) return false
+  for (const [name, child] of a.children) {
+    const other = b.children.get(name)
+    if (other === undefined || !equalSets(child, other)) return false
+  }
+  return true
 }
 
 export function hasMember(set: FieldSet, path: FieldPath): boolean {
@@ -141,9 +153,8 @@ function childrenOf(fields: JsonObject): ReadonlyMap<string, FieldSet> {
   const children = new Map<string, FieldSet>()
   for (const [name, below] of Object.entries(fields)) {
     if (name === '.' || !isObject(below)) continue
-    const inner = childrenOf(below)
-    const member = Object.keys(below).length === 0 || Object.hasOwn(below, '.')
-    if (member || inner.size > 0) children.set(name, { member, children: inner })
+    const set = Object.keys(below).length === 0 ? fieldAlone : setOf(Object.hasOwn(below, '.'), childrenOf(below))
+    if (!isEmptySet(set)) children.set(name, set)
   }
   return children
 }

@@ -7,19 +7,28 @@ import { type Duplicates, noDuplicates, pathOf } from '../reader.ts'
 import type { Json } from '../schema.ts'
 import { jsonPatch } from './json.ts'
 import { mergePatch } from './merge.ts'
+import { type Pausing, withoutPauses } from './pausing.ts'
 import { strategicPatch } from './strategic.ts'
 
+type Patched<T> = { readonly object: T; readonly warnings: readonly string[] }
+
 /** `duplicates`: of the patch's own text; a doubled key there is reported with the unknown fields of the result. */
-export function patchObject<T extends KubeObject>(
+export function patchObject<T extends KubeObject>(...asked: Parameters<typeof patching<T>>): Patched<T> {
+  return withoutPauses(patching(...asked))
+}
+
+/** The same, which yields now and then so that others may run: a large object takes long. */
+export function* patching<T extends KubeObject>(
   kind: Kind<T>,
   type: 'json' | 'merge' | 'strategic',
   object: T,
   patch: Json,
   mode: FieldValidation,
   duplicates: Duplicates = noDuplicates,
-): { readonly object: T; readonly warnings: readonly string[] } {
+): Pausing<Patched<T>> {
   const patched = patchValue(kind, type, object as unknown as Json, patch)
   if (!isObject(patched)) throw new ApiError('Invalid', 'the patched object is not an object')
+  yield
   const { object: parsed, warnings } = parseObject(kind, patched, mode === 'Ignore' ? 'Ignore' : 'Warn')
   // A patched object is JSON with its fields in order; those of a custom one are always told in the same order.
   const unknown = kind.custom ? warnings : warnings.toSorted()

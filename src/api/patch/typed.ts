@@ -5,8 +5,19 @@ import { isKept, KeptDerivation } from '../../lib/kept.ts'
 import { equalJson } from '../equal.ts'
 import { isList, isObject } from '../parse.ts'
 import type { Field, Json, ScalarKind, Shape } from '../schema.ts'
-import { type FieldPath, type FieldSet, FieldSetBuilder, isEmptySet, pathText } from './fieldset.ts'
+import {
+  emptySet,
+  type FieldPath,
+  type FieldSet,
+  FieldSetBuilder,
+  fieldAlone,
+  isEmptySet,
+  pathText,
+  setOf,
+  union,
+} from './fieldset.ts'
 import { goSyntax, goText, goType } from './gotext.ts'
+import { ownOf, withChanges } from './object.ts'
 
 /** Whether the value below is owned and changed as a whole. */
 function isLeaf(shape: Shape | undefined): boolean {
@@ -112,28 +123,25 @@ function mistyped(scalar: ScalarKind, value: Json): string | undefined {
 }
 
 /** The fields that `value` sets. */
-export function fieldSetOf(shape: Shape, value: Json): FieldSet {
-  const builder = new FieldSetBuilder()
-  collect(shape, value, [], builder)
-  return builder.finish()
-}
-
-function collect(shape: Shape | undefined, value: Json, path: FieldPath, out: FieldSetBuilder): void {
-  if (shape === undefined || isLeaf(shape) || isPlain(shape, value)) {
-    out.insert(path)
-  } else if (shape.kind === 'list') {
+export function fieldSetOf(shape: Shape | undefined, value: Json): FieldSet {
+  if (shape === undefined || isLeaf(shape) || isPlain(shape, value)) return fieldAlone
+  const children = new Map<string, FieldSet>()
+  if (shape.kind === 'list') {
     for (const item of isList(value) ? value : []) {
-      const below = [...path, elementOf(shape, item)]
-      if (shape.listType === 'map') collect(shape.item.shape, item, below, out)
-      out.insert(below)
+      const element = elementOf(shape, item)
+      const below = shape.listType === 'map' ? fieldSetOf(shape.item.shape, item) : emptySet
+      // One that comes twice has the fields of both.
+      children.set(element, setOf(true, union(children.get(element) ?? emptySet, below).children))
     }
   } else {
     for (const [key, item] of Object.entries(isObject(value) ? value : {})) {
-      const below = [...path, `f:${key}`]
-      collect(shapeBelow(shape, key), item, below, out)
-      if (isEmptyObject(item) || fieldOf(shape, key) === undefined) out.insert(below)
+      const below = fieldSetOf(shapeBelow(shape, key), item)
+      const isNamed = isEmptyObject(item) || fieldOf(shape, key) === undefined
+      const set = isNamed ? setOf(true, below.children) : below
+      if (!isEmptySet(set)) children.set(`f:${key}`, set)
     }
   }
+  return setOf(false, children)
 }
 
 function isEmptyObject(value: Json): boolean {
@@ -189,13 +197,13 @@ function walk(
     }
   } else {
     const [left, right] = [isObject(before) ? before : {}, isObject(after) ? after : {}]
-    for (const key of new Set([...Object.keys(left), ...Object.keys(right)])) {
-      const was = Object.hasOwn(left, key) ? left[key] : undefined
-      const is = Object.hasOwn(right, key) ? right[key] : undefined
-      if (was === is) continue
-      const below = shapeBelow(shape, key)
-      walk(below, was, is, [...path, `f:${key}`], isAlwaysThere(fieldOf(shape, key)), out)
+    const differ = (key: string, was: Json | undefined, is: Json | undefined) =>
+      walk(shapeBelow(shape, key), was, is, [...path, `f:${key}`], isAlwaysThere(fieldOf(shape, key)), out)
+    for (const key of Object.keys(left)) {
+      const [was, is] = [left[key], ownOf(right, key)]
+      if (was !== is) differ(key, was, is)
     }
+    for (const key of Object.keys(right)) if (!Object.hasOwn(left, key)) differ(key, undefined, right[key])
   }
   if (always) return
   if (before === undefined) out.added.insert(path)
@@ -212,7 +220,7 @@ function setOfWhole(shape: Shape | undefined, value: Json, always: boolean): Fie
 
 /** All that comes with a value that was not there before, or goes with one that no longer is. */
 function wholeSet(shape: Shape | undefined, value: Json, always: boolean): FieldSet {
-  if (shape === undefined || isLeaf(shape) || isPlain(shape, value) || isBare(value)) return whole
+  if (shape === undefined || isLeaf(shape) || isPlain(shape, value) || isBare(value)) return fieldAlone
   const children = new Map<string, FieldSet>()
   const add = (element: string, child: FieldSet) => {
     if (!isEmptySet(child)) children.set(element, child)
@@ -225,10 +233,8 @@ function wholeSet(shape: Shape | undefined, value: Json, always: boolean): Field
       add(`f:${key}`, wholeSet(shapeBelow(shape, key), item, isAlwaysThere(fieldOf(shape, key))))
     }
   }
-  return { member: !always, children }
+  return setOf(!always, children)
 }
-
-const whole: FieldSet = { member: true, children: new Map() }
 
 function isAlwaysThere(field: Field | undefined): boolean {
   return field !== undefined && field.schema.shape.kind !== 'scalar' && (field.required || isObject(field.default))
@@ -253,10 +259,7 @@ export function merge(shape: Shape | undefined, live: Json | undefined, config: 
   if (shape === undefined || isLeaf(shape) || live === undefined) return config
   if (shape.kind === 'list') return isList(live) && isList(config) ? mergeLists(shape, live, config) : config
   if (!isObject(live) || !isObject(config)) return config
-  const merged = new Map(Object.entries(live))
-  for (const [key, value] of Object.entries(config))
-    merged.set(key, merge(shapeBelow(shape, key), merged.get(key), value))
-  return Object.fromEntries(merged)
+  return withChanges(live, config, (key, was, value) => merge(shapeBelow(shape, key), was, value))
 }
 
 /** Items of `config` in its order, and between them the others where they stood (typed/merge.go visitListItems). */
@@ -331,13 +334,18 @@ export function removeItems(shape: Shape | undefined, value: Json, set: FieldSet
 
 /** With every field of a struct that holds a member as a member itself; keys of maps and items of lists stay as they are. */
 export function withNamedFields(shape: Shape | undefined, set: FieldSet): FieldSet {
-  const children = [...set.children].map(([element, child]): [string, FieldSet] => {
+  if (set.children.size === 0) return set
+  const children = new Map<string, FieldSet>()
+  for (const [element, child] of set.children) {
+    if (shape?.kind === 'list') {
+      children.set(element, withNamedFields(shape.item.shape, child))
+      continue
+    }
     const key = element.slice(2)
-    if (shape?.kind === 'list') return [element, withNamedFields(shape.item.shape, child)]
     const below = shape && element.startsWith('f:') ? shapeBelow(shape, key) : undefined
     const named = shape !== undefined && element.startsWith('f:') && fieldOf(shape, key) !== undefined
     const inner = withNamedFields(below, child)
-    return [element, named ? { member: true, children: inner.children } : inner]
-  })
-  return { member: set.member, children: new Map(children) }
+    children.set(element, named ? setOf(true, inner.children) : inner)
+  }
+  return setOf(set.member, children)
 }

@@ -28,6 +28,7 @@ export async function serveApi(world: World, store: Store, port: number, tls: st
         platform: `linux/${process.arch}`,
       },
       serviceAccountKeys: { privateKeys: [account], issuer, audiences: [issuer] },
+      readYaml: () => Promise.reject(new Error('the bench sends no YAML')),
       peerOfNode: () => undefined,
       kubeletOf: () => Promise.reject(new Error('the bench has no kubelets')),
     },

@@ -59,7 +59,7 @@ export async function inNamespace(name: string, what: (namespace: string) => Pro
 
 type Pods = {
   readonly items: readonly {
-    readonly metadata: { readonly name: string; readonly uid: string }
+    readonly metadata: { readonly name: string; readonly uid: string; readonly deletionTimestamp?: string }
     readonly spec: { readonly nodeName: string }
     readonly status: {
       readonly podIP?: string

@@ -7,7 +7,8 @@ import { restartAgent, type Testnet } from '../../testnet/testnet.ts'
 import { get, hosts, kubectl, median, podsOf, testnet, until } from './cluster.ts'
 
 const namespace = 'failure'
-const application = `
+/** `awaySeconds`: for how long its pods stay where a node is silent. */
+const application = (awaySeconds: number) => `
 apiVersion: v1
 kind: Namespace
 metadata: { name: ${namespace} }
@@ -28,8 +29,8 @@ spec:
     spec:
       terminationGracePeriodSeconds: 1
       tolerations:
-        - { key: node.kubernetes.io/unreachable, operator: Exists, effect: NoExecute, tolerationSeconds: 2 }
-        - { key: node.kubernetes.io/not-ready, operator: Exists, effect: NoExecute, tolerationSeconds: 2 }
+        - { key: node.kubernetes.io/unreachable, operator: Exists, effect: NoExecute, tolerationSeconds: ${awaySeconds} }
+        - { key: node.kubernetes.io/not-ready, operator: Exists, effect: NoExecute, tolerationSeconds: ${awaySeconds} }
       topologySpreadConstraints:
         - { maxSkew: 1, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: ScheduleAnyway, labelSelector: { matchLabels: { app: app } } }
       containers:
@@ -50,11 +51,23 @@ spec: { selector: { app: app }, ports: [{ port: 80, targetPort: 8080 }] }
 let net: Testnet
 let url: string
 
+/** Longer than an agent needs to come back, however busy the machine is: whoever only restarts loses no pod. */
+const patientSeconds = 300
+
+async function apply(awaySeconds: number): Promise<void> {
+  const k = await kubectl(1)
+  await k(['apply', '-f', '-'], { input: application(awaySeconds) })
+  await k(`-n ${namespace} rollout status deployment/app --timeout=120s`)
+  await until('the pods of the template before are gone', 60_000, async () => {
+    const pods = await podsOf(k, namespace)
+    return pods.length === 6 && pods.every(pod => pod.metadata.deletionTimestamp === undefined)
+  })
+}
+
 beforeAll(async () => {
   net = await testnet()
+  await apply(patientSeconds)
   const k = await kubectl(1)
-  await k(['apply', '-f', '-'], { input: application })
-  await k(`-n ${namespace} rollout status deployment/app --timeout=120s`)
   url = `http://${await k(`-n ${namespace} get service app -o jsonpath={.spec.clusterIP}`)}/cgi-bin/who`
 })
 afterAll(async () => {
@@ -156,55 +169,60 @@ describe('kill -9 of the leader’s agent', () => {
   })
 })
 
-for (const lost of hosts) {
-  test(`while host${lost} is cut, the service answers on the majority side; its pods are replaced, and stopped when it heals`, async () => {
-    await settled()
-    const k = await kubectl(other(lost))
-    const name = `host${lost}`
-    const before = (await podsOf(k, namespace)).filter(pod => pod.spec.nodeName === name)
-    expect(before.length).toBeGreaterThan(0)
-    await cut(net.net, lost)
-    const clients = hosts.filter(host => host !== lost)
-    const stop = new AbortController()
-    const counts = { asked: 0, failed: 0 }
-    const client = async (host: number) => {
-      while (!stop.signal.aborted) {
-        counts.asked += 1
-        if ((await get(host, url)) === undefined) counts.failed += 1
-        await new Promise(resolve => setTimeout(resolve, 100))
+describe('a host is cut', () => {
+  beforeAll(() => apply(2))
+  afterAll(() => apply(patientSeconds))
+
+  for (const lost of hosts) {
+    test(`while host${lost} is cut, the service answers on the majority side; its pods are replaced, and stopped when it heals`, async () => {
+      await settled()
+      const k = await kubectl(other(lost))
+      const name = `host${lost}`
+      const before = (await podsOf(k, namespace)).filter(pod => pod.spec.nodeName === name)
+      expect(before.length).toBeGreaterThan(0)
+      await cut(net.net, lost)
+      const clients = hosts.filter(host => host !== lost)
+      const stop = new AbortController()
+      const counts = { asked: 0, failed: 0 }
+      const client = async (host: number) => {
+        while (!stop.signal.aborted) {
+          counts.asked += 1
+          if ((await get(host, url)) === undefined) counts.failed += 1
+          await new Promise(resolve => setTimeout(resolve, 100))
+        }
       }
-    }
-    const load = Promise.all(clients.map(client))
-    try {
-      await until('six pods are ready on the majority side', 120_000, async () => {
-        const pods = (await podsOf(k, namespace)).filter(pod => pod.spec.nodeName !== name)
-        return pods.filter(pod => pod.status.containerStatuses?.[0]?.ready === true).length >= 6
-      })
-      // The service must come to answer every time, although the host stays away.
-      for (const host of clients) {
-        let answered = 0
-        await until(`host${host} gets 20 answers in a row`, 30_000, async () => {
-          answered = (await get(host, url)) === undefined ? 0 : answered + 1
-          return answered >= 20
+      const load = Promise.all(clients.map(client))
+      try {
+        await until('six pods are ready on the majority side', 120_000, async () => {
+          const pods = (await podsOf(k, namespace)).filter(pod => pod.spec.nodeName !== name)
+          return pods.filter(pod => pod.status.containerStatuses?.[0]?.ready === true).length >= 6
         })
+        // The service must come to answer every time, although the host stays away.
+        for (const host of clients) {
+          let answered = 0
+          await until(`host${host} gets 20 answers in a row`, 30_000, async () => {
+            answered = (await get(host, url)) === undefined ? 0 : answered + 1
+            return answered >= 20
+          })
+        }
+      } finally {
+        stop.abort()
+        await load
+        await heal(net.net)
       }
-    } finally {
-      stop.abort()
-      await load
-      await heal(net.net)
-    }
-    console.log(`cut host${lost}: ${counts.failed} of ${counts.asked} requests failed on the majority side`)
-    expect(counts.failed).toBeLessThan(counts.asked)
-    await settled()
-    const gone = before.map(pod => pod.metadata.uid)
-    await until('the replaced pods have stopped on the host', 90_000, async () => {
-      const { stdout } = await docker(net.net, lost, ['ps', '--format', '{{.Names}}'])
-      return gone.every(uid => !stdout.includes(uid))
-    })
-    const left = await podsOf(k, namespace)
-    expect(left.filter(pod => gone.includes(pod.metadata.uid))).toEqual([])
-  }, 400_000)
-}
+      console.log(`cut host${lost}: ${counts.failed} of ${counts.asked} requests failed on the majority side`)
+      expect(counts.failed).toBeLessThan(counts.asked)
+      await settled()
+      const gone = before.map(pod => pod.metadata.uid)
+      await until('the replaced pods have stopped on the host', 90_000, async () => {
+        const { stdout } = await docker(net.net, lost, ['ps', '--format', '{{.Names}}'])
+        return gone.every(uid => !stdout.includes(uid))
+      })
+      const left = await podsOf(k, namespace)
+      expect(left.filter(pod => gone.includes(pod.metadata.uid))).toEqual([])
+    }, 400_000)
+  }
+})
 
 test('all agents killed and started again: nothing is lost, nothing restarts', async () => {
   await settled()

@@ -7,6 +7,7 @@ import { podColumns } from '../pod/columns.ts'
 import { podDefaults } from '../pod/defaults.ts'
 import { withLabelKeys } from '../pod/labelkeys.ts'
 import { prepareResize, validateResize } from '../pod/resize.ts'
+import { validatePodStatus } from '../pod/status.ts'
 import { validateEphemeralChange, validatePod, validatePodChange } from '../pod/validate.ts'
 import { s, type TypeOf } from '../schema.ts'
 import { objectMeta } from '../types/meta.ts'
@@ -102,4 +103,5 @@ export const pod = defineKind({
   prepare: preparePod,
   defaults: podDefaults,
   validate: validateAll,
+  validateStatus: validatePodStatus,
 })

@@ -9,6 +9,7 @@ import type { PodSpec, PodTemplateSpec } from '../types/podspec.ts'
 import type { Probe } from '../types/probe.ts'
 import type { Volume } from '../types/volume.ts'
 import { qualityOf } from './quality.ts'
+import { withAddresses } from './status.ts'
 
 export function templateDefaults(template: PodTemplateSpec): PodTemplateSpec {
   return template.spec === undefined ? template : { ...template, spec: podSpecDefaults(template.spec) }
@@ -118,7 +119,7 @@ export function podDefaults(pod: Pod): Pod {
     ...pod,
     spec,
     status: {
-      ...pod.status,
+      ...withAddresses(pod.status),
       phase: pod.status.phase ?? 'Pending',
       qosClass: pod.status.qosClass ?? qualityOf(spec),
     },

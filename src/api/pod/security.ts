@@ -1,16 +1,22 @@
 // What is wrong with what a pod or a container may do (upstream: ValidatePodSecurityContext, ValidateSecurityContext).
 import { addAll, duplicateValue, invalidValue, notSupported, requiredValue } from '../field.ts'
 import type { FieldError } from '../kind.ts'
+import type { PodSpec } from '../types/podspec.ts'
 import type { AppArmorProfile, PodSecurityContext, SeccompProfile, SecurityContext } from '../types/security.ts'
 import { validateWindowsOptions } from './windows.ts'
 
 const idMax = 2_147_483_647
 const profileTypes = ['Localhost', 'RuntimeDefault', 'Unconfined']
-const sysctlPattern = /^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[./])*([a-z0-9][-_a-z0-9]*)?[a-z0-9]$/
+const sysctlPattern = /^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$/
 const sysctlSentence =
-  'must have at most 253 characters and match regex ^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*([a-z0-9][-_a-z0-9]*)?[a-z0-9]$'
+  'must have at most 253 characters and match regex ^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$'
 
-export function validatePodSecurity(context: PodSecurityContext, path: string): readonly FieldError[] {
+/** `host`: which namespaces of its node the pod shares. */
+export function validatePodSecurity(
+  context: PodSecurityContext,
+  path: string,
+  host: Pick<PodSpec, 'hostNetwork' | 'hostIPC'>,
+): readonly FieldError[] {
   const errors: FieldError[] = []
   for (const key of ['runAsUser', 'runAsGroup', 'fsGroup'] as const) {
     addAll(errors, validateId(context[key], `${path}.${key}`))
@@ -34,8 +40,24 @@ export function validatePodSecurity(context: PodSecurityContext, path: string): 
     if (name && (name.length > 253 || !sysctlPattern.test(name))) errors.push(invalidValue(at, name, sysctlSentence))
     else if (names.has(name)) errors.push(duplicateValue(at, name))
     names.add(name)
+    const shared = namespaceOf(name)
+    if (shared && host[shared]) errors.push(invalidValue(at, name, `may not be specified when '${shared}' is true`))
   }
   return errors
+}
+
+/** The namespace of the kernel to which a setting belongs, by the field that shares it. */
+function namespaceOf(sysctl: string): 'hostNetwork' | 'hostIPC' | undefined {
+  const name = dotted(sysctl)
+  if (name.startsWith('net.')) return 'hostNetwork'
+  const ofIpc = ['kernel.shm', 'kernel.msg', 'fs.mqueue.'].some(prefix => name.startsWith(prefix))
+  return ofIpc || name === 'kernel.sem' ? 'hostIPC' : undefined
+}
+
+/** Where parts are set apart by slashes first, slashes and dots change places: net/ipv4/conf/eth0.1/forwarding. */
+function dotted(name: string): string {
+  if (!/^[^./]*\//.test(name)) return name
+  return name.replace(/[./]/g, sign => (sign === '/' ? '.' : '/'))
 }
 
 /** `hostUsers`: the pod has the users of its node. */

@@ -51,7 +51,7 @@ function faultsOf(spec: PodSpec, path: string): readonly FieldError[] {
     ...validateDns(spec, path),
     ...validateAffinity(spec, `${path}.affinity`),
     ...validateSpread(spec, `${path}.topologySpreadConstraints`),
-    ...validatePodSecurity(spec.securityContext ?? {}, `${path}.securityContext`),
+    ...validatePodSecurity(spec.securityContext ?? {}, `${path}.securityContext`, spec),
     ...validateGates(spec, `${path}.schedulingGates`),
     ...named(`${path}.hostname`, spec.hostname, dnsLabel),
     ...named(`${path}.subdomain`, spec.subdomain, dnsLabel),

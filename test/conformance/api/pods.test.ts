@@ -200,13 +200,31 @@ const refusals: Readonly<Record<string, readonly (readonly [string, object, read
       },
       ['foo-', 'bar..'].map(
         name =>
-          `spec.securityContext.sysctls[${name === 'foo-' ? 0 : 3}].name: Invalid value: "${name}": must have at most 253 characters and match regex ^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*([a-z0-9][-_a-z0-9]*)?[a-z0-9]$`,
+          `spec.securityContext.sysctls[${name === 'foo-' ? 0 : 3}].name: Invalid value: "${name}": must have at most 253 characters and match regex ^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$`,
       ),
     ],
     [
       'one twice',
       { securityContext: { sysctls: [1, 2].map(() => ({ name: 'kernel.shm_rmid_forced', value: '1' })) } },
       ['spec.securityContext.sysctls[1].name: Duplicate value: "kernel.shm_rmid_forced"'],
+    ],
+    [
+      'those of a namespace that is the host’s',
+      {
+        hostNetwork: true,
+        hostIPC: true,
+        securityContext: {
+          sysctls: ['net/ipv4/ip_forward', 'kernel.sem', 'kernel.shmmax', 'vm.swappiness'].map(name => ({
+            name,
+            value: '1',
+          })),
+        },
+      },
+      [
+        'spec.securityContext.sysctls[0].name: Invalid value: "net/ipv4/ip_forward": may not be specified when \'hostNetwork\' is true',
+        'spec.securityContext.sysctls[1].name: Invalid value: "kernel.sem": may not be specified when \'hostIPC\' is true',
+        'spec.securityContext.sysctls[2].name: Invalid value: "kernel.shmmax": may not be specified when \'hostIPC\' is true',
+      ],
     ],
   ],
   'variable-expansion': [

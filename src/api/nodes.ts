@@ -93,8 +93,10 @@ function validateBlocks(blocks: readonly string[]): readonly FieldError[] {
   if (new Set(families).size < families.length) {
     errors.push(invalidValue(path, blocks, 'may specify no more than one CIDR for each IP family'))
   }
+  const seen = new Set<string>()
   for (const [i, block] of blocks.entries()) {
-    if (blocks.indexOf(block) < i) errors.push(duplicateValue(`${path}[${i}]`, block))
+    if (seen.has(block)) errors.push(duplicateValue(`${path}[${i}]`, block))
+    seen.add(block)
   }
   return errors
 }

@@ -1,7 +1,6 @@
 // matchLabelKeys and mismatchLabelKeys: labels whose values other pods share, or do not share, with the pod itself. In terms
 // of affinity they become a part of the selector when the pod is made, so that whoever reads the pod sees whom it means.
 // Upstream: pkg/registry/core/pod/strategy.go, applyMatchLabelKeysAndMismatchLabelKeys; their rules in pkg/apis/core/validation.
-import { equalJson } from '../equal.ts'
 import { forbidden, invalidValue } from '../field.ts'
 import type { FieldError } from '../kind.ts'
 import type { Pod } from '../kinds/pod.ts'
@@ -50,11 +49,13 @@ function extendedTerm(term: PodAffinityTerm, labels: Labels): PodAffinityTerm {
   const { labelSelector, matchLabelKeys = [], mismatchLabelKeys = [] } = term
   if (labelSelector === undefined) return term
   const known = labelSelector.matchExpressions ?? []
+  const textOf = ({ key, operator, values = [] }: (typeof known)[number]) => JSON.stringify([key, operator, values])
+  const texts = new Set(known.map(textOf))
   const of = (keys: readonly string[], operator: 'In' | 'NotIn') =>
     keys
       .filter(key => Object.hasOwn(labels, key))
       .map(key => ({ key, operator, values: [labels[key] ?? ''] }))
-      .filter(one => !known.some(other => equalJson(one, other)))
+      .filter(one => !texts.has(textOf(one)))
   const more = [...of(matchLabelKeys, 'In'), ...of(mismatchLabelKeys, 'NotIn')]
   if (more.length === 0) return term
   return { ...term, labelSelector: { ...labelSelector, matchExpressions: [...known, ...more] } }
@@ -70,13 +71,15 @@ export function validateLabelKeys(term: PodAffinityTerm, path: string): readonly
     ...validateNames(mismatchLabelKeys, labelSelector, `${path}.mismatchLabelKeys`),
   ]
   const seen = new Set(Object.keys(labelSelector?.matchLabels ?? {}))
+  const places = new Map(matchLabelKeys.map((key, i) => [key, i]))
   for (const { key } of labelSelector?.matchExpressions ?? []) {
-    const i = matchLabelKeys.lastIndexOf(key)
-    if (i >= 0 && seen.has(key)) errors.push(invalidValue(`${path}[${i}]`, key, inBoth))
+    const i = places.get(key)
+    if (i !== undefined && seen.has(key)) errors.push(invalidValue(`${path}[${i}]`, key, inBoth))
     seen.add(key)
   }
+  const others = new Set(mismatchLabelKeys)
   for (const [i, key] of matchLabelKeys.entries()) {
-    if (!mismatchLabelKeys.includes(key)) continue
+    if (!others.has(key)) continue
     errors.push(
       invalidValue(`${path}.matchLabelKeys[${i}]`, key, 'exists in both matchLabelKeys and mismatchLabelKeys'),
     )

@@ -39,13 +39,13 @@ function validateClaims(
   { resourceClaimStatuses = [] }: PodStatus,
   claims: readonly { readonly name: string }[],
 ): readonly FieldError[] {
+  const known = new Set(claims.map(({ name }) => name))
   const seen = new Set<string>()
   return resourceClaimStatuses.flatMap(({ name, resourceClaimName }, i) => {
     const at = `status.resourceClaimStatuses[${i}].name`
-    const isKnown = claims.some(claim => claim.name === name)
     const wrong = resourceClaimName === undefined ? undefined : dnsSubdomain(resourceClaimName)
     const errors = [
-      ...(isKnown ? [] : [invalidValue(at, name, 'must match the name of an entry in `spec.resourceClaims`')]),
+      ...(known.has(name) ? [] : [invalidValue(at, name, 'must match the name of an entry in `spec.resourceClaims`')]),
       ...(seen.has(name) ? [duplicateValue(at, name)] : []),
       ...(wrong === undefined ? [] : [invalidValue(at, resourceClaimName, wrong)]),
     ]
@@ -66,9 +66,10 @@ function validateAddresses(addresses: readonly { readonly ip: string }[], path: 
   if (new Set(families).size < families.length) {
     errors.push(invalidValue(path, addresses, 'may specify no more than one IP for each IP family'))
   }
+  const seen = new Set<string>()
   for (const [i, address] of addresses.entries()) {
-    const isAgain = addresses.slice(0, i).some(({ ip }) => ip === address.ip)
-    if (isAgain) errors.push(duplicateValue(`${path}[${i}]`, address))
+    if (seen.has(address.ip)) errors.push(duplicateValue(`${path}[${i}]`, address))
+    seen.add(address.ip)
   }
   return errors
 }

@@ -172,18 +172,18 @@ function validateAffinity(spec: PodSpec, path: string): readonly FieldError[] {
   for (const [i, { weight, preference }] of (nodeAffinity?.[preferred] ?? []).entries()) {
     const at = `${path}.nodeAffinity.${preferred}[${i}]`
     weighed(weight, at)
-    if (preference) errors.push(...validateNodeTerm(preference, `${at}.preference`))
+    if (preference) addAll(errors, validateNodeTerm(preference, `${at}.preference`))
   }
   const selector = nodeAffinity?.[required]
-  if (selector) errors.push(...validateNodeTerms(selector, `${path}.nodeAffinity.${required}`, true))
+  if (selector) addAll(errors, validateNodeTerms(selector, `${path}.nodeAffinity.${required}`, true))
   for (const [name, affinity] of Object.entries({ podAffinity, podAntiAffinity })) {
     for (const [i, term] of (affinity?.[required] ?? []).entries()) {
-      errors.push(...validateTerm(term, `${path}.${name}.${required}[${i}]`))
+      addAll(errors, validateTerm(term, `${path}.${name}.${required}[${i}]`))
     }
     for (const [i, { weight, podAffinityTerm }] of (affinity?.[preferred] ?? []).entries()) {
       const at = `${path}.${name}.${preferred}[${i}]`
       weighed(weight, at)
-      if (podAffinityTerm) errors.push(...validateTerm(podAffinityTerm, `${at}.podAffinityTerm`))
+      if (podAffinityTerm) addAll(errors, validateTerm(podAffinityTerm, `${at}.podAffinityTerm`))
     }
   }
   return errors
@@ -216,7 +216,8 @@ function validateSpread(spec: PodSpec, path: string): readonly FieldError[] {
     const pair = `{${topologyKey}, ${whenUnsatisfiable}}`
     if (seen.has(pair)) errors.push(duplicateValue(`${at}.{topologyKey, whenUnsatisfiable}`, pair))
     seen.add(pair)
-    errors.push(...validateSpreadKeys(constraint, at), ...validateSelector(labelSelector, `${at}.labelSelector`))
+    addAll(errors, validateSpreadKeys(constraint, at))
+    addAll(errors, validateSelector(labelSelector, `${at}.labelSelector`))
   }
   return errors
 }

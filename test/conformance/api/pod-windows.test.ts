@@ -37,7 +37,7 @@ describe('pod os', () => {
         seccompProfile: { type: 'RuntimeDefault' },
         fsGroup: 1,
         fsGroupChangePolicy: 'Always',
-        sysctls: [{ name: 'kernel.shm_rmid_forced', value: '1' }],
+        sysctls: [{ name: 'net.ipv4.ip_forward', value: '1' }],
         runAsUser: 1,
         runAsGroup: 1,
         supplementalGroups: [1],

@@ -22,7 +22,7 @@ import { bodyOf, protobufOf, statusBytes } from './encode.ts'
 import { ContinueExpired } from './list.ts'
 import { type Answers, acceptable, contentTypeOf, negotiate, type Offers } from './negotiate.ts'
 import { isTrue } from './route.ts'
-import { objectOf, servedText } from './stored.ts'
+import { objectOf, type Served, servedLine, servedText } from './stored.ts'
 
 export type View = {
   readonly answers: Answers
@@ -86,44 +86,64 @@ export function plain(code: number, body: string): HttpResponse {
 
 type Headers = Readonly<Record<string, string>>
 
-/** A JSON text that is already there, in the media type wanted; `bytes` makes the protobuf, if there is such a form. */
-function mediaOf(
-  view: View,
-  code: number,
-  text: string,
-  bytes: () => Bytes | undefined,
-  headers: Headers,
-): HttpResponse {
+/** One JSON value in the forms that it can be had in. */
+type Forms = {
+  /** Its text with the end of the line, as bytes where they are there. */
+  readonly line: () => string | Bytes
+  readonly text: () => string
+  /** Undefined: it has no such form. */
+  readonly protobuf: () => Bytes | undefined
+}
+
+function mediaOf(view: View, code: number, forms: Forms, headers: Headers): HttpResponse {
   const { media } = view.answers
+  if (media === 'json' && !view.pretty) {
+    return { kind: 'whole', code, headers: { ...jsonType, ...headers }, body: forms.line() }
+  }
   const typed = { ...headers, 'content-type': contentTypeOf(media, false) }
-  if (media === 'yaml') return { kind: 'whole', code, headers: typed, body: yamlText(parseExact(text) as Json) }
-  const encoded = media === 'protobuf' ? bytes() : undefined
+  if (media === 'yaml') return { kind: 'whole', code, headers: typed, body: yamlText(parseExact(forms.text()) as Json) }
+  const encoded = media === 'protobuf' ? forms.protobuf() : undefined
   if (encoded !== undefined) return { kind: 'whole', code, headers: typed, body: encoded }
-  return json(code, view.pretty ? JSON.stringify(parseExact(text), null, 2) : text, headers)
+  return json(code, view.pretty ? JSON.stringify(parseExact(forms.text()), null, 2) : forms.text(), headers)
+}
+
+function formsOfText(text: () => string, protobuf: Forms['protobuf']): Forms {
+  return { line: () => `${text()}\n`, text, protobuf }
+}
+
+function formsOfStored(stored: Served, protobuf: Forms['protobuf']): Forms {
+  return { line: () => servedLine(stored), text: () => servedText(stored), protobuf }
 }
 
 function objectAnswer(view: View, kind: Kind, code: number, object: JsonObject, headers: Headers): HttpResponse {
-  return mediaOf(view, code, JSON.stringify(object), () => protobufOf(kind, object), headers)
+  const forms = formsOfText(
+    () => JSON.stringify(object),
+    () => protobufOf(kind, object),
+  )
+  return mediaOf(view, code, forms, headers)
 }
 
 export function respondStored(kind: Kind, stored: KeyValue, view: View): HttpResponse {
   if (view.answers.as === 'Object') {
-    return mediaOf(view, 200, servedText(stored), () => bodyOf(kind, stored), {})
+    const forms = formsOfStored(stored, () => bodyOf(kind, stored))
+    return mediaOf(view, 200, forms, {})
   }
   return objectAnswer(view, kind, 200, shaped(kind, objectOf(stored), view), {})
 }
 
-/** An answer of write.ts: an object of the kind, or a Status, a Scale, a list. `text`: its JSON, if that is there. */
+/** An answer of write.ts: an object of the kind, or a Status, a Scale, a list; what was stored of it, or its JSON, if there. */
 export function respondObject(
   kind: Kind,
   code: number,
   object: Json,
   view: View,
   warnings: readonly string[] = [],
-  text?: string,
+  { stored, text }: { readonly stored?: Served; readonly text?: string } = {},
 ): HttpResponse {
-  if (text !== undefined && view.answers.as === 'Object') {
-    return mediaOf(view, code, text, () => protobufOf(kind, object as JsonObject), warningHeaders(warnings))
+  if (view.answers.as === 'Object' && (stored !== undefined || text !== undefined)) {
+    const protobuf = () => protobufOf(kind, object as JsonObject)
+    const forms = stored === undefined ? formsOfText(() => text ?? '', protobuf) : formsOfStored(stored, protobuf)
+    return mediaOf(view, code, forms, warningHeaders(warnings))
   }
   const value = object as JsonObject
   const isWhole = view.answers.as === 'Object' || value['kind'] !== kind.kind

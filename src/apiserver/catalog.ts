@@ -4,13 +4,14 @@ import { nodeMetrics } from '../api/kinds/nodemetrics.ts'
 import { podMetrics } from '../api/kinds/podmetrics.ts'
 import { selfSubjectReview } from '../api/kinds/selfsubjectreview.ts'
 import { kinds } from '../api/kinds.ts'
+import type { Until } from '../lib/abort.ts'
 import { quorum } from './quorum.ts'
 
 export interface Catalog {
   /** The same list until something is served that was not, or no longer: what is made of it can be kept by it. */
   kinds(): readonly Kind[]
   /** NotFound where nothing is served, by the newest that this peer can know. */
-  find(place: Place, signal: AbortSignal): Promise<Kind>
+  find(place: Place, until: Until): Kind | Promise<Kind>
   /** Aborts when the kind is served no longer, or differently; undefined: never. */
   ended(kind: Kind): AbortSignal | undefined
 }

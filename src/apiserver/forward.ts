@@ -7,6 +7,7 @@ import { type Bytes, text, utf8 } from '../lib/bytes.ts'
 import { parseExact } from '../lib/json.ts'
 import type { Annotation } from './notes.ts'
 import type { Answer, Operation } from './operation.ts'
+import { servedText } from './stored.ts'
 
 export type Reply =
   | { readonly kind: 'answer'; readonly answer: Answer; readonly annotations: readonly Annotation[] }
@@ -49,8 +50,8 @@ export function encodeReply(reply: Reply): Bytes {
   switch (reply.kind) {
     case 'answer': {
       const { answer, ...rest } = reply
-      const { object, text: made, ...said } = answer
-      const body = made === undefined ? { object } : { text: made }
+      const { object, stored, text: _, ...said } = answer
+      const body = stored === undefined ? { object } : { text: servedText(stored) }
       return utf8(JSON.stringify({ version, ...rest, answer: { ...said, ...body } }))
     }
     case 'refused': {

@@ -4,6 +4,7 @@ import type { FieldValidation } from '../api/parse.ts'
 import type { Duplicates } from '../api/reader.ts'
 import type { Json } from '../api/schema.ts'
 import type { Identity } from '../world/http.ts'
+import type { Served } from './stored.ts'
 
 export type PatchKind = 'json' | 'merge' | 'strategic' | 'apply'
 
@@ -41,7 +42,9 @@ export type Operation = {
 export type Answer = {
   readonly code: number
   readonly object: Json
-  /** Its JSON, where that is there anyway. */
+  /** What is served of it, where it has just been stored here. */
+  readonly stored?: Served
+  /** The same of another peer, as text. */
   readonly text?: string
   /** The peer that answers the client first waits until it has applied this. */
   readonly revision: number

@@ -58,7 +58,7 @@ export type AggregateContext = {
 
 export interface Aggregator extends Pick<Remotes, 'discovery' | 'openApi'> {
   /** Who answers instead of this server; undefined: nobody. */
-  claim(asked: Route): Promise<Claim | undefined>
+  claim(asked: Route): Claim | undefined | Promise<Claim | undefined>
   /** What this server says of itself, in its own APIServices and to the servers behind it. For the leader; idempotent. */
   register(client: Client, until: AbortSignal): Promise<void>
   /** Never rejects for what the other server does. `place` is held until the answer has gone out. */
@@ -71,6 +71,7 @@ const kindsLookMs = 2_000
 export function openAggregator(context: AggregateContext, signal: AbortSignal): Aggregator {
   const { store, world, config } = context
   const known = Promise.withResolvers<void>()
+  let isKnown = false
   let claims: ReadonlyMap<string, Claim> = new Map()
   let turn = 0
 
@@ -84,6 +85,7 @@ export function openAggregator(context: AggregateContext, signal: AbortSignal): 
       found.filter(claim => mayClaim(claim, context.kinds())).map(claim => [`${claim.group}/${claim.version}`, claim]),
     )
     remotes.follow([...claims.values()])
+    isKnown = true
     known.resolve()
     return revision
   }
@@ -172,11 +174,11 @@ export function openAggregator(context: AggregateContext, signal: AbortSignal): 
         publishTrust(client, config.clientCaPem, proxyIdentity, until),
       ])
     },
-    async claim(asked) {
+    claim(asked) {
       const [group, version] = asked.kind === 'resource' ? [asked.group, asked.version] : versionOf(asked.path)
       if (group === '' || version === undefined) return undefined
-      await known.promise
-      return claims.get(`${group}/${version}`)
+      const claimed = () => claims.get(`${group}/${version}`)
+      return isKnown ? claimed() : known.promise.then(claimed)
     },
     async proxy(claim, request, asker, held) {
       try {

@@ -99,13 +99,9 @@ function trailOf(
   }
   annotate({ key: methodAnnotation, value: methodOf(given) })
 
-  const request: HttpRequest = {
-    ...given,
-    async body(bytesMax) {
-      sent = await given.body(bytesMax)
-      return sent
-    },
-  }
+  const request = new Followed(given, bytes => {
+    sent = bytes
+  })
 
   async function write(stage: Stage, answer: { code?: number; body?: Json } = {}): Promise<void> {
     if (extent === undefined || extent.level === 'None' || extent.omitStages.includes(stage)) return
@@ -208,6 +204,41 @@ function sourcesOf({ headers, remote }: HttpRequest): readonly string[] {
 }
 
 const latencyNotedMs = 500
+
+/** The same request, whose body is told when it is read. */
+class Followed implements HttpRequest {
+  readonly method: string
+  readonly path: string
+  readonly query: string
+  readonly headers: HttpRequest['headers']
+  readonly certificate: HttpRequest['certificate']
+  readonly remote: string
+  readonly upgrade: HttpRequest['upgrade']
+  readonly #given: HttpRequest
+  readonly #told: (bytes: Bytes | undefined) => void
+
+  constructor(given: HttpRequest, told: (bytes: Bytes | undefined) => void) {
+    this.method = given.method
+    this.path = given.path
+    this.query = given.query
+    this.headers = given.headers
+    this.certificate = given.certificate
+    this.remote = given.remote
+    this.upgrade = given.upgrade
+    this.#given = given
+    this.#told = told
+  }
+
+  async body(bytesMax: number): Promise<Bytes | undefined> {
+    const bytes = await this.#given.body(bytesMax)
+    this.#told(bytes)
+    return bytes
+  }
+
+  get signal(): AbortSignal {
+    return this.#given.signal
+  }
+}
 
 /** As upstream: of a request that took long. */
 function noteLatency(ms: number, annotate: (annotation: Annotation) => void): void {

@@ -241,15 +241,22 @@ export function withReaders(tokens: Tokens, own: readonly string[], readers: rea
 const certified = new WeakMap<Identity, Identity>()
 
 /** undefined: nobody said who they are. Throws Unauthorized on credentials that are not good. */
-export async function authenticate(request: HttpRequest, tokens: Tokens): Promise<Identity | undefined> {
-  const { certificate, headers } = request
-  if (certificate !== undefined) {
-    const known = certified.get(certificate)
-    if (known !== undefined) return known
-    const identity = { ...certificate, groups: [...new Set([...certificate.groups, authenticated])] }
-    certified.set(certificate, identity)
-    return identity
-  }
+export function authenticate(
+  { certificate, headers }: HttpRequest,
+  tokens: Tokens,
+): Identity | Promise<Identity | undefined> {
+  return certificate === undefined ? byToken(headers, tokens) : byCertificate(certificate)
+}
+
+function byCertificate(certificate: Identity): Identity {
+  const known = certified.get(certificate)
+  if (known !== undefined) return known
+  const identity = { ...certificate, groups: [...new Set([...certificate.groups, authenticated])] }
+  certified.set(certificate, identity)
+  return identity
+}
+
+async function byToken(headers: HttpRequest['headers'], tokens: Tokens): Promise<Identity | undefined> {
   const bearer = /^Bearer +(\S+)$/i.exec(headers['authorization'] ?? '')?.[1]
   if (bearer === undefined) {
     if (headers['authorization'] === undefined) return undefined

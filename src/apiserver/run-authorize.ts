@@ -12,11 +12,13 @@ import type { RbacView } from './run-rbac.ts'
 import { keyOf, objectOf, prefixOf } from './stored.ts'
 
 export interface Authorizer {
-  /** `why`: who said yes, or what kept them from it; may be ''. */
-  decide(identity: Identity, asked: Attributes): Promise<{ readonly allowed: boolean; readonly why: string }>
+  decide(identity: Identity, asked: Attributes): Decided | Promise<Decided>
   /** All rules of somebody in a namespace ('': the cluster's alone). */
   rulesFor(identity: Identity, namespace: string): Promise<Rules>
 }
+
+/** `why`: who said yes, or what kept them from it; may be ''. */
+export type Decided = { readonly allowed: boolean; readonly why: string }
 
 export type Rules = {
   readonly rules: readonly PolicyRule[]
@@ -25,19 +27,22 @@ export type Rules = {
   readonly incomplete: boolean
 }
 
+const yes: Decided = { allowed: true, why: '' }
+
 export function openAuthorizer(store: Store, roles: RbacView): Authorizer {
+  async function byRight(identity: Identity, asked: Attributes): Promise<Decided> {
+    const node = nodeOf(identity)
+    const byNode = node === undefined ? '' : await looked(store, node, asked, authorizeNode(node, asked))
+    if (byNode === undefined) return yes
+    const decision = authorizeByRoles(await roles.current(), identity, asked)
+    if (decision.kind === 'yes') return { allowed: true, why: decision.why }
+    const said = [byNode, decision.kind === 'no' ? decision.why : ''].filter(why => why !== '')
+    return { allowed: false, why: said.join('\n') }
+  }
+
   return {
-    async decide(identity, asked) {
-      // Before there are any roles, and when none can be known, somebody must be able to help.
-      if (isMaster(identity)) return { allowed: true, why: '' }
-      const node = nodeOf(identity)
-      const byNode = node === undefined ? '' : await looked(store, node, asked, authorizeNode(node, asked))
-      if (byNode === undefined) return { allowed: true, why: '' }
-      const decision = authorizeByRoles(await roles.current(), identity, asked)
-      if (decision.kind === 'yes') return { allowed: true, why: decision.why }
-      const said = [byNode, decision.kind === 'no' ? decision.why : ''].filter(why => why !== '')
-      return { allowed: false, why: said.join('\n') }
-    },
+    // Before there are any roles, and when none can be known, somebody must be able to help.
+    decide: (identity, asked) => (isMaster(identity) ? yes : byRight(identity, asked)),
     async rulesFor(identity, namespace) {
       return { ...rulesFor(await roles.current(), identity, namespace), incomplete: nodeOf(identity) !== undefined }
     },

@@ -11,6 +11,7 @@ import {
   hasCondition,
 } from '../api/kinds/customresourcedefinition.ts'
 import { type KeyValue, prefixEnd, type Store, StoreError } from '../kv/store.ts'
+import type { Until } from '../lib/abort.ts'
 import { onAbort } from '../lib/abort.ts'
 import { backoffMs } from '../lib/backoff.ts'
 import { sameJson } from '../lib/canonical.ts'
@@ -123,22 +124,22 @@ export function openCatalog(
     return put(item).kinds.find(({ version, plural }) => version === place.version && plural === place.resource)
   }
 
+  async function defined(place: Place, until: Until): Promise<Kind> {
+    if (!place.group.includes('.')) throw new ApiError('NotFound', pathNotFound)
+    const now = await current(place)
+    if (now !== undefined) return now
+    // Another peer may have shown the definition already.
+    await store.newest(until.signal).catch(() => undefined)
+    const later = await current(place)
+    if (later === undefined) throw new ApiError('NotFound', pathNotFound)
+    return later
+  }
+
   void follow()
   return {
     kinds: () => served,
     ended: kind => endings.get(kind),
-    async find(place, until) {
-      const known = builtInAt(place)
-      if (known !== undefined) return known
-      if (!place.group.includes('.')) throw new ApiError('NotFound', pathNotFound)
-      const now = await current(place)
-      if (now !== undefined) return now
-      // Another peer may have shown the definition already.
-      await store.newest(until).catch(() => undefined)
-      const later = await current(place)
-      if (later === undefined) throw new ApiError('NotFound', pathNotFound)
-      return later
-    },
+    find: (place, until) => builtInAt(place) ?? defined(place, until),
   }
 }
 

@@ -62,12 +62,14 @@ export function openClient(context: ForwardContext, identity: Identity, options:
 
   return {
     async get<T extends KubeObject>(kind: Kind<T>, key: ObjectKey, signal: AbortSignal): Promise<T> {
-      return roundedParsed(objectOf<T>(await get(context, kind, key.namespace, key.name, '', signal).catch(asApiError)))
+      return roundedParsed(
+        objectOf<T>(await get(context, kind, key.namespace, key.name, '', { signal }).catch(asApiError)),
+      )
     },
 
     async list<T extends KubeObject>(kind: Kind<T>, { namespace, ...selectors }: ListOptions, signal: AbortSignal) {
       const query = { limit: 0, continue: '', resourceVersion: '', resourceVersionMatch: '' }
-      const listed = await list(context, kind, namespace, selectors, query, signal).catch(asApiError)
+      const listed = await list(context, kind, namespace, selectors, query, { signal }).catch(asApiError)
       return {
         items: listed.items.map(item => roundedParsed(objectOf<T>(item))),
         resourceVersion: String(listed.revision),

@@ -5,10 +5,10 @@ import type { KubeObject } from '../api/kind.ts'
 import { flowSchema } from '../api/kinds/flowschema.ts'
 import { type PriorityLevelConfiguration, priorityLevelConfiguration } from '../api/kinds/prioritylevelconfiguration.ts'
 import type { Store } from '../kv/store.ts'
-import { onAbort } from '../lib/abort.ts'
+import { onAbort, type Until } from '../lib/abort.ts'
 import type { Identity } from '../world/http.ts'
 import type { World } from '../world/world.ts'
-import { classify, inOrder } from './flowcontrol/classify.ts'
+import { classify, type Flow, inOrder } from './flowcontrol/classify.ts'
 import { defaultLevels, defaultSchemas } from './flowcontrol/defaults.ts'
 import { Seats } from './flowcontrol/seats.ts'
 import type { Attributes } from './rbac.ts'
@@ -22,7 +22,7 @@ export type Seat = Disposable & {
 
 export interface Fairness {
   /** A seat, to be given back. Waits for its turn; throws TooManyRequests (429) when it does not come. */
-  enter(who: Identity, asked: Attributes, signal: AbortSignal): Promise<Seat>
+  enter(who: Identity, asked: Attributes, until: Until): Seat | Promise<Seat>
   readonly done: Promise<void>
 }
 
@@ -69,31 +69,37 @@ export function openFairness(world: Pick<World, 'clock' | 'log'>, store: Store, 
     return made
   }
 
+  function seatOf({ schema, level }: Flow): Seat {
+    let left = false
+    return {
+      headers: headersOf(schema, level),
+      [Symbol.dispose]() {
+        if (left) return
+        left = true
+        seats.leave(level)
+      },
+    }
+  }
+
   return {
-    async enter(who, asked, until) {
-      const { schema, level, key } = classify(configured(), who, asked)
+    enter(who, asked, until) {
+      const flow = classify(configured(), who, asked)
+      const { level, key } = flow
       // Few wait, and only who does needs to be called.
       let call = () => {}
       const called = () => call()
       const answer = seats.ask(level, key, called)
       if (answer === 'refused') throw tooMany()
-      if (answer === 'waiting') {
-        const { promise, resolve } = Promise.withResolvers<void>()
-        call = resolve
-        using deadline = world.clock.deadline(waitMsMax, until)
+      if (answer !== 'waiting') return seatOf(flow)
+      const { promise, resolve } = Promise.withResolvers<void>()
+      call = resolve
+      return (async () => {
+        using deadline = world.clock.deadline(waitMsMax, until.signal)
         using _ = onAbort(deadline.signal, resolve)
         await promise
         if (seats.cancel(level, key, called)) throw tooMany()
-      }
-      let left = false
-      return {
-        headers: headersOf(schema, level),
-        [Symbol.dispose]() {
-          if (left) return
-          left = true
-          seats.leave(level)
-        },
-      }
+        return seatOf(flow)
+      })()
     },
     done: Promise.all([schemaTable.done, levelTable.done]).then(() => undefined),
   }

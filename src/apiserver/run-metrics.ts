@@ -35,12 +35,12 @@ export async function readMetrics(
   const about: Kind = ofNodes ? nodeKind : podKind
   const { namespace, name } = asked
   if (name !== undefined) {
-    const found = objectOf(await get(context, about, namespace, name, '0', signal))
+    const found = objectOf(await get(context, about, namespace, name, '0', { signal }))
     const [made] = await measured(context, ofNodes, [found])
     if (made === undefined) throw unmeasured(ofNodes, namespace, name)
     return respondObject(kind, 200, made as unknown as Json, view)
   }
-  const { items, revision } = await list(context, about, namespace, selectors, anyVersion, signal)
+  const { items, revision } = await list(context, about, namespace, selectors, anyVersion, { signal })
   const objects = items.map(item => objectOf(item))
   return respondMade(kind, await measured(context, ofNodes, objects), undefined, revision, view)
 }
@@ -83,7 +83,7 @@ export async function nodeProxy(
   // 'name', 'name:10250', 'https:name:10250': there is one port, whatever it is called.
   const pieces = (asked.name ?? '').split(':')
   const name = (pieces.length === 3 ? pieces[1] : pieces[0]) ?? ''
-  await get(context, nodeKind, undefined, name, '0', signal)
+  await get(context, nodeKind, undefined, name, '0', { signal })
   const path = (asked.rest ?? '').replace(/\/$/, '')
   if (!['healthz', 'metrics/resource', 'stats/summary'].includes(path)) return plain(404, '404 page not found\n')
   const stats = await context.stats.of(name)

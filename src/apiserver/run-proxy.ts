@@ -65,7 +65,7 @@ async function podTarget(
   port: string,
   signal: AbortSignal,
 ): Promise<Target> {
-  const pod = objectOf<Pod>(await get(context, podKind, namespace, name, '', signal))
+  const pod = objectOf<Pod>(await get(context, podKind, namespace, name, '', { signal }))
   const ports = (pod.spec.containers ?? []).flatMap(({ ports = [] }) => ports)
   const number =
     port === '' ? (ports[0]?.containerPort ?? 80) : (ports.find(p => p.name === port)?.containerPort ?? Number(port))
@@ -82,7 +82,7 @@ async function serviceTarget(
   signal: AbortSignal,
 ): Promise<Target> {
   const { store } = context
-  const service = objectOf<Service>(await get(context, serviceKind, namespace, name, '', signal))
+  const service = objectOf<Service>(await get(context, serviceKind, namespace, name, '', { signal }))
   const ports = service.spec.ports ?? []
   const wanted =
     port === ''

@@ -4,6 +4,7 @@ import { ApiError, notFound } from '../api/error.ts'
 import type { Kind } from '../api/kind.ts'
 import { compileSelector, nameOfSelector, type Selectors } from '../api/select.ts'
 import { type KeyValue, prefixEnd, type Revision, type Store, StoreError } from '../kv/store.ts'
+import type { Until } from '../lib/abort.ts'
 import type { World } from '../world/world.ts'
 import {
   ContinueExpired,
@@ -23,7 +24,6 @@ import { keyOf, objectOf, prefixOf } from './stored.ts'
 
 export type ReadContext = { readonly world: Pick<World, 'clock'>; readonly store: Store; readonly pace: Pace }
 
-const newestTimeoutMs = 5_000
 const revisionWaitMs = 3_000
 /** How many keys one look at the store takes in while a selector searches. */
 const scanCount = 1_000
@@ -31,20 +31,20 @@ const scanCount = 1_000
 const pacedCount = 16
 
 /** Waits until this replica shows what is wanted. */
-export async function reach(context: ReadContext, wanted: Wanted, signal: AbortSignal): Promise<void> {
+export async function reach(context: ReadContext, wanted: Wanted, until: Until): Promise<void> {
   const { world, store } = context
   if (wanted.kind === 'any') return
   if (wanted.kind === 'newest') {
-    using deadline = world.clock.deadline(newestTimeoutMs, signal)
     try {
-      await store.newest(deadline.signal)
+      // Without the signal: all who read at once share one promise, and the store gives up by itself.
+      await store.newest()
     } catch (error) {
       throw new ApiError('ServiceUnavailable', noLeader().message, { retryAfterSeconds: 1 }, { cause: error })
     }
     return
   }
   if (store.revision() >= wanted.revision) return
-  using deadline = world.clock.deadline(revisionWaitMs, signal)
+  using deadline = world.clock.deadline(revisionWaitMs, until.signal)
   try {
     await store.applied(wanted.revision, deadline.signal)
   } catch {
@@ -58,10 +58,12 @@ export async function get(
   namespace: string | undefined,
   name: string,
   resourceVersion: string,
-  signal: AbortSignal,
+  until: Until,
 ): Promise<KeyValue> {
-  await reach(context, wantedByGet(resourceVersion), signal)
-  const found = await readOneAs(kind, await context.store.get(keyOf(kind, namespace, name)))
+  const wanted = wantedByGet(resourceVersion)
+  if (wanted.kind !== 'any') await reach(context, wanted, until)
+  const stored = await context.store.get(keyOf(kind, namespace, name))
+  const found = kind.storedAs === undefined ? stored : await readOneAs(kind, stored)
   if (found === undefined) throw notFound(kind, name)
   return found
 }
@@ -79,7 +81,7 @@ export async function list(
   namespace: string | undefined,
   selectors: Selectors,
   query: ListQuery,
-  signal: AbortSignal,
+  until: Until,
 ): Promise<Listed> {
   const { store, pace } = context
   const prefix = prefixOf(kind, namespace)
@@ -88,7 +90,7 @@ export async function list(
   const wanted = wantedByList(query)
   const token = query.continue === '' ? undefined : decodeToken(query.continue, prefix)
   const exact = token && token.revision > 0 ? token.revision : wanted.kind === 'exactly' ? wanted.revision : undefined
-  await reach(context, exact === undefined ? wanted : { kind: 'exactly', revision: exact }, signal)
+  await reach(context, exact === undefined ? wanted : { kind: 'exactly', revision: exact }, until)
 
   const named = selecting && token === undefined ? nameOfSelector(selectors) : undefined
   const single = named !== undefined && (kind.scope === 'Cluster' || prefix.split('/').length > 4)

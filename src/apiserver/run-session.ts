@@ -59,7 +59,7 @@ export async function session(
     return await proxy(context, asked, request, (pod, port, until) => openForward(context, kubelets, pod, port, until))
   }
   if (resource !== 'pods' || !['log', 'exec', 'attach', 'portforward'].includes(subresource)) return undefined
-  const stored = await get(context, podKind, namespace, name, '', request.signal)
+  const stored = await get(context, podKind, namespace, name, '', request)
   const pod = objectOf<Pod>(stored)
   const place = () => limiter.enter('session', identity.user)
   switch (subresource) {

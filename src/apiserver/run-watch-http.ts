@@ -118,7 +118,7 @@ async function* frames(
         resourceVersion: plan.cached ? '0' : plan.atLeast,
         resourceVersionMatch: plan.atLeast === '' ? '' : 'NotOlderThan',
       }
-      const listed = await list(context, kind, namespace, plan.selectors, query, ended.signal)
+      const listed = await list(context, kind, namespace, plan.selectors, query, ended)
       for (let at = 0; at < listed.items.length; at += chunkCount) {
         // Others run in between.
         if (at > 0) yield ''

@@ -40,7 +40,7 @@ const attemptCountMax = 32
 const deleteBatchCount = 32
 
 export async function execute(context: WriteContext, op: Operation, signal: AbortSignal): Promise<Answer> {
-  const kind = await context.catalog.find(op, signal)
+  const kind = await context.catalog.find(op, { signal })
   checkCustom(kind, op)
   if (!kind.stored) throw new ApiError('MethodNotAllowed', `${resourceOf(kind)} are not kept`)
   if (op.verb === 'deletecollection') return deleteCollection(context, kind, op, signal)

@@ -10,7 +10,7 @@ import { scale as scaleKind } from '../api/kinds/scale.ts'
 import type { Json } from '../api/schema.ts'
 import type { Client } from '../client/client.ts'
 import { type Store, StoreError } from '../kv/store.ts'
-import { onAbort } from '../lib/abort.ts'
+import { onAbort, type Until } from '../lib/abort.ts'
 import type { HttpRequest, HttpResponse, HttpsCaller, Identity } from '../world/http.ts'
 import type { MeshStream, PeerId } from '../world/network.ts'
 import type { World } from '../world/world.ts'
@@ -51,7 +51,7 @@ import { isTrue, methodNotAllowed, pathNotFound, type ResourceRoute, type Route,
 import { type AggregateConfig, openAggregator } from './run-aggregate.ts'
 import { type AuditConfig, auditIdOf, openAuditor, type Trail } from './run-audit.ts'
 import { authenticate, openTokens, type ServiceAccountKeys, unauthorized, withReaders } from './run-auth.ts'
-import { openAuthorizer } from './run-authorize.ts'
+import { type Decided, openAuthorizer } from './run-authorize.ts'
 import { makeDefaults } from './run-bootstrap.ts'
 import { bootstrapTokens } from './run-bootstraptoken.ts'
 import { breather } from './run-breather.ts'
@@ -198,12 +198,17 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
       const open = openAnswer(asked.path, query)
       if (open !== undefined) return await open
     }
-    const known = await authenticate(request, tokens)
+    const shown = authenticate(request, tokens)
+    const known = shown instanceof Promise ? await shown : shown
     if (known === undefined) throw unauthorized()
-    await trail?.asked(asked, known)
+    if (trail !== undefined) await trail.asked(asked, known)
     checkSite(request)
-    const identity = await speaker(known, request.headers)
-    if (identity !== known) trail?.speaksFor(identity)
+    const other = impersonation(request.headers)
+    if (other !== undefined) {
+      for (const need of other.needs) await demand(known, need)
+      trail?.speaksFor(other.identity)
+    }
+    const identity = other?.identity ?? known
     const attributes: Attributes =
       asked.kind === 'path'
         ? asked
@@ -218,10 +223,14 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
             name: asked.name ?? '',
             fieldSelector: query.get('fieldSelector') ?? '',
           }
-    using seat = isLong(asked) ? undefined : await fairness.enter(identity, attributes, request.signal)
+    // What is known already is not waited for: each wait costs a request more than most of what it waits for.
+    const entered = isLong(asked) ? undefined : fairness.enter(identity, attributes, request)
+    using seat = entered instanceof Promise ? await entered : entered
     Object.assign(noted, seat?.headers)
-    await demand(identity, attributes, trail)
-    const claim = await aggregator.claim(asked)
+    const demanded = demand(identity, attributes, trail)
+    if (demanded !== undefined) await demanded
+    const claimed = aggregator.claim(asked)
+    const claim = claimed instanceof Promise ? await claimed : claimed
     if (claim !== undefined) {
       const watches = asked.kind === 'resource' && asked.verb === 'watch'
       const place = limiter.enter(watches ? 'watch' : 'session', identity.user)
@@ -232,18 +241,14 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     return pathAnswer(asked.path, request)
   }
 
-  async function demand(identity: Identity, attributes: Attributes, trail?: Trail): Promise<void> {
-    const { allowed, why } = await authorizer.decide(identity, attributes)
-    trail?.decided(allowed, why)
-    if (!allowed) throw forbidden(identity, attributes, why)
-  }
-
-  /** Whom the request is to be carried out as. */
-  async function speaker(known: Identity, headers: HttpRequest['headers']): Promise<Identity> {
-    const other = impersonation(headers)
-    if (other === undefined) return known
-    for (const need of other.needs) await demand(known, need)
-    return other.identity
+  /** Throws Forbidden, at once or later. */
+  function demand(identity: Identity, attributes: Attributes, trail?: Trail): void | Promise<void> {
+    const heed = ({ allowed, why }: Decided) => {
+      trail?.decided(allowed, why)
+      if (!allowed) throw forbidden(identity, attributes, why)
+    }
+    const decided = authorizer.decide(identity, attributes)
+    return decided instanceof Promise ? decided.then(heed) : heed(decided)
   }
 
   function pathAnswer(path: string, request: HttpRequest): HttpResponse {
@@ -319,7 +324,8 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     identity: Identity,
     notes: Notes,
   ) {
-    const kind = await catalog.find(asked, request.signal)
+    const found = catalog.find(asked, request)
+    const kind = found instanceof Promise ? await found : found
     noteDeprecation(kind, notes)
     const deeper = asked.rest !== undefined && asked.subresource !== 'proxy'
     if (deeper || (kind.scope === 'Cluster' && asked.namespace !== undefined)) {
@@ -330,9 +336,12 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     if (alone && (asked.name !== undefined || asked.verb === 'create' || asked.verb === 'deletecollection')) {
       throw notAllowed()
     }
-    const wanted = await admitConnect({ ...context, notes }, kind, { asked, query }, identity, request.signal)
-    const live = await session(context, kubelets, wanted.asked, wanted.query, request, limiter, identity)
-    if (live !== undefined) return live
+    let wanted = { asked, query }
+    if (asked.subresource !== undefined) {
+      wanted = await admitConnect({ ...context, notes }, kind, wanted, identity, request.signal)
+      const live = await session(context, kubelets, wanted.asked, wanted.query, request, limiter, identity)
+      if (live !== undefined) return live
+    }
     if (asked.verb === 'watch') {
       requireStored(kind)
       const place = limiter.enter('watch', identity.user)
@@ -350,10 +359,10 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     const reads = asked.verb === 'get' || asked.verb === 'list'
     // Of the replica: whatever is waited for there has its own, shorter limit.
     if (reads && kind.stored && kind.custom === undefined && asked.subresource === undefined)
-      return await readResource(kind, wanted.asked, query, request, request.signal)
+      return await readResource(kind, wanted.asked, query, request, request)
     using deadline = world.clock.deadline(requestTimeoutMs, request.signal)
     try {
-      if (reads) return await readResource(kind, wanted.asked, query, request, deadline.signal)
+      if (reads) return await readResource(kind, wanted.asked, query, request, deadline)
       return await writeResource(kind, asked, query, request, identity, notes, deadline.signal)
     } catch (error) {
       if (error instanceof ApiError || !deadline.signal.aborted) throw error
@@ -366,15 +375,18 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     asked: ResourceRoute,
     query: URLSearchParams,
     request: HttpRequest,
-    until: AbortSignal,
+    until: Until,
   ): Promise<HttpResponse> {
-    const proxied = await nodeProxy(metrics, asked, until)
-    if (proxied !== undefined) return proxied
+    if (asked.subresource === 'proxy') {
+      const proxied = await nodeProxy(metrics, asked, until.signal)
+      if (proxied !== undefined) return proxied
+    }
     const view = viewOf(request.headers, query, world.clock.nowMs(), offersOf(kind))
-    if (kind.group === metricsGroup) return await readMetrics(metrics, kind, asked, selectorsOf(query), view, until)
+    if (kind.group === metricsGroup)
+      return await readMetrics(metrics, kind, asked, selectorsOf(query), view, until.signal)
     if (kind.readOnly) {
       // Of the parts that have a ComponentStatus in Kubernetes, none is one here.
-      const made = kind === quorum ? ((await config.quorum?.(until)) ?? []) : []
+      const made = kind === quorum ? ((await config.quorum?.(until.signal)) ?? []) : []
       return respondMade(kind, made, asked.name, store.revision(), view)
     }
     requireStored(kind)
@@ -438,7 +450,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
       return respondObject(kind, 201, await review(kind, body, asked.namespace, identity, authorizer, tokens), view)
     }
     if (asked.verb === 'create' && kind.plural === 'serviceaccounts' && asked.subresource === 'token') {
-      await reach(context, { kind: 'newest' }, until)
+      await reach(context, { kind: 'newest' }, { signal: until })
       const account = { namespace: asked.namespace ?? '', name: asked.name ?? '' }
       const issued = await issueToken(store, tokens, identity, account, body.value)
       notes.annotate({ key: issuedCredentialKey, value: credentialIdOf(issued) })
@@ -481,7 +493,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     const done = await write(context, op, until, notes)
     roles.wrote(op.group, op.resource, done.revision)
     const shown = asked.subresource === 'scale' ? scaleKind : kind
-    return respondObject(shown, done.code, done.object, view, done.warnings, done.text)
+    return respondObject(shown, done.code, done.object, view, done.warnings, done)
   }
 
   const forwarded = acceptForwarded(context)

@@ -5,6 +5,7 @@
 import { type Kind, type KubeObject, resourceOf } from '../api/kind.ts'
 import type { KeyValue } from '../kv/store.ts'
 import { assert } from '../lib/assert.ts'
+import type { Bytes } from '../lib/bytes.ts'
 import { parseExact } from '../lib/json.ts'
 import { Derivation, isKept } from '../lib/kept.ts'
 import { packText, unpackText } from '../lib/packed.ts'
@@ -66,13 +67,16 @@ export function decodeStored(value: string): KubeObject {
 
 const metadataStart = '"metadata":{'
 
+/** Of a stored object what it takes to serve it. */
+export type Served = Pick<KeyValue, 'key' | 'value' | 'modRevision'>
+
 /** The text to serve. `revision` differs from the modRevision for an object that was deleted then. */
-export function servedText(stored: KeyValue, revision = stored.modRevision): string {
+export function servedText(stored: Served, revision = stored.modRevision): string {
   return textAt(unpackText(stored.value), revision)
 }
 
 /** The text of an object that encodeStored has made, with its version. */
-export function textAt(text: string, revision: number): string {
+function textAt(text: string, revision: number): string {
   const at = text.indexOf(metadataStart) + metadataStart.length
   assert(at >= metadataStart.length, 'what is stored is no object')
   const comma = text[at] === '}' ? '' : ','
@@ -83,7 +87,7 @@ const insertStart = Buffer.from('"resourceVersion":"')
 const [quote = 0, comma = 0, space = 0, brace = 0] = Buffer.from('", }')
 
 /** How many bytes `ServedWriter` makes of it. */
-export function servedLength({ value, modRevision }: KeyValue): number {
+export function servedLength({ value, modRevision }: Served): number {
   return value.length + insertStart.length + String(modRevision).length + 2
 }
 
@@ -93,7 +97,7 @@ export class ServedWriter {
   #like: Uint8Array = new Uint8Array(0)
 
   /** Gives where it ends. */
-  write({ key, value, modRevision }: KeyValue, into: Buffer, from: number): number {
+  write({ key, value, modRevision }: Served, into: Buffer, from: number): number {
     const revision = String(modRevision)
     const behind = from + insertStart.length + revision.length + 2
     const end = behind + into.write(value, behind, 'latin1')
@@ -120,6 +124,17 @@ export class ServedWriter {
     return like.length
   }
 }
+
+const single = new ServedWriter()
+
+/** `servedText` and the end of its line, in UTF-8. */
+export function servedLine(stored: Served): Bytes {
+  const bytes = Buffer.allocUnsafe(servedLength(stored) + 1)
+  bytes[single.write(stored, bytes, 0)] = lineEnd
+  return bytes
+}
+
+const lineEnd = 0x0a
 
 // One parse serves every watcher of the same change, for as long as one of them holds on to it.
 const parsed = new WeakMap<KeyValue, WeakRef<KubeObject>>()

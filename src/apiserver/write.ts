@@ -14,7 +14,6 @@ import { patching } from '../api/patch/patch.ts'
 import type { Json, JsonObject } from '../api/schema.ts'
 import { deleteOptions } from '../api/types/meta.ts'
 import type { Compare, KeyValue, Operation as StoreOperation } from '../kv/store.ts'
-import { unpackText } from '../lib/packed.ts'
 import type { Change } from './admission/admission.ts'
 import { createAsked, forbidden } from './authorize.ts'
 import { checkDeleteOptions, checkPreconditions, deletedAnswer, isFinished, planDeletion } from './delete.ts'
@@ -22,7 +21,7 @@ import type { Notes } from './notes.ts'
 import type { Operation } from './operation.ts'
 import { allocate, keepAllocated, release, type ServiceConfig, type Taken } from './services.ts'
 import { checkFits } from './size.ts'
-import { encodeStored, keyOf, objectOf, textAt, withRevision } from './stored.ts'
+import { encodeStored, keyOf, objectOf, type Served, withRevision } from './stored.ts'
 
 /** What the store holds of what the operation touches. */
 export type Seen = {
@@ -53,8 +52,8 @@ export type Plan =
       readonly warnings: readonly string[]
     }
 
-/** An object or a Status; `text` is its JSON, where that is there anyway. */
-export type Shown = { readonly object: JsonObject; readonly text?: string }
+/** An object or a Status; `stored`: what is written of it, which is what is served. */
+export type Shown = { readonly object: JsonObject; readonly stored?: Served }
 
 /** What admission is asked on the way: to change the object, or to let it pass as it is. Or others may run meanwhile. */
 export type Ask = { readonly stage: 'mutate' | 'validate'; readonly change: Change } | typeof pausing
@@ -210,7 +209,7 @@ function created(
     operations: [{ key, value }, ...operations],
     code: 201,
     warnings: kind.caution === undefined ? warnings : [...warnings, kind.caution],
-    answer: shownAt(object, value),
+    answer: shownAt(object, key, value),
   }
 }
 
@@ -451,15 +450,15 @@ export function updated(
     operations: [{ key: stored.key, value }, ...operations],
     code: 200,
     warnings,
-    answer: shownAt(object, value),
+    answer: shownAt(object, stored.key, value),
   }
 }
 
 const shownAt =
-  (object: KubeObject, value: string) =>
+  (object: KubeObject, key: string, value: string) =>
   (revision: number): Shown => ({
     object: asJson(withRevision(object, revision)),
-    text: textAt(unpackText(value), revision),
+    stored: { key, value, modRevision: revision },
   })
 
 function removed(

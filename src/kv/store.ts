@@ -132,7 +132,10 @@ export interface Store {
   ): AsyncIterable<WatchBatch>
   /** Only on the leader; resolves once the command is committed and applied here. */
   write(command: Write, signal: AbortSignal): Promise<WriteResult>
-  /** Resolves when this replica has applied all that was committed before the call (ReadIndex), with its revision. */
+  /**
+   * Resolves when this replica has applied all that was committed before the call (ReadIndex), with its revision. StoreError
+   * 'unavailable' when that could not be known within some seconds; a signal is for who wants to give up before.
+   */
   newest(signal?: AbortSignal): Promise<Revision>
   /** Resolves when this replica has applied `revision`. */
   applied(revision: Revision, signal: AbortSignal): Promise<void>

@@ -27,7 +27,7 @@ export type HttpRequest = {
   readonly upgrade: 'websocket' | 'spdy' | undefined
   /** The whole body, or undefined when it is longer than `bytesMax`. Rejects when the client goes or is too slow. */
   body(bytesMax: number): Promise<Bytes | undefined>
-  /** Aborts when the client is gone. */
+  /** Aborts when the client is gone, or has its answer. Made when it is asked for: who does not wait does not ask. */
   readonly signal: AbortSignal
 }
 

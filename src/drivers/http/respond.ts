@@ -18,7 +18,7 @@ export async function respond(
   method: string,
   encodings: string,
   response: ServerResponse,
-  signal: AbortSignal,
+  life: { readonly isOver: boolean; readonly signal: AbortSignal },
 ): Promise<void> {
   switch (answer.kind) {
     case 'whole': {
@@ -29,7 +29,7 @@ export async function respond(
         body = await compress(typeof body === 'string' ? Buffer.from(body) : body, { level: 1 })
         byteCount = body.length
       }
-      if (signal.aborted) return
+      if (life.isOver) return
       const bodyless = answer.code === 304 || answer.code === 204
       const headers: Record<string, string | number> = { ...always, ...answer.headers }
       if (!bodyless) headers['content-length'] = byteCount
@@ -46,7 +46,7 @@ export async function respond(
     }
     case 'stream': {
       if (answer.compressible && method !== 'HEAD' && takesGzip(encodings)) {
-        await sendCompressible(answer, response, signal)
+        await sendCompressible(answer, response, life.signal)
         return
       }
       response.writeHead(answer.code, { ...always, ...answer.headers })
@@ -55,9 +55,9 @@ export async function respond(
         return
       }
       response.flushHeaders()
-      await send(answer, response, signal)
+      await send(answer, response, life.signal)
       // Broken off is not the same as ended: a client must not take half a list for a whole one.
-      if (signal.aborted) response.destroy()
+      if (life.isOver) response.destroy()
       else response.end()
       return
     }

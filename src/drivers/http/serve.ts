@@ -222,17 +222,60 @@ function makeServer(
 const over = new DOMException('the request is over', 'AbortError')
 
 async function serveOne(options: ServeOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const controller = new AbortController()
-  response.on('close', () => controller.abort(over))
-  response.on('error', () => controller.abort(over))
-  const asked: HttpRequest = {
-    ...headOf(request, tlsSocketOf(request)),
-    upgrade: undefined,
-    body: bytesMax => readBody(request, response, bytesMax, options.bounds?.bodyMs ?? usualBounds.bodyMs),
-    signal: controller.signal,
-  }
+  const asked = new Asked(request, response, options.bounds?.bodyMs ?? usualBounds.bodyMs)
+  response.on('close', () => asked.end())
+  response.on('error', () => asked.end())
   const answer = await options.handle(asked)
-  await respond(answer, request.method ?? 'GET', asked.headers['accept-encoding'] ?? '', response, controller.signal)
+  await respond(answer, request.method ?? 'GET', asked.headers['accept-encoding'] ?? '', response, asked)
+}
+
+type Head = ReturnType<typeof headOf>
+
+/** A class, for there are many: objects with a getter of their own would each have a shape of their own. */
+class Asked implements HttpRequest {
+  readonly method: Head['method']
+  readonly path: Head['path']
+  readonly query: Head['query']
+  readonly headers: Head['headers']
+  readonly certificate: Head['certificate']
+  readonly remote: Head['remote']
+  readonly upgrade = undefined
+  isOver = false
+  readonly #request: IncomingMessage
+  readonly #response: ServerResponse
+  readonly #bodyMs: number
+  #controller: AbortController | undefined
+
+  constructor(request: IncomingMessage, response: ServerResponse, bodyMs: number) {
+    const { method, path, query, headers, certificate, remote } = headOf(request, tlsSocketOf(request))
+    this.method = method
+    this.path = path
+    this.query = query
+    this.headers = headers
+    this.certificate = certificate
+    this.remote = remote
+    this.#request = request
+    this.#response = response
+    this.#bodyMs = bodyMs
+  }
+
+  body(bytesMax: number) {
+    return readBody(this.#request, this.#response, bytesMax, this.#bodyMs)
+  }
+
+  /** Made when somebody asks for it: most requests are answered before anybody has to wait. */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      if (this.isOver) this.#controller.abort(over)
+    }
+    return this.#controller.signal
+  }
+
+  end(): void {
+    this.isOver = true
+    this.#controller?.abort(over)
+  }
 }
 
 function tlsSocketOf(request: IncomingMessage | Http2ServerRequest): TLSSocket | undefined {

@@ -86,6 +86,8 @@ function readOptions(args: readonly string[]): Options {
   return { suites: chosen, clients, repetitions: quick ? 3 : 5, measureMs: quick ? 2_000 : 3_000, dir: values.dir }
 }
 
+const ownHeaders = new Set(['content-length', 'transfer-encoding', 'date', 'connection', 'keep-alive'])
+
 /** The clocks of the event loops look every so often: so late they seem to be at rest. */
 const aboveTick = ({ loopMaxMs, busyMaxMs }: Told): Told => ({
   loopMaxMs: Math.max(0, loopMaxMs - clockTickMs),
@@ -188,9 +190,13 @@ async function open(dir: string, options: Options) {
       )
       console.log(`  ${size} pods made`)
     }
-    const object = (await must(ask(`${podsPath(own)}/own-0`), true)).body ?? ''
+    const { body: object = '', head } = await must(ask(`${podsPath(own)}/own-0`), true)
     connection.close()
-    return { object, list: '', frame: `{"type":"MODIFIED","object":${object.trim()}}\n` }
+    // The same bytes are the same headers, too: all but those that the server adds by itself.
+    const headers = Object.fromEntries(
+      head.map(line => line.split(/: (.*)/)).filter(([name = '']) => !ownHeaders.has(name.toLowerCase())),
+    )
+    return { object, list: '', frame: `{"type":"MODIFIED","object":${object.trim()}}\n`, headers }
   }
 
   /** Ours and theirs in turn; the medians, a line of the table, and their ratio. */

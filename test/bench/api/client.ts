@@ -11,7 +11,13 @@ export type Target = {
   readonly from?: string
 }
 
-export type Answer = { readonly status: number; readonly bytes: number; readonly body: string | undefined }
+export type Answer = {
+  readonly status: number
+  readonly bytes: number
+  readonly body: string | undefined
+  /** The lines of the head behind the first; of an answer that is kept. */
+  readonly head: readonly string[]
+}
 
 type Waiting = {
   readonly resolve: (answer: Answer) => void
@@ -27,6 +33,7 @@ export class Connection {
   #rest: Buffer = Buffer.alloc(0)
   #waiting: Waiting | undefined
   #status = 0
+  #head: readonly string[] = []
   /** Of a body that is under way: bytes that are still to come, -1 while chunked. */
   #left = 0
   #chunked = false
@@ -90,6 +97,7 @@ export class Connection {
         const head = data.toString('latin1', 0, end)
         data = data.subarray(end + 4)
         this.#status = Number(head.slice(9, 12))
+        this.#head = this.#waiting?.keep === true ? head.split('\r\n').slice(1) : []
         this.#chunked = /transfer-encoding: chunked/i.test(head)
         this.#left = this.#chunked ? -1 : Number(/content-length: (\d+)/i.exec(head)?.[1] ?? 0)
         this.#chunkLeft = 0
@@ -158,6 +166,6 @@ export class Connection {
     const waiting = this.#waiting
     this.#waiting = undefined
     const body = waiting?.keep ? Buffer.concat(this.#kept).toString() : undefined
-    waiting?.resolve({ status: this.#status, bytes: this.#bytes, body })
+    waiting?.resolve({ status: this.#status, bytes: this.#bytes, body, head: this.#head })
   }
 }

@@ -9,7 +9,12 @@ import { realLog } from '../../../src/drivers/log.ts'
 import type { HttpRequest, HttpResponse } from '../../../src/world/http.ts'
 import { watchBusy } from '../kv/busy.ts'
 
-export type Canned = { readonly object: string; readonly list: string; readonly frame: string }
+export type Canned = {
+  readonly object: string
+  readonly list: string
+  readonly frame: string
+  readonly headers: Readonly<Record<string, string>>
+}
 export type Told = { readonly loopMaxMs: number; readonly busyMaxMs: number }
 
 const stop = new AbortController()
@@ -19,7 +24,7 @@ const [ca = '', cert = '', key = ''] = await Promise.all(
 )
 const utf8 = (text: string) => new Uint8Array(Buffer.from(text))
 let canned = { object: utf8(''), list: utf8(''), frame: utf8('') }
-const headers = { 'content-type': 'application/json' }
+let headers: Canned['headers'] = {}
 
 async function handle(request: HttpRequest): Promise<HttpResponse> {
   if (request.method === 'GET' && request.query.includes('watch=true')) {
@@ -47,6 +52,7 @@ const delay = monitorEventLoopDelay({ resolution: 10 })
 delay.enable()
 const busy = watchBusy()
 process.on('message', (given: Canned) => {
+  headers = given.headers
   canned = { object: utf8(given.object), list: utf8(given.list), frame: utf8(given.frame) }
   process.send?.({ loopMaxMs: delay.max / 1e6, busyMaxMs: busy.maxMs() } satisfies Told)
   delay.reset()

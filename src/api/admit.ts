@@ -2,7 +2,7 @@
 // change is put back, defaults are filled in, the whole is validated, and who set which field is noted. Pure: identity,
 // time and chance come in the stamp. Throws ApiError; all faults of one object come as one Invalid.
 import { readRfc3339, rfc3339 } from '../lib/duration.ts'
-import { applyDefaults } from './default.ts'
+import { applyingDefaults } from './default.ts'
 import { equalJson, exactlyEqualJson } from './equal.ts'
 import { ApiError, invalid } from './error.ts'
 import { forbidden, immutable } from './field.ts'
@@ -78,11 +78,11 @@ function* admitCreate<T extends KubeObject>(kind: Kind<T>, request: AdmitRequest
     ...(kind.generation && { generation: 1 }),
   } as ObjectMeta
   const completed = (object: T) =>
-    applyDefaults(kind, kind.prepare(withoutStatus(kind, object), undefined, undefined, stamp.nowMs))
-  const draft = completed({ ...incoming, metadata })
+    applyingDefaults(kind, kind.prepare(withoutStatus(kind, object), undefined, undefined, stamp.nowMs))
+  const draft = yield* completed({ ...incoming, metadata })
   yield pause
   const shown = (yield draft) ?? draft
-  const object = shown === draft ? draft : completed(withMeta(shown, draft.metadata))
+  const object = shown === draft ? draft : yield* completed(withMeta(shown, draft.metadata))
   yield pause
   throwInvalid(kind, object, validateObject(kind, object, undefined))
   yield pause
@@ -96,11 +96,11 @@ function* admitUpdate<T extends KubeObject>(kind: Kind<T>, request: AdmitRequest
   const errors = metaErrors(given, old.metadata)
   const metadata = keptMeta(given, old.metadata, request.fieldManager !== undefined)
   const completed = (object: T) =>
-    applyDefaults(kind, kind.prepare(limited(kind, object, old, subresource), old, subresource, stamp.nowMs))
-  const draft = completed({ ...incoming, metadata })
+    applyingDefaults(kind, kind.prepare(limited(kind, object, old, subresource), old, subresource, stamp.nowMs))
+  const draft = yield* completed({ ...incoming, metadata })
   yield pause
   const shown = (yield draft) ?? draft
-  const object = counted(kind, shown === draft ? draft : completed(withMeta(shown, draft.metadata)), old)
+  const object = counted(kind, shown === draft ? draft : yield* completed(withMeta(shown, draft.metadata)), old)
   yield pause
   const rest =
     subresource === 'status' ? validateStatus(kind, object, old) : validateObject(kind, object, old, subresource)

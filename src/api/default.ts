@@ -4,10 +4,18 @@
 import { Derivation, isKept, keptWith } from '../lib/kept.ts'
 import type { Kind, KubeObject } from './kind.ts'
 import { isList, isObject } from './parse.ts'
+import { type Pausing, withoutPauses } from './pausing.ts'
 import type { Json, JsonObject, Schema, Shape } from './schema.ts'
 
-export function applyDefaults<T extends KubeObject>(kind: Kind<T>, object: T): T {
-  return kind.defaults(kind.custom ? object : schemaDefaults(kind.schema, object))
+export function applyDefaults<T extends KubeObject>(...asked: Parameters<typeof applyingDefaults<T>>): T {
+  return withoutPauses(applyingDefaults(...asked))
+}
+
+/** The same, which yields now and then so that others may run: a large object takes long. */
+export function* applyingDefaults<T extends KubeObject>(kind: Kind<T>, object: T): Pausing<T> {
+  const filled = kind.custom ? object : schemaDefaults(kind.schema, object)
+  yield
+  return kind.defaults(filled)
 }
 
 /** Gives the very same value back when nothing is missing. */

@@ -146,7 +146,7 @@ function* planScale(kind: Kind, op: Operation, seen: Seen, rules: Rules): Planni
     ...(op.name !== undefined && { name: op.name }),
     ...(op.fieldManager !== '' && !applies && { fieldManager: op.fieldManager }),
   })
-  const plan = updated(kind, stored, old, next, seen, rules, warnings)
+  const plan = yield* updated(kind, stored, old, next, seen, rules, warnings)
   if (plan.kind === 'answer') return { ...plan, object: asJson(before) }
   const scaleAt = (revision: number) => scaleOf(plan.answer(revision).object as unknown as KubeObject, custom)
   return { ...plan, answer: revision => ({ object: asJson(scaleAt(revision)) }) }
@@ -224,7 +224,7 @@ function* planBinding(op: Operation, seen: Seen, rules: Rules): Planning {
     status: { ...pod.status, conditions: [...conditions, scheduled] },
   }
   const next = admit(podKind, 'update', { old: pod, incoming, stamp: rules.stamp, subresource: 'binding' })
-  const plan = updated(podKind, stored, pod, next, seen, rules)
+  const plan = yield* updated(podKind, stored, pod, next, seen, rules)
   if (plan.kind === 'answer') return { kind: 'answer', warnings: [], ...statusAnswer(201) }
   return { ...plan, code: 201, answer: () => statusAnswer(201) }
 }

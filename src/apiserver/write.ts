@@ -350,6 +350,7 @@ function* planApply(kind: Kind, op: Operation, seen: Seen, rules: Rules): Planni
     const request = { old: undefined, incoming, stamp: rules.stamp, ...place(op) }
     return yield* create(kind, op, seen, rules, request, warnings)
   }
+  yield pausing
   const { old, stored } = existing(kind, op, seen)
   yield pausing
   checkVersion(kind, applied, old)
@@ -424,11 +425,11 @@ function* update(
   yield { stage: 'validate', change: changeOf(kind, op, rules, { verb: 'UPDATE', object: next, old }) }
   yield pausing
   const told = [...warnings, ...finalizerWarnings(kind, next, old)]
-  return updated(kind, stored, old, next, seen, rules, told)
+  return yield* updated(kind, stored, old, next, seen, rules, told)
 }
 
 /** The plan that puts `next` in the place of `old`; a removal when nothing holds the object any longer. */
-export function updated(
+export function* updated(
   kind: Kind,
   stored: KeyValue,
   old: KubeObject,
@@ -436,12 +437,13 @@ export function updated(
   seen: Seen,
   rules: Rules,
   warnings: readonly string[] = [],
-): Plan {
+): Generator<typeof pausing, Plan, unknown> {
   if (isFinished(kind, next)) return removed(kind, stored, next, asJson(next), warnings)
   const { object, compare, operations } = withAllocation(kind, next, old, seen, rules)
   if (operations.length === 0 && sameObject(old, object, kind)) {
     return { kind: 'answer', code: 200, object: asJson(old), warnings }
   }
+  yield pausing
   const value = encodeStored(object)
   return {
     kind: 'write',
@@ -498,7 +500,7 @@ function* planDelete(kind: Kind, op: Operation, seen: Seen, rules: Rules): Plann
   yield { stage: 'validate', change: changeOf(kind, op, rules, { verb: 'DELETE', object: undefined, old }) }
   const deletion = planDeletion(kind, old, options, rules.stamp.nowMs)
   if (deletion.kind === 'remove') return removed(kind, stored, old, deletedAnswer(kind, old), [])
-  return updated(kind, stored, old, deletion.object, seen, rules)
+  return yield* updated(kind, stored, old, deletion.object, seen, rules)
 }
 
 export const defaultNamespaces = ['default', 'kube-system', 'kube-public', 'kube-node-lease']

@@ -6,6 +6,7 @@ import { rfc3339 } from '../../lib/duration.ts'
 import { equalJson } from '../equal.ts'
 import { ApiError, type StatusCause } from '../error.ts'
 import { apiVersionOf, type Kind, type KubeObject } from '../kind.ts'
+import { type Pausing, withoutPauses } from '../pausing.ts'
 import type { Json } from '../schema.ts'
 import {
   difference,
@@ -31,7 +32,6 @@ import {
   readManagers,
   writeManagers,
 } from './managers.ts'
-import { type Pausing, withoutPauses } from './pausing.ts'
 import { type Comparison, compare, fieldSetOf, merge, removeItems, withNamedFields } from './typed.ts'
 
 export type ApplyOptions = {
@@ -65,6 +65,7 @@ export function* applying<T extends KubeObject>(
   const known = live ? withFirst(kind, live, readManagers(live), options) : readManagers(undefined)
   const own = managerOf(kind, options, 'Apply')
   const key = managerKey(own)
+  yield
   const set = owned(kind, fieldSetOf(shape, config as unknown as Json), options.subresource)
   yield
   const last = known.get(key)
@@ -217,7 +218,9 @@ function* prune(kind: Kind, merged: Json, managers: Managers, last: Manager): Pa
   const there = withNamedFields(begin.shape, fieldSetOf(begin.shape, whole))
   yield
   const before = intersection(withNamedFields(begin.shape, last.set), there)
+  yield
   const gone = difference(before, ownedIn(kind, managers, begin))
+  yield
   let pruned = begin.back(removeItems(begin.shape, whole, gone) ?? {})
   // What others own in another form stays with all that it is made of.
   const versions = new Set([...managers.values()].map(({ apiVersion }) => viewOf(kind, apiVersion).apiVersion))

@@ -3,11 +3,11 @@
 import { ApiError } from '../error.ts'
 import type { Kind, KubeObject } from '../kind.ts'
 import { type FieldValidation, isList, isObject, parseObject } from '../parse.ts'
+import { type Pausing, withoutPauses } from '../pausing.ts'
 import { type Duplicates, noDuplicates, pathOf } from '../reader.ts'
 import type { Json } from '../schema.ts'
 import { jsonPatch } from './json.ts'
 import { mergePatch } from './merge.ts'
-import { type Pausing, withoutPauses } from './pausing.ts'
 import { strategicPatch } from './strategic.ts'
 
 type Patched<T> = { readonly object: T; readonly warnings: readonly string[] }

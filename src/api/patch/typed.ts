@@ -81,8 +81,10 @@ export function untyped(shape: Shape | undefined, value: Json, path: FieldPath =
   if (!isObject(value)) return fault(`expected map, got &{${goText(value)}}`)
   const faults: string[] = []
   for (const [key, item] of Object.entries(value)) {
-    const below = [...path, `f:${key}`]
     const known = shapeBelow(shape, key)
+    // Most are, and then nobody needs to know where.
+    if (known?.kind === 'scalar' && (item === null || mistyped(known.scalar, item) === undefined)) continue
+    const below = [...path, `f:${key}`]
     if (known === undefined) return [...faults, `${pathText(below)}: field not declared in schema`]
     for (const fault of untyped(known, item, below)) faults.push(fault)
   }

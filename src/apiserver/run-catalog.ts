@@ -11,8 +11,7 @@ import {
   hasCondition,
 } from '../api/kinds/customresourcedefinition.ts'
 import { type KeyValue, prefixEnd, type Store, StoreError } from '../kv/store.ts'
-import type { Until } from '../lib/abort.ts'
-import { onAbort } from '../lib/abort.ts'
+import { onAbort, type Until } from '../lib/abort.ts'
 import { backoffMs } from '../lib/backoff.ts'
 import { sameJson } from '../lib/canonical.ts'
 import { roundedParsed } from '../lib/json.ts'

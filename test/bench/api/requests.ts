@@ -22,6 +22,8 @@ export function pod(name: string, turn = 0, template = ''): string {
     metadata: { name, labels: { app: 'bench', turn: String(turn) }, annotations: { note: 'made by the bench' } },
     spec: {
       schedulingGates: [{ name: 'bench/never' }],
+      // What admission would set: who updates a pod may not take it away again.
+      serviceAccountName: 'default',
       automountServiceAccountToken: false,
       containers: [
         {

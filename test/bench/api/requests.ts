@@ -5,6 +5,8 @@ export type Operation =
   | { readonly kind: 'list'; readonly pods: number }
   /** `alike`: pods of one template, which differ in their names alone; else no two have one spec. */
   | { readonly kind: 'create'; readonly run: string; readonly alike: boolean }
+  /** As long as what a create stores, and stored as it is. */
+  | { readonly kind: 'store'; readonly run: string; readonly value: string }
   | { readonly kind: 'update' }
   | { readonly kind: 'patch' }
 
@@ -48,6 +50,9 @@ export const ask = (path: string): string => head('GET', path, undefined, 0)
 export const send = (method: string, path: string, body: string, type = 'application/json'): string =>
   head(method, path, type, Buffer.byteLength(body)) + body
 
+/** Where a peer of the bench stores what it is sent, and nothing more. */
+export const storePath = '/stored/'
+
 export const podsPath = (namespace: string): string => `/api/v1/namespaces/${namespace}/pods`
 
 /** The text of the next request of one client: the `turn`th of client `client`. */
@@ -63,6 +68,8 @@ export function requestOf(operation: Operation, client: number, turn: number): s
       const name = `made-${operation.run}-${client}-${turn}`
       return send('POST', podsPath(scratch), pod(name, 0, operation.alike ? '' : name))
     }
+    case 'store':
+      return send('POST', `${storePath}${operation.run}-${client}-${turn}`, operation.value)
     case 'update':
       return send('PUT', `${podsPath(own)}/own-${client}`, pod(`own-${client}`, turn))
     case 'patch': {

@@ -4,7 +4,9 @@ import { join } from 'node:path'
 import { openApiserver } from '../../../src/apiserver/run.ts'
 import { serveHttps } from '../../../src/drivers/http/serve.ts'
 import type { Store } from '../../../src/kv/store.ts'
+import type { HttpRequest, HttpResponse } from '../../../src/world/http.ts'
 import type { World } from '../../../src/world/world.ts'
+import { storePath } from './requests.ts'
 
 /** `tls`: a folder with ca.pem, cert.pem, key.pem and account.pem. Resolves once the port is open. */
 export async function serveApi(world: World, store: Store, port: number, tls: string, signal: AbortSignal) {
@@ -35,7 +37,7 @@ export async function serveApi(world: World, store: Store, port: number, tls: st
     signal,
   )
   const served = await serveHttps(
-    { port, hosts: ['127.0.0.1'], key, cert, ca, handle: apiserver.handle, log: world.log },
+    { port, hosts: ['127.0.0.1'], key, cert, ca, handle: storing(store, apiserver.handle, signal), log: world.log },
     signal,
   )
   const leading = (async () => {
@@ -54,4 +56,19 @@ export async function serveApi(world: World, store: Store, port: number, tls: st
     }
   })()
   return { done: Promise.all([served.done, apiserver.done, leading]) }
+}
+
+type Handle = (request: HttpRequest) => Promise<HttpResponse>
+
+/** As `handle`; what is posted under `storePath` is stored as it comes and answered as it is: the least that a create can be. */
+function storing(store: Store, handle: Handle, signal: AbortSignal): Handle {
+  return async request => {
+    if (!request.path.startsWith(storePath)) return await handle(request)
+    const body = await request.body(1024 * 1024)
+    const value = Buffer.from(body ?? []).toString('latin1')
+    const key = `/registry${request.path}`
+    const { kind } = await store.write({ compare: [{ key, modRevision: 0 }], operations: [{ key, value }] }, signal)
+    const headers = { 'content-type': 'application/json' }
+    return { kind: 'whole', code: kind === 'done' ? 201 : 409, headers, body: Buffer.from(value, 'latin1') }
+  }
 }

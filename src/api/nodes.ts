@@ -7,6 +7,7 @@ import { addAll, duplicateValue, forbidden, invalidValue, requiredValue } from '
 import type { FieldError } from './kind.ts'
 import type { Node } from './kinds/node.ts'
 import { labelValue, qualifiedName } from './names.ts'
+import { isObject } from './parse.ts'
 import { isIntegerResource, validateWhole } from './resources.ts'
 import type { Taint } from './types/affinity.ts'
 
@@ -146,8 +147,4 @@ function parsed(text: string): unknown {
     // No JSON is no list either: the caller says what it should have been.
     return undefined
   }
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

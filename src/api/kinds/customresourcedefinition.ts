@@ -8,38 +8,27 @@ import { nameColumn } from '../cells.ts'
 import { validateDefinition } from '../custom/definition.ts'
 import { defineKind } from '../kind.ts'
 import { s, scalars, type TypeOf } from '../schema.ts'
+import {
+  clientConfigAbout,
+  clientConfigFields,
+  clientConfigServiceText,
+  serviceReferenceAbout,
+  serviceReferenceFields,
+} from '../types/admission.ts'
 import { jsonSchemaProps } from '../types/jsonschema.ts'
 import { objectMeta } from '../types/meta.ts'
 
 const prefix = 'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1'
 
-const serviceReference = s.object(
-  `${prefix}.ServiceReference`,
-  {
-    namespace: s.string(1, { required: true, description: 'Where the Service lies.' }),
-    name: s.string(2, {
-      required: true,
-      description: 'Of the Service; the certificate of the webhook must be for <name>.<namespace>.svc.',
-    }),
-    path: s.string(3, { pointer: true, description: 'Path that is posted to; / when empty.' }),
-    port: s.int32(4, { pointer: true, default: 443, description: 'Port of the Service, not of the pods behind it.' }),
-  },
-  { description: 'A Service behind which a webhook answers.' },
-)
+const serviceReference = s.object(`${prefix}.ServiceReference`, serviceReferenceFields, serviceReferenceAbout)
 const webhookClientConfig = s.object(
   `${prefix}.WebhookClientConfig`,
   {
-    url: s.string(3, {
-      pointer: true,
-      description: 'https://host[:port][/path], without user, query or fragment; excludes service.',
-    }),
-    service: s.of(1, serviceReference, 'A Service of the cluster; excludes url.'),
-    caBundle: s.bytes(2, {
-      description:
-        'PEM, in base64, of the CAs that vouch for the certificate; when empty, those that the API server trusts anyway.',
-    }),
+    url: clientConfigFields.url,
+    service: s.of(1, serviceReference, clientConfigServiceText),
+    caBundle: clientConfigFields.caBundle,
   },
-  { description: 'Where a webhook is and by whom it is vouched for: exactly one of url and service.' },
+  clientConfigAbout,
 )
 export type WebhookClientConfig = TypeOf<typeof webhookClientConfig>
 

@@ -6,6 +6,7 @@ import type { FieldError } from '../kind.ts'
 import { defineKind } from '../kind.ts'
 import { templateDefaults } from '../pod/defaults.ts'
 import { s, type TypeOf } from '../schema.ts'
+import { conditionFields } from '../types/condition.ts'
 import { labelSelector, objectMeta } from '../types/meta.ts'
 import { podTemplateSpec } from '../types/podspec.ts'
 import { isNone, validateCounts, validateKeeper, validatePart, validateStatusCounts } from '../workload.ts'
@@ -67,20 +68,9 @@ export const daemonSetSpec = s.object(
   { description: 'The pod that every fitting node gets, and how it is renewed.' },
 )
 export type DaemonSetSpec = TypeOf<typeof daemonSetSpec>
-export const daemonSetCondition = s.object(
-  'io.k8s.api.apps.v1.DaemonSetCondition',
-  {
-    status: s.oneOf(2, ['True', 'False', 'Unknown'], { required: true, description: 'Whether it holds.' }),
-    type: s.string(1, {
-      required: true,
-      description: 'What it is about; there is at most one condition of each type.',
-    }),
-    lastTransitionTime: s.time(3, 'When status last took another value.'),
-    reason: s.string(4, 'Why, in one word for programs.'),
-    message: s.string(5, 'Why, in a sentence for people.'),
-  },
-  { description: 'One aspect of how a DaemonSet stands.' },
-)
+export const daemonSetCondition = s.object('io.k8s.api.apps.v1.DaemonSetCondition', conditionFields, {
+  description: 'One aspect of how a DaemonSet stands.',
+})
 export type DaemonSetCondition = TypeOf<typeof daemonSetCondition>
 export const daemonSetStatus = s.object(
   'io.k8s.api.apps.v1.DaemonSetStatus',

@@ -189,6 +189,18 @@ export const metricSpec = s.object(
   { description: 'A metric that the number of pods follows. The field that its type names is given, and no other.' },
 )
 export type MetricSpec = TypeOf<typeof metricSpec>
+/** The same in autoscaling/v1. */
+export const boundFields = {
+  minReplicas: s.int32(2, {
+    pointer: true,
+    default: 1,
+    description: 'Lower bound on the number of pods; 1 by default, and never less.',
+  }),
+  maxReplicas: s.int32(3, {
+    required: true,
+    description: 'Upper bound on the number of pods; not below minReplicas.',
+  }),
+}
 export const horizontalPodAutoscalerSpec = s.object(
   'io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerSpec',
   {
@@ -197,15 +209,7 @@ export const horizontalPodAutoscalerSpec = s.object(
       description:
         'What is made larger and smaller: a Deployment, a StatefulSet or anything else with a scale subresource.',
     }),
-    minReplicas: s.int32(2, {
-      pointer: true,
-      default: 1,
-      description: 'Lower bound on the number of pods; 1 by default, and never less.',
-    }),
-    maxReplicas: s.int32(3, {
-      required: true,
-      description: 'Upper bound on the number of pods; not below minReplicas.',
-    }),
+    ...boundFields,
     metrics: s.list(
       4,
       metricSpec,

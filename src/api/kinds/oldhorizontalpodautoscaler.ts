@@ -6,6 +6,7 @@ import { s, type TypeOf } from '../schema.ts'
 import { objectMeta } from '../types/meta.ts'
 import {
   autoscalerCaution,
+  boundFields,
   type HorizontalPodAutoscaler as NewAutoscaler,
   horizontalPodAutoscaler as newKind,
 } from './horizontalpodautoscaler.ts'
@@ -28,15 +29,7 @@ export const horizontalPodAutoscalerSpec = s.object(
       description:
         'What is made larger and smaller: a Deployment, a StatefulSet or anything else with a scale subresource.',
     }),
-    minReplicas: s.int32(2, {
-      pointer: true,
-      default: 1,
-      description: 'Lower bound on the number of pods; 1 by default, and never less.',
-    }),
-    maxReplicas: s.int32(3, {
-      required: true,
-      description: 'Upper bound on the number of pods; not below minReplicas.',
-    }),
+    ...boundFields,
     targetCPUUtilizationPercentage: s.int32(4, {
       pointer: true,
       description:

@@ -6,6 +6,7 @@ import type { FieldError } from '../kind.ts'
 import { defineKind } from '../kind.ts'
 import { templateDefaults } from '../pod/defaults.ts'
 import { s, type TypeOf } from '../schema.ts'
+import { conditionFields } from '../types/condition.ts'
 import { labelSelector, objectMeta } from '../types/meta.ts'
 import { podTemplateSpec } from '../types/podspec.ts'
 import { persistentVolumeClaim } from '../types/volumeclaim.ts'
@@ -117,20 +118,9 @@ export const statefulSetSpec = s.object(
   { description: 'Which pods there are to be, with what storage, and in which order they come and go.' },
 )
 export type StatefulSetSpec = TypeOf<typeof statefulSetSpec>
-export const statefulSetCondition = s.object(
-  'io.k8s.api.apps.v1.StatefulSetCondition',
-  {
-    status: s.oneOf(2, ['True', 'False', 'Unknown'], { required: true, description: 'Whether it holds.' }),
-    type: s.string(1, {
-      required: true,
-      description: 'What it is about; there is at most one condition of each type.',
-    }),
-    lastTransitionTime: s.time(3, 'When status last took another value.'),
-    reason: s.string(4, 'Why, in one word for programs.'),
-    message: s.string(5, 'Why, in a sentence for people.'),
-  },
-  { description: 'One aspect of how a StatefulSet stands.' },
-)
+export const statefulSetCondition = s.object('io.k8s.api.apps.v1.StatefulSetCondition', conditionFields, {
+  description: 'One aspect of how a StatefulSet stands.',
+})
 export type StatefulSetCondition = TypeOf<typeof statefulSetCondition>
 export const statefulSetStatus = s.object(
   'io.k8s.api.apps.v1.StatefulSetStatus',

@@ -107,33 +107,39 @@ export const matchResources = s.object(
 )
 export type MatchResources = TypeOf<typeof matchResources>
 
-export const serviceReference = s.object(
-  `${prefix}.ServiceReference`,
-  {
-    namespace: s.string(1, { required: true, description: 'Where the Service lies.' }),
-    name: s.string(2, {
-      required: true,
-      description: 'Of the Service; the certificate of the webhook must be for <name>.<namespace>.svc.',
-    }),
-    path: s.string(3, { pointer: true, description: 'Path that is posted to; / when empty.' }),
-    port: s.int32(4, { pointer: true, default: 443, description: 'Port of the Service, not of the pods behind it.' }),
-  },
-  { description: 'A Service behind which a webhook answers.' },
-)
+/** Where a webhook is: in two groups of the API, under two names. */
+export const serviceReferenceFields = {
+  namespace: s.string(1, { required: true, description: 'Where the Service lies.' }),
+  name: s.string(2, {
+    required: true,
+    description: 'Of the Service; the certificate of the webhook must be for <name>.<namespace>.svc.',
+  }),
+  path: s.string(3, { pointer: true, description: 'Path that is posted to; / when empty.' }),
+  port: s.int32(4, { pointer: true, default: 443, description: 'Port of the Service, not of the pods behind it.' }),
+}
+export const serviceReferenceAbout = { description: 'A Service behind which a webhook answers.' }
+export const clientConfigFields = {
+  caBundle: s.bytes(
+    2,
+    'PEM, in base64, of the CAs that vouch for the certificate; when empty, those that the API server trusts anyway.',
+  ),
+  url: s.string(3, {
+    pointer: true,
+    description: 'https://host[:port][/path], without user, query or fragment; excludes service.',
+  }),
+}
+export const clientConfigServiceText = 'A Service of the cluster; excludes url.'
+export const clientConfigAbout = {
+  description: 'Where a webhook is and by whom it is vouched for: exactly one of url and service.',
+}
+export const serviceReference = s.object(`${prefix}.ServiceReference`, serviceReferenceFields, serviceReferenceAbout)
 export const webhookClientConfig = s.object(
   `${prefix}.WebhookClientConfig`,
   {
-    service: s.of(1, serviceReference, 'A Service of the cluster; excludes url.'),
-    caBundle: s.bytes(
-      2,
-      'PEM, in base64, of the CAs that vouch for the certificate; when empty, those that the API server trusts anyway.',
-    ),
-    url: s.string(3, {
-      pointer: true,
-      description: 'https://host[:port][/path], without user, query or fragment; excludes service.',
-    }),
+    service: s.of(1, serviceReference, clientConfigServiceText),
+    ...clientConfigFields,
   },
-  { description: 'Where a webhook is and by whom it is vouched for: exactly one of url and service.' },
+  clientConfigAbout,
 )
 export type WebhookClientConfig = TypeOf<typeof webhookClientConfig>
 

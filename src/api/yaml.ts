@@ -73,6 +73,10 @@ const plain = /^[A-Za-z/][A-Za-z0-9_./-]*$/
 /** What YAML 1.1 or 1.2 reads as a boolean or as nothing. */
 const words = new Set(['true', 'false', 'yes', 'no', 'on', 'off', 'y', 'n', 'null'])
 
+/** What some readers of YAML 1.1 take for a number without digits before its exponent. */
+const exponent = /^e[-_0-9]+$/i
+
 function scalar(text: string): string {
-  return plain.test(text) && !words.has(text.toLowerCase()) ? text : JSON.stringify(text)
+  const isText = plain.test(text) && !words.has(text.toLowerCase()) && !exponent.test(text)
+  return isText ? text : JSON.stringify(text)
 }

@@ -12,7 +12,7 @@ import { recorder } from '../client/run-record.ts'
 import type { Gossip, LiveEndpoint } from '../gossip/gossip.ts'
 import { aborted, onAbort } from '../lib/abort.ts'
 import type { MeshStream } from '../world/network.ts'
-import type { ContainerRuntime, Observed } from '../world/runtime.ts'
+import { type ContainerRuntime, type Observed, RuntimeError } from '../world/runtime.ts'
 import type { World } from '../world/world.ts'
 import { nextAddress } from './address.ts'
 import { refusalOf } from './admission.ts'
@@ -29,6 +29,8 @@ import { openWorker, type Worker } from './run-worker.ts'
 export const relistMs = 20_000
 /** How long after a hint the runtime's list may still be behind it. */
 export const settleMs = [200, 1_000]
+/** Who asks for a pod before the first look at the runtime waits for that, so long. */
+const firstLookMsMax = 5_000
 
 export interface Kubelet {
   /** Serves logs, exec, attach, port-forward and statistics of another peer, or of this one by a local pipe. */
@@ -68,9 +70,13 @@ export function openKubelet(
   // One look at the runtime serves all that asked before it began.
   let looking: Promise<void> | undefined
   let next: Promise<void> | undefined
+  let hasLooked = false
+  const { promise: looked, resolve: firstLooked } = Promise.withResolvers<void>()
   async function look(): Promise<void> {
     const all = await runtime.observe(signal)
     observed = new Map(all.map(one => [one.uid, one]))
+    hasLooked = true
+    firstLooked()
     for (const [uid, { sandbox }] of observed) if (sandbox?.ip === reserved.get(uid)) reserved.delete(uid)
     reconcile()
     announce()
@@ -247,10 +253,16 @@ export function openKubelet(
     async serve(stream, until) {
       const both = AbortSignal.any([signal, until])
       using _ = onAbort(both, () => stream.abort())
-      const find = (namespace: string, name: string, uid: string) =>
-        [...observed.values()].find(
+      if (!hasLooked) {
+        using deadline = world.clock.deadline(firstLookMsMax, both)
+        await Promise.race([looked, aborted(deadline.signal)])
+      }
+      const find = (namespace: string, name: string, uid: string) => {
+        if (!hasLooked) throw new RuntimeError('Unavailable', 'the kubelet has not seen its containers yet')
+        return [...observed.values()].find(
           one => one.namespace === namespace && one.name === name && (uid === '' || one.uid === uid),
         )
+      }
       await serveStream(runtime, find, stats, stream, both)
     },
   }

@@ -16,6 +16,6 @@ export function onAbort(signal: AbortSignal, listener: () => void): Disposable {
 /** Resolves when the signal aborts; never rejects. */
 export function aborted(signal: AbortSignal): Promise<void> {
   return new Promise(resolve => {
-    onAbort(signal, resolve)
+    onAbort(signal, () => resolve())
   })
 }

@@ -17,7 +17,7 @@ import { openYamlThread } from '../drivers/yaml.ts'
 import { gossipConfig, type RunningGossip, runGossip } from '../gossip/run.ts'
 import { nodePodIp } from '../kubelet/address.ts'
 import { allocatableOf, type Node } from '../kubelet/node.ts'
-import { type Kubelet, openKubelet } from '../kubelet/run.ts'
+import { openKubelet } from '../kubelet/run.ts'
 import { readMachine, runNode as runNodeObject } from '../kubelet/run-node.ts'
 import type { NodeFacts } from '../kubelet/spec.ts'
 import { aborted, onAbort } from '../lib/abort.ts'
@@ -37,7 +37,7 @@ import { type Fitness, openFitness } from './run-fitness.ts'
 import type { Member, Peer } from './run-member.ts'
 import { followMembers, type Members } from './run-members.ts'
 import { readOidc } from './run-oidc.ts'
-import { pipe } from './run-pipe.ts'
+import { ownKubelet } from './run-pipe.ts'
 import { adminCertificate, clusterKeys, frontProxyCertificates, servingCertificate } from './run-pki.ts'
 import type { Scope } from './scope.ts'
 import { isLeaving, ownerOf, peerOf, peersOf, type StatusReport } from './status.ts'
@@ -68,7 +68,7 @@ export async function start(peer: Peer, member: Member, scope: Scope): Promise<v
   const serving = await servingCertificate(world, dataDir, keys, names)
 
   // The kubelet, the members and the quorum stand on the API, which asks them back: they are filled in below.
-  let kubelet: Kubelet | undefined
+  const kubelet = ownKubelet(network.self, world.log)
   let members: Members | undefined
   let fitness: Fitness | undefined
   const nodes = () => members?.nodes.view.list() ?? []
@@ -89,12 +89,7 @@ export async function start(peer: Peer, member: Member, scope: Scope): Promise<v
         const node = nodeNamed(name)
         return node === undefined ? undefined : peerOf(node)
       },
-      kubeletOf: async (to, until) => {
-        if (to !== network.self) return await network.open(to, 'kubelet', until)
-        const [near, far] = pipe(network.self)
-        kubelet?.serve(far, until).catch(error => world.log.debug('a kubelet stream broke', { error: String(error) }))
-        return near
-      },
+      kubeletOf: (to, until) => (to === network.self ? kubelet.open(until) : network.open(to, 'kubelet', until)),
       caller,
       readYaml: yaml.read,
       ...(oidc && { oidc: { ...oidc, caller } }),
@@ -134,7 +129,7 @@ export async function start(peer: Peer, member: Member, scope: Scope): Promise<v
   if (cluster.witness) await startWitness(parts, scope)
   else {
     const workload = await startWorkload(parts, scope)
-    kubelet = workload.kubelet
+    kubelet.is(workload.kubelet)
     plays = { runtime: workload.runtime, dataplane: workload.dataplane }
   }
 

@@ -1,6 +1,8 @@
 // A mesh stream from this peer to itself: the network dials others only, but an API server asks its own kubelet too.
+import { aborted } from '../lib/abort.ts'
 import type { Bytes } from '../lib/bytes.ts'
-import type { MeshStream, PeerId } from '../world/network.ts'
+import type { Log } from '../world/log.ts'
+import { MeshError, type MeshStream, type PeerId } from '../world/network.ts'
 
 /** Bytes under way in one direction before a writer waits. */
 export const pipeBytesMax = 256 * 1024
@@ -26,6 +28,29 @@ export function pipe(self: PeerId): readonly [MeshStream, MeshStream] {
     abort,
   })
   return [side(there, back), side(back, there)]
+}
+
+type Serving = { serve(stream: MeshStream, signal: AbortSignal): Promise<void> }
+
+export type OwnKubelet = {
+  /** The API answers before the kubelet has come up: waits for it. MeshError `unreachable` when the signal aborts before. */
+  open(until: AbortSignal): Promise<MeshStream>
+  /** Called once, when it has come up. */
+  is(kubelet: Serving): void
+}
+
+export function ownKubelet(self: PeerId, log: Log): OwnKubelet {
+  const { promise, resolve } = Promise.withResolvers<Serving>()
+  return {
+    async open(until) {
+      const kubelet = await Promise.race([promise, aborted(until)])
+      if (kubelet === undefined) throw new MeshError('unreachable', 'its kubelet has not come up yet')
+      const [near, far] = pipe(self)
+      kubelet.serve(far, until).catch(error => log.debug('a kubelet stream broke', { error: String(error) }))
+      return near
+    },
+    is: resolve,
+  }
 }
 
 function half(): Half {

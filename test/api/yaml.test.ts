@@ -16,6 +16,8 @@ test('what is written as YAML is read as what it was, by readers of either versi
     'null',
     '1',
     '1e3',
+    'E0',
+    'e-5',
     '0x1f',
     '1:30',
     '-',

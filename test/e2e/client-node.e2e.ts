@@ -79,4 +79,5 @@ test('no event is missed and none comes twice while the leader is killed', { tim
   expect(report.election.overlaps).toBe(0)
   expect(report.exec.right).toBeGreaterThan(0)
   expect(report.exec.wrong).toBe(0)
+  expect(report.exec.hung).toBe(0)
 })

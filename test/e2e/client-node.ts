@@ -22,7 +22,8 @@ export type ClientReport = {
   readonly informers: readonly { readonly equalsList: boolean; readonly errors: number; readonly repeated: number }[]
   /** How often somebody won the lease, and how often two held it at once. */
   readonly election: { readonly terms: number; readonly overlaps: number }
-  readonly exec: { readonly right: number; readonly wrong: number; readonly cutOff: number }
+  /** `hung`: neither ended nor cut off in 30 s. */
+  readonly exec: { readonly right: number; readonly wrong: number; readonly cutOff: number; readonly hung: number }
 }
 
 const [kubeconfigFile = '', namespace = '', pod = ''] = process.argv.slice(2)
@@ -184,7 +185,7 @@ async function elect(turn: number): Promise<void> {
 
 // ---- exec ----
 
-const exec = { right: 0, wrong: 0, cutOff: 0 }
+const exec = { right: 0, wrong: 0, cutOff: 0, hung: 0 }
 
 async function runCommands(): Promise<void> {
   for (let turn = 0; !stopping; turn++) {
@@ -198,7 +199,11 @@ async function runCommands(): Promise<void> {
       const command = ['sh', '-c', `echo turn ${turn}; exit ${turn % 2}`]
       const socket = await new k8s.Exec(at(turn)).exec(namespace, pod, '', command, out, null, null, false, resolve)
       socket.on('close', () => reject(new Error('the connection is gone')))
-      const status = await promise
+      const late = setTimeout(() => {
+        exec.hung++
+        socket.close()
+      }, 30_000)
+      const status = await promise.finally(() => clearTimeout(late))
       await sleep(10)
       // Another Failure is that the peer, or that of the pod, is not there.
       const ended = status.status === 'Success' || status.reason === 'NonZeroExitCode'

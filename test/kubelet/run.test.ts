@@ -59,6 +59,17 @@ test('a pod runs, is announced, gives its log, and runs commands', async () => {
   expect(nowhere.status).toMatchObject({ code: 404 })
 })
 
+test('an agent that starts again is asked for a pod before it has looked: it looks first', async () => {
+  const first = rig.agent()
+  await rig.run('web', { containers: [shell('exec sleep 1000')] })
+  const { uid } = (await running('web')).metadata
+  await first.stop()
+  const { kubelet } = rig.agent()
+  const value = { command: ['sh', '-c', 'echo said'], tty: false, stdin: false } as never
+  const said = await ask(kubelet, { pod: 'web', uid, container: 'main', ask: { case: 'exec', value } })
+  expect(said).toMatchObject({ stdout: 'said\n', status: { status: 'Success' } })
+})
+
 test('a settled pod is written no more', async () => {
   rig.agent()
   await rig.run('web', { containers: [shell('exec sleep 1000')] })

@@ -3,10 +3,13 @@ import * as fs from 'node:fs'
 import { tmpdir } from 'node:os'
 import * as path from 'node:path'
 import { expect, test } from 'vitest'
+import { realLog } from '../../src/drivers/log.ts'
 import type { MemberInfo } from '../../src/kv/store.ts'
+import { concat, text, utf8 } from '../../src/lib/bytes.ts'
 import { ConfigError, isClusterName, parseClusterRecord, storeFolderOf } from '../../src/node/config.ts'
 import { setAside, timeStamp, tracesOfCluster } from '../../src/node/run-files.ts'
 import { whyNotRemove } from '../../src/node/run-leave.ts'
+import { ownKubelet } from '../../src/node/run-pipe.ts'
 import { syncTimes, timedDisk } from '../../src/node/run-vitals.ts'
 import type { Disk } from '../../src/world/disk.ts'
 import { peerId } from '../../src/world/network.ts'
@@ -121,4 +124,23 @@ test('the times of syncs: the last ones count, and both ways to sync are timed',
   await file.writeAndSync?.(1, Uint8Array.of(2))
   expect(slow.p99Ms()).toBe(8)
   expect(await file.size()).toBe(2)
+})
+
+test('who asks the kubelet of this peer before it has come up waits for it, and no longer than they want', async () => {
+  const own = ownKubelet(peerId('self'), realLog({ level: 'error', format: 'text' }))
+  const impatient = new AbortController()
+  const never = new AbortController().signal
+  const refused = own.open(impatient.signal)
+  const patient = own.open(never)
+  impatient.abort()
+  await expect(refused).rejects.toMatchObject({ reason: 'unreachable' })
+  own.is({
+    async serve(stream) {
+      await stream.write(utf8('here'))
+      await stream.closeWrite()
+    },
+  })
+  for (const stream of [await patient, await own.open(never)]) {
+    expect(text(concat(await Array.fromAsync(stream.read())))).toBe('here')
+  }
 })

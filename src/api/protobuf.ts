@@ -6,7 +6,8 @@
 
 import { type Bytes, text } from '../lib/bytes.ts'
 import { goDuration, parseGoDuration, readRfc3339, rfc3339OfSeconds } from '../lib/duration.ts'
-import { exactInteger, parseExact } from '../lib/json.ts'
+import { parseExact } from '../lib/json.ts'
+import { exactInteger } from '../lib/json-text.ts'
 import { base64OfBytes, bytesOfBase64 } from './base64.ts'
 import { ApiError } from './error.ts'
 import { apiVersionOf, type Kind } from './kind.ts'

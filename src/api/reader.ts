@@ -2,7 +2,9 @@
 // encoding/json. Total: malformed text gives ReadError, never another exception. Called by api/parse.ts.
 
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Node as YamlNode } from 'yaml'
-import { exactInteger, mayHoldLong, parseExact, stringEnd } from '../lib/json.ts'
+import { mayHoldLong, parseExact } from '../lib/json.ts'
+import { hasBackslashInKey } from '../lib/json-byhand.ts'
+import { exactInteger, stringEnd } from '../lib/json-text.ts'
 import { Derivation, isKept, keep } from '../lib/kept.ts'
 import type { Json, JsonObject } from './schema.ts'
 
@@ -82,7 +84,13 @@ function withKeptSpec(text: string, { specStart, specEnd }: Scan): Json {
   return value
 }
 
+/** Such texts are read by hand, which takes 0.1 ms a kilobyte. */
+const byHandCharactersMax = 512 * 1024
+
 function parsed(text: string): Json {
+  if (text.length > byHandCharactersMax && hasBackslashInKey(text)) {
+    throw new ReadError(`a text of more than ${byHandCharactersMax} characters may have no key with a backslash`)
+  }
   try {
     return parseExact(text) as Json
   } catch (error) {

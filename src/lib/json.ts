@@ -1,6 +1,8 @@
 // JSON whose whole numbers are exact as far as an int64 reaches. JavaScript's numbers are so up to 2^53; what lies beyond is
 // read as a bigint, and written as the digits that it had. Nearly no text has such a number: a look for sixteen digits in a
 // row says so, and then JSON.parse reads it as always.
+import { hasBackslashInKey, type Parsed, parseByHand } from './json-byhand.ts'
+import { exactInteger, longInteger, stringEnd } from './json-text.ts'
 
 type RawJson = typeof JSON & { rawJSON(text: string): unknown }
 
@@ -14,32 +16,28 @@ Object.defineProperty(BigInt.prototype, 'toJSON', {
 })
 
 const longDigits = /\d{16}/
-/** One with more digits is beyond an int64. */
-const longInteger = /^-?\d{16,19}$/
-const int64Max = 2n ** 63n - 1n
-const int64Min = -(2n ** 63n)
 
 /** False: JSON.parse reads each number of it exactly, or as upstream would. */
 export function mayHoldLong(text: string): boolean {
   return longDigits.test(text)
 }
 
-/** A number where that is written with the same digits, else a bigint; beyond an int64 the nearest number, as upstream reads it. */
-export function exactInteger(value: bigint): number | bigint {
-  const number = Number(value)
-  return String(number) === String(value) || value > int64Max || value < int64Min ? number : value
-}
-
 const long = new WeakSet<object>()
 
 /** As JSON.parse, with bigints for the whole numbers of an int64 that a number cannot hold. Throws SyntaxError. */
 export function parseExact(text: string): unknown {
+  if (hasBackslashInKey(text)) return noted(parseByHand(text))
   const value: unknown = JSON.parse(text)
   if (!mayHoldLong(text)) return value
   // A reviver would be told each number's digits, at many times the cost of all else.
   const holder = { root: value }
-  if (setExact(text, holder) && typeof holder.root === 'object' && holder.root !== null) long.add(holder.root)
-  return holder.root
+  const isLong = setExact(text, holder)
+  return noted({ value: holder.root, isLong })
+}
+
+function noted({ value, isLong }: Parsed): unknown {
+  if (isLong && typeof value === 'object' && value !== null) long.add(value)
+  return value
 }
 
 type Container = Record<string | number, unknown>
@@ -122,18 +120,6 @@ function numberEnd(text: string, start: number): number {
     // . e E + -
     if (!isDigit && code !== 0x2e && code !== 0x65 && code !== 0x45 && code !== 0x2b && code !== 0x2d) return at
     at++
-  }
-}
-
-/** Where the text that begins at `start` ends: its closing quote, or the end of all. */
-export function stringEnd(text: string, start: number): number {
-  let at = start
-  for (;;) {
-    at = text.indexOf('"', at + 1)
-    if (at < 0) return text.length
-    let escapes = 0
-    while (text.charCodeAt(at - 1 - escapes) === 0x5c) escapes++
-    if (escapes % 2 === 0) return at
   }
 }
 

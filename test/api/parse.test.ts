@@ -154,3 +154,9 @@ test('nesting beyond reason is refused and not a crash', () => {
   const data = `{"apiVersion":"apps/v1","kind":"ControllerRevision","revision":1,"data":${deep}}`
   expect(() => readJson(data, 'Strict')).toThrow('exceeded max depth')
 })
+
+test('a long text whose keys have backslashes is refused: it would be read slowly', () => {
+  const text = (count: number) => `{"\\\\":[${'1,'.repeat(count)}1]}`
+  expect(Object.keys(readJson(text(1_000), 'Strict').value as object)).toEqual(['\\'])
+  expect(() => readJson(text(300_000), 'Strict')).toThrow('no key with a backslash')
+})

@@ -294,6 +294,71 @@ test('a question and an answer of many megabytes pass', async () => {
   expect(answer.every(byte => byte === 7)).toBe(true)
 })
 
+test('a message gets past a large question, and past a large answer', async () => {
+  await using mesh = openMesh()
+  const [a, b] = [await mesh.open('a'), await mesh.open('b')]
+  const seen: string[] = []
+  a.onMessage('raft', () => void seen.push('message'))
+  b.onMessage('raft', () => void seen.push('message'))
+  b.onRequest('api', async (_from, body) => {
+    seen.push('question')
+    // Sent when the answer is on its way.
+    setImmediate(() => b.send(a.self, 'raft', utf8('back')))
+    return body
+  })
+  admitAll(a, b)
+  await until('connected', () => a.connected().length === 1 && b.connected().length === 1)
+  const asking = a.request(b.self, 'api', new Uint8Array(16 * 1024 * 1024), mesh.signal)
+  a.send(b.self, 'raft', utf8('there'))
+  await asking
+  seen.push('answer')
+  expect(seen).toEqual(['message', 'question', 'message', 'answer'])
+})
+
+test('whoever accepts a connection can ask at once', async () => {
+  for (let round = 0; round < 5; round++) {
+    await using mesh = openMesh()
+    const [a, b] = [await mesh.open('a'), await mesh.open('b')]
+    const asked: Promise<string>[] = []
+    for (const [one, other] of [
+      [a, b],
+      [b, a],
+    ] as const) {
+      one.onRequest('api', async (_from, body) => body)
+      one.onConnectionChange((_peer, connected) => {
+        if (connected) asked.push(one.request(other.self, 'api', utf8('you?'), mesh.signal).then(text))
+      })
+    }
+    admitAll(a, b)
+    await until('both are told', () => asked.length === 2)
+    // Nobody waits for an answer that never comes: who was not admitted yet over there is told so.
+    for (const answer of await Promise.all(asked.map(one => one.catch(error => error.reason)))) {
+      expect(['you?', 'refused']).toContain(answer)
+    }
+  }
+})
+
+test('a question ends when the one who was asked ends, and its handler when the asker does', async () => {
+  await using mesh = openMesh()
+  const [a, b] = [await mesh.open('a'), await mesh.open('b')]
+  const told: AbortSignal[] = []
+  for (const one of [a, b]) {
+    one.onRequest('status', (_from, _body, signal) => {
+      told.push(signal)
+      return new Promise<Bytes>(() => {})
+    })
+  }
+  admitAll(a, b)
+  await until('connected', () => a.connected().length === 1 && b.connected().length === 1)
+  const ofA = reasonOf(a.request(b.self, 'status', utf8('x'), mesh.signal))
+  const ofB = reasonOf(b.request(a.self, 'status', utf8('x'), mesh.signal))
+  await until('both questions came', () => told.length === 2)
+  await b.stop()
+  expect(await ofA).toBe('broken')
+  expect(await ofB).toBe('stopped')
+  await until('both handlers are told', () => told.every(signal => signal.aborted))
+})
+
 test('whoever answers at an address is told apart from whoever was meant', async () => {
   await using mesh = openMesh()
   const [a, b, c] = [await mesh.open('a'), await mesh.open('b'), await mesh.open('c')]

@@ -4,30 +4,34 @@
 import type { Connection, ConnectionGater, PeerId as LibraryPeerId, Stream } from '@libp2p/interface'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { onAbort } from '../../lib/abort.ts'
-import { type Bytes, text } from '../../lib/bytes.ts'
+import type { Bytes } from '../../lib/bytes.ts'
 import { frameBytesMax } from '../../wire/frame.ts'
 import type { Clock } from '../../world/clock.ts'
 import type { Log } from '../../world/log.ts'
 import { MeshError, type Network, type PeerId, type Protocol, peerId } from '../../world/network.ts'
 import type { Random } from '../../world/random.ts'
 import { hintTable, namedPeer, withPeer } from './address.ts'
+import { type LaneAsks, laneAsks } from './asks.ts'
 import { type DiallerConfig, dialler, diallerDefaults } from './dialler.ts'
 import { dialError, errorText } from './errors.ts'
 import { type GateConfig, gate, gateDefaults } from './gate.ts'
 import { topicsOn } from './gossip.ts'
 import { createLibrary } from './library.ts'
+import type { SecureConnection } from './secure.ts'
 import { laneSink, type Sender, type Sink, sender, streamSink } from './sender.ts'
 import {
+  answerTo,
+  bodyOf,
   type Handlers,
   libraryName,
   type Mode,
   openStreams,
   protocols,
   readAll,
+  refusal,
   register,
   requestBytesMax,
   serveStreams,
-  status,
   streamCountMax,
   takeMessage,
 } from './serve.ts'
@@ -96,6 +100,8 @@ export async function openNetwork(
   /** Peers that our users have been told are connected. */
   const announced = new Set<PeerId>()
   const senders = new Map<string, Sender>()
+  /** The questions on each connection that has a lane. */
+  const asks = new WeakMap<SecureConnection, LaneAsks>()
   const streams = openStreams()
   const handlers: Handlers = { messages: new Map(), requests: new Map(), streams: new Map() }
   const connectionHandlers = new Set<(peer: PeerId, connected: boolean) => void>()
@@ -155,10 +161,13 @@ export async function openNetwork(
     connections.set(peer, [...(connections.get(peer) ?? []), connection])
     const lane = library.lane(connection)
     if (lane !== undefined) {
-      lane.onLane = (number, message) => {
+      const asking = asksOn(lane, peer)
+      asks.set(lane, asking)
+      lane.onLane = (number, payload) => {
+        if (asking.take(number, payload)) return
         const protocol = protocols[number]
         // The gate may have closed since; a stranger has no lane, though it may try.
-        if (protocol !== undefined && door.admitted(peer)) takeMessage(handlers, log, protocol, peer, message)
+        if (protocol !== undefined && door.admitted(peer)) takeMessage(handlers, log, protocol, peer, payload)
       }
     }
     if (!door.admitted(peer)) return
@@ -185,6 +194,31 @@ export async function openNetwork(
       detail.multiaddrs.map(address => address.toString()),
     )
   })
+
+  /** Of strangers nothing is taken in: `join` goes by stream, within limits of its own. */
+  function asksOn(connection: SecureConnection, peer: PeerId): LaneAsks {
+    return laneAsks({
+      connection,
+      remote: peer,
+      bytesMax: requestBytesMax + 1,
+      countMax: streamCountMax.ask,
+      admits: () => door.admitted(peer),
+      refusal(number) {
+        streams.countRefused()
+        return refusal(protocols[number], false)
+      },
+      serve(number, body, gone) {
+        const protocol = protocols[number]
+        if (protocol !== undefined) return answerTo(handlers, log, protocol, peer, body, gone)
+        return Promise.resolve(refusal(protocol, true))
+      },
+    })
+  }
+
+  function asksOf(connection: Connection): LaneAsks | undefined {
+    const lane = library.lane(connection)
+    return lane && asks.get(lane)
+  }
 
   function connectionTo(peer: PeerId): Connection | undefined {
     return connections.get(peer)?.findLast(connection => connection.status === 'open')
@@ -259,7 +293,8 @@ export async function openNetwork(
     stopping.signal,
   )
 
-  async function newStream(to: PeerId, protocol: Protocol, mode: Mode, inner: AbortSignal): Promise<Stream> {
+  /** Dials first where nobody has. Throws MeshError. */
+  async function connectionFor(to: PeerId, protocol: Protocol, mode: Mode, inner: AbortSignal): Promise<Connection> {
     if (stopping.signal.aborted) throw new MeshError('stopped', 'the network is stopped')
     if (to === self) throw new MeshError('refused', 'a peer does not connect to itself')
     if (!door.admitted(to) && !(protocol === 'join' && mode === 'ask' && connectionTo(to) !== undefined)) {
@@ -274,6 +309,11 @@ export async function openNetwork(
     }
     const connection = connectionTo(to)
     if (connection === undefined) throw new MeshError('unreachable', `not connected to ${to}`)
+    return connection
+  }
+
+  async function newStream(to: PeerId, protocol: Protocol, mode: Mode, inner: AbortSignal): Promise<Stream> {
+    const connection = await connectionFor(to, protocol, mode, inner)
     try {
       return await connection.newStream(libraryName(protocol, mode), {
         signal: inner,
@@ -282,6 +322,26 @@ export async function openNetwork(
     } catch (error) {
       if (inner.aborted) throw new MeshError('aborted', 'the call was ended', { cause: error })
       throw new MeshError('broken', `${to} does not take the stream: ${errorText(error)}`, { cause: error })
+    }
+  }
+
+  async function askByStream(to: PeerId, protocol: Protocol, body: Bytes, inner: AbortSignal): Promise<Bytes> {
+    const stream = streams.track(await newStream(to, protocol, 'ask', inner), to)
+    try {
+      using _aborted = onAbort(inner, () => stream.abort())
+      // Not awaited in sequence: a peer that refuses answers before it has read all.
+      const sent = (async () => {
+        await stream.write(body)
+        await stream.closeWrite()
+      })()
+      sent.catch(() => {})
+      const given = bodyOf(await readAll(stream, requestBytesMax + 1, inner), to)
+      await sent
+      return given
+    } catch (error) {
+      stream.abort()
+      if (inner.aborted) throw new MeshError('aborted', 'the call was ended', { cause: inner.reason })
+      throw error
     }
   }
 
@@ -339,6 +399,9 @@ export async function openNetwork(
       stopping.abort(new MeshError('stopped', 'the network is stopped'))
       // Streams are reset rather than closed: a stream that is cut by our end must not look complete.
       streams.abortAll()
+      for (const connection of [...connections.values()].flat()) {
+        asksOf(connection)?.end(new MeshError('stopped', 'the network is stopped'))
+      }
       for (const sending of senders.values()) sending.stop()
       senders.clear()
       await Promise.all([dial.done, watching])
@@ -379,28 +442,11 @@ export async function openNetwork(
       if (body.length > requestBytesMax) {
         throw new MeshError('too-large', `a request of ${body.length} bytes is over the limit of ${requestBytesMax}`)
       }
-      const stream = streams.track(await newStream(to, protocol, 'ask', inner), to)
-      try {
-        using _aborted = onAbort(inner, () => stream.abort())
-        // Not awaited in sequence: a peer that refuses answers before it has read all.
-        const sent = (async () => {
-          await stream.write(body)
-          await stream.closeWrite()
-        })()
-        sent.catch(() => {})
-        const answered = await readAll(stream, requestBytesMax + 1, inner)
-        const [code] = answered
-        const rest = answered.subarray(1)
-        if (code === status.refused) throw new MeshError('refused', `${to} refused: ${text(rest)}`)
-        if (code === status.failed) throw new MeshError('failed', text(rest))
-        if (code !== status.ok) throw new MeshError('broken', `${to} gave no answer`)
-        await sent
-        return rest
-      } catch (error) {
-        stream.abort()
-        if (inner.aborted) throw new MeshError('aborted', 'the call was ended', { cause: inner.reason })
-        throw error
+      if (protocol !== 'join') {
+        const asking = asksOf(await connectionFor(to, protocol, 'ask', inner))
+        if (asking !== undefined) return bodyOf(await asking.ask(protocols.indexOf(protocol), body, inner), to)
       }
+      return await askByStream(to, protocol, body, inner)
     },
     onRequest: (protocol, handler) => register(handlers.requests, protocol, handler),
     open: async (to, protocol, inner) => streams.track(await newStream(to, protocol, 'open', inner), to),

@@ -1,7 +1,8 @@
-// An encrypted connection between two peers, with a lane: messages of `send` that go on the connection itself, between the
-// frames of the multiplexer. A stream of the library costs more than all the rest of a message's way (about 45 µs on each
-// side), and Raft's latency is made of such messages. On the wire a lane frame begins with a byte that no frame of yamux
-// begins with (its version is 0), at a place where a frame begins: [mark][protocol][u32 length, big-endian][payload].
+// An encrypted connection between two peers, with a lane: messages of `send`, and questions (asks.ts), that go on the
+// connection itself, between the frames of the multiplexer. A stream of the library costs more than all the rest of a message's
+// way (about 45 µs on each side), and Raft's latency is made of such messages. On the wire a lane frame begins with a byte that
+// no frame of yamux begins with (its version is 0), at a place where a frame begins: [mark][number][u32 length,
+// big-endian][payload]. The number is a message's protocol, or says that the frame is part of a question or an answer.
 import type { TLSSocket } from 'node:tls'
 import type { MessageStream, StreamCloseEvent } from '@libp2p/interface'
 import { AbstractMessageStream, type SendResult } from '@libp2p/utils'
@@ -10,20 +11,23 @@ import { frameBytesMax } from '../../wire/frame.ts'
 
 const laneMark = 0xf1
 const laneHeadBytes = 6
+const earlyBytesMax = 1024 * 1024
 const yamuxHeadBytes = 12
 
 /** The beginning of a lane frame; its length follows. */
-export const laneHead = (protocol: number): Bytes => Uint8Array.of(laneMark, protocol)
+export const laneHead = (number: number): Bytes => Uint8Array.of(laneMark, number)
 
-export type LaneHandler = (protocol: number, message: Bytes) => void
+export type LaneHandler = (number: number, payload: Bytes) => void
 
 export class SecureConnection extends AbstractMessageStream {
   readonly #wire: MessageStream
   readonly #socket: TLSSocket
   readonly #parser: LaneParser | undefined
   #closing: Promise<void> | undefined
-  /** Messages of the lane; without a handler they are dropped, as a network may. */
-  onLane: LaneHandler | undefined
+  #onLane: LaneHandler | undefined
+  /** What came before anybody took it: the other side may know of the connection a moment before we do. */
+  #early: { readonly number: number; readonly frame: Bytes }[] = []
+  #earlyBytes = 0
   /** Bytes came, of whatever kind. */
   onHeard: (() => void) | undefined
 
@@ -40,7 +44,7 @@ export class SecureConnection extends AbstractMessageStream {
     this.#parser = hasLane
       ? laneParser(
           bytes => this.onData(bytes),
-          (protocol, message) => this.onLane?.(protocol, message),
+          (number, frame) => this.#takeLane(number, frame),
         )
       : undefined
     socket.on('data', bytes => this.#take(bytes))
@@ -62,17 +66,39 @@ export class SecureConnection extends AbstractMessageStream {
     return this.#parser !== undefined
   }
 
-  #take(bytes: Bytes): void {
-    this.onHeard?.()
-    if (this.#parser === undefined) {
-      this.onData(bytes)
+  /** Takes the frames of the lane, also those that have come already. What it throws ends the connection. */
+  set onLane(handler: LaneHandler) {
+    this.#onLane = handler
+    const early = this.#early
+    this.#early = []
+    this.#guarded(() => {
+      for (const { number, frame } of early) handler(number, frame)
+    })
+  }
+
+  #takeLane(number: number, frame: Bytes): void {
+    if (this.#onLane !== undefined) {
+      this.#onLane(number, frame)
       return
     }
+    this.#earlyBytes += laneHeadBytes + frame.length
+    if (this.#earlyBytes > earlyBytesMax) throw new Error('the other side talks before it is heard')
+    this.#early.push({ number, frame })
+  }
+
+  #guarded(act: () => void): void {
     try {
-      this.#parser.push(bytes)
+      act()
     } catch (error) {
       this.abort(error instanceof Error ? error : new Error(String(error)))
     }
+  }
+
+  #take(bytes: Bytes): void {
+    this.onHeard?.()
+    const parser = this.#parser
+    if (parser === undefined) this.onData(bytes)
+    else this.#guarded(() => parser.push(bytes))
   }
 
   /**

@@ -3,7 +3,7 @@
 import type { Libp2p, Stream } from '@libp2p/interface'
 import { onAbort } from '../../lib/abort.ts'
 import { AssertionError, assert } from '../../lib/assert.ts'
-import { type Bytes, concat, utf8 } from '../../lib/bytes.ts'
+import { type Bytes, concat, text, utf8 } from '../../lib/bytes.ts'
 import { frameBytesMax, frameDecoder } from '../../wire/frame.ts'
 import type { Clock } from '../../world/clock.ts'
 import type { Log } from '../../world/log.ts'
@@ -29,7 +29,7 @@ export const protocols = [
 export type Mode = 'send' | 'ask' | 'open'
 export const streamCountMax: Readonly<Record<Mode, number>> = { send: 4, ask: 1024, open: 2048 }
 /** The first byte of an answer. */
-export const status = { ok: 0, refused: 1, failed: 2 } as const
+const status = { ok: 0, refused: 1, failed: 2 } as const
 
 /** A whole question must have come by then; an answer may take as long as its asker waits. */
 const readQuestionMs = 60_000
@@ -112,10 +112,9 @@ export async function serveStreams(
 
   async function answer(protocol: Protocol, from: PeerId, stream: LiveStream): Promise<void> {
     const member = admitted(from)
-    const handler = handlers.requests.get(protocol)
-    if (handler === undefined || !(member || protocol === 'join')) {
+    if (!handlers.requests.has(protocol) || !(member || protocol === 'join')) {
       streams.countRefused()
-      await reply(stream, status.refused, utf8(member ? `nobody answers ${protocol} here` : 'you are not admitted'))
+      await reply(stream, refusal(protocol, member))
       return
     }
     let body: Bytes
@@ -126,19 +125,7 @@ export async function serveStreams(
     const gone = new AbortController()
     void stream.closed.then(() => gone.abort(new MeshError('aborted', 'the asker went away')))
     using _stopped = onAbort(signal, () => gone.abort(new MeshError('stopped', 'the network is stopped')))
-    let given: Bytes
-    try {
-      given = await handler(from, body, gone.signal)
-    } catch (error) {
-      complain(log, error, 'a request failed', from, protocol)
-      await reply(stream, status.failed, utf8(errorText(error)))
-      return
-    }
-    if (given.length > requestBytesMax) {
-      await reply(stream, status.failed, utf8(`the answer of ${given.length} bytes is over the limit`))
-      return
-    }
-    await reply(stream, status.ok, given)
+    await reply(stream, await answerTo(handlers, log, protocol, from, body, gone.signal))
   }
 
   async function serve(protocol: Protocol, from: PeerId, stream: LiveStream): Promise<void> {
@@ -155,8 +142,8 @@ export async function serveStreams(
     await finish(stream)
   }
 
-  async function reply(stream: LiveStream, code: number, body: Bytes): Promise<void> {
-    await stream.write(concat([Uint8Array.of(code), body]))
+  async function reply(stream: LiveStream, answer: Bytes): Promise<void> {
+    await stream.write(answer)
     await finish(stream)
   }
 
@@ -194,6 +181,43 @@ export async function serveStreams(
       )
     }
   }
+}
+
+/** What a question is answered with, its status first. Never rejects. */
+export async function answerTo(
+  handlers: Handlers,
+  log: Log,
+  protocol: Protocol,
+  from: PeerId,
+  body: Bytes,
+  signal: AbortSignal,
+): Promise<Bytes> {
+  const handler = handlers.requests.get(protocol)
+  if (handler === undefined) return refusal(protocol, true)
+  try {
+    const given = await handler(from, body, signal)
+    if (given.length <= requestBytesMax) return answered(status.ok, given)
+    return answered(status.failed, utf8(`the answer of ${given.length} bytes is over the limit`))
+  } catch (error) {
+    complain(log, error, 'a request failed', from, protocol)
+    return answered(status.failed, utf8(errorText(error)))
+  }
+}
+
+export function refusal(protocol: Protocol | undefined, isMember: boolean): Bytes {
+  return answered(status.refused, utf8(isMember ? `nobody answers ${protocol ?? 'this'} here` : 'you are not admitted'))
+}
+
+const answered = (code: number, body: Bytes): Bytes => concat([Uint8Array.of(code), body])
+
+/** The body of an answer. Throws what it says instead: MeshError refused, failed, broken. */
+export function bodyOf(answer: Bytes, from: PeerId): Bytes {
+  const [code] = answer
+  const body = answer.subarray(1)
+  if (code === status.refused) throw new MeshError('refused', `${from} refused: ${text(body)}`)
+  if (code === status.failed) throw new MeshError('failed', text(body))
+  if (code !== status.ok) throw new MeshError('broken', `${from} gave no answer`)
+  return body
 }
 
 /** Hands a message to its handler. What a handler throws is its own fault, never the sender's. */

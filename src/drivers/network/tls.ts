@@ -17,7 +17,7 @@ import { AbstractMessageStream } from '@libp2p/utils'
 import { onAbort } from '../../lib/abort.ts'
 import { SecureConnection } from './secure.ts'
 
-const laneProtocol = '/flotilla/lane+yamux/1'
+const laneProtocol = '/flotilla/lane+yamux/2'
 
 export type NativeTlsConfig = {
   readonly privateKey: PrivateKey

@@ -15,12 +15,13 @@ import {
 } from '../api/table.ts'
 import { yamlText } from '../api/yaml.ts'
 import type { KeyValue } from '../kv/store.ts'
-import type { Bytes } from '../lib/bytes.ts'
+import { type Bytes, text } from '../lib/bytes.ts'
 import { parseExact } from '../lib/json.ts'
 import type { HttpResponse } from '../world/http.ts'
 import { bodyOf, protobufOf, statusBytes } from './encode.ts'
 import { ContinueExpired } from './list.ts'
 import { type Answers, acceptable, contentTypeOf, negotiate, type Offers } from './negotiate.ts'
+import type { Answer } from './operation.ts'
 import { isTrue } from './route.ts'
 import { objectOf, type Served, servedLine, servedText } from './stored.ts'
 
@@ -111,6 +112,10 @@ function formsOfText(text: () => string, protobuf: Forms['protobuf']): Forms {
   return { line: () => `${text()}\n`, text, protobuf }
 }
 
+function formsOfLine(line: Bytes, protobuf: Forms['protobuf']): Forms {
+  return { line: () => line, text: () => text(line), protobuf }
+}
+
 function formsOfStored(stored: Served, protobuf: Forms['protobuf']): Forms {
   return { line: () => servedLine(stored), text: () => servedText(stored), protobuf }
 }
@@ -138,17 +143,26 @@ export function respondObject(
   object: Json,
   view: View,
   warnings: readonly string[] = [],
-  { stored, text }: { readonly stored?: Served; readonly text?: string } = {},
 ): HttpResponse {
-  if (view.answers.as === 'Object' && (stored !== undefined || text !== undefined)) {
-    const protobuf = () => protobufOf(kind, object as JsonObject)
-    const forms = stored === undefined ? formsOfText(() => text ?? '', protobuf) : formsOfStored(stored, protobuf)
-    return mediaOf(view, code, forms, warningHeaders(warnings))
-  }
   const value = object as JsonObject
   const isWhole = view.answers.as === 'Object' || value['kind'] !== kind.kind
   const shown = isWhole ? value : shaped(kind, object as unknown as KubeObject, view)
   return objectAnswer(view, kind, code, shown, warningHeaders(warnings))
+}
+
+/** Its object is made of what is served only when somebody wants another form of it. */
+export function respondAnswer(kind: Kind, answer: Answer, view: View): HttpResponse {
+  const { code, stored, line, warnings } = answer
+  const forms =
+    stored !== undefined
+      ? formsOfStored(stored, () => protobufOf(kind, answer.object as JsonObject))
+      : line !== undefined
+        ? formsOfLine(line, () => protobufOf(kind, answer.object as JsonObject))
+        : undefined
+  if (view.answers.as !== 'Object' || forms === undefined) {
+    return respondObject(kind, code, answer.object, view, warnings)
+  }
+  return mediaOf(view, code, forms, warningHeaders(warnings))
 }
 
 /** What is made when it is asked for: all of it, or the one of this name. */

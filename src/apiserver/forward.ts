@@ -3,11 +3,11 @@
 import { ApiError, errorOf, statusOf } from '../api/error.ts'
 import type { Repeated } from '../api/reader.ts'
 import type { Json } from '../api/schema.ts'
-import { type Bytes, text, utf8 } from '../lib/bytes.ts'
+import { type Bytes, concat, text, utf8 } from '../lib/bytes.ts'
 import { parseExact } from '../lib/json.ts'
 import type { Annotation } from './notes.ts'
 import type { Answer, Operation } from './operation.ts'
-import { servedText } from './stored.ts'
+import { servedLine } from './stored.ts'
 
 export type Reply =
   | { readonly kind: 'answer'; readonly answer: Answer; readonly annotations: readonly Annotation[] }
@@ -22,7 +22,9 @@ export type Reply =
   /** Certainly not executed. */
   | { readonly kind: 'not-leader' }
 
-const version = 1
+const version = 2
+/** Of a reply: the length of its head, which is JSON, in bytes. What is served stands behind that as it is. */
+const lengthBytes = 4
 
 export function encodeOperation(op: Operation): Bytes {
   return utf8(JSON.stringify({ version, op: { ...op, duplicates: [...op.duplicates] } }))
@@ -50,26 +52,33 @@ export function encodeReply(reply: Reply): Bytes {
   switch (reply.kind) {
     case 'answer': {
       const { answer, ...rest } = reply
-      const { object, stored, text: _, ...said } = answer
-      const body = stored === undefined ? { object } : { text: servedText(stored) }
-      return utf8(JSON.stringify({ version, ...rest, answer: { ...said, ...body } }))
+      const { object, stored, line: _, ...said } = answer
+      if (stored === undefined) return replyOf({ ...rest, answer: { ...said, object } })
+      return replyOf({ ...rest, answer: said }, servedLine(stored))
     }
     case 'refused': {
       const { error, ...rest } = reply
-      return utf8(JSON.stringify({ version, ...rest, status: statusOf(error) }))
+      return replyOf({ ...rest, status: statusOf(error) })
     }
     case 'not-leader':
-      return utf8(JSON.stringify({ version, kind: 'not-leader' }))
+      return replyOf({ kind: 'not-leader' })
   }
 }
 
+function replyOf(head: object, line: Bytes = new Uint8Array(0)): Bytes {
+  const text = utf8(JSON.stringify({ version, ...head }))
+  const length = new Uint8Array(lengthBytes)
+  new DataView(length.buffer).setUint32(0, text.length)
+  return concat([length, text, line])
+}
+
 export function decodeReply(bytes: Bytes): Reply {
-  const message = parsed(bytes)
+  const { message, line } = partsOf(bytes)
   if (message['version'] === version) {
     const annotations = (message['annotations'] ?? []) as unknown as readonly Annotation[]
     switch (message['kind']) {
       case 'answer':
-        return { kind: 'answer', answer: answerOf(message['answer'] as unknown as Answer), annotations }
+        return { kind: 'answer', answer: answerOf(message['answer'] as unknown as Answer, line), annotations }
       case 'refused': {
         const status = message['status'] as unknown as Parameters<typeof errorOf>[0]
         return {
@@ -87,15 +96,21 @@ export function decodeReply(bytes: Bytes): Reply {
   throw new ApiError('InternalError', 'the leader answered in a form that this version does not know')
 }
 
-/** Most who asked are shown the text as it is. */
-function answerOf(answer: Answer): Answer {
-  const { text: made } = answer
-  if (made === undefined) return answer
+function partsOf(bytes: Bytes) {
+  const length = bytes.length < lengthBytes ? 0 : new DataView(bytes.buffer, bytes.byteOffset).getUint32(0)
+  const end = lengthBytes + length
+  return { message: parsed(bytes.subarray(lengthBytes, end)), line: bytes.subarray(end) }
+}
+
+/** Most who asked are shown the line as it is. */
+function answerOf(answer: Answer, line: Bytes): Answer {
+  if (line.length === 0) return answer
   let object: Json | undefined
   return {
     ...answer,
+    line,
     get object() {
-      object ??= parseExact(made) as Json
+      object ??= parseExact(text(line)) as Json
       return object
     },
   }

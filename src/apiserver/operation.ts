@@ -3,6 +3,7 @@
 import type { FieldValidation } from '../api/parse.ts'
 import type { Duplicates } from '../api/reader.ts'
 import type { Json } from '../api/schema.ts'
+import type { Bytes } from '../lib/bytes.ts'
 import type { Identity } from '../world/http.ts'
 import type { Served } from './stored.ts'
 
@@ -44,8 +45,8 @@ export type Answer = {
   readonly object: Json
   /** What is served of it, where it has just been stored here. */
   readonly stored?: Served
-  /** The same of another peer, as text. */
-  readonly text?: string
+  /** The same of another peer: the line that is served, in UTF-8. */
+  readonly line?: Bytes
   /** The peer that answers the client first waits until it has applied this. */
   readonly revision: number
   readonly warnings: readonly string[]

@@ -28,6 +28,7 @@ import {
   json,
   offersOf,
   plain,
+  respondAnswer,
   respondMade,
   respondObject,
   respondStored,
@@ -493,7 +494,7 @@ export function openApiserver(world: World, store: Store, config: ApiserverConfi
     const done = await write(context, op, until, notes)
     roles.wrote(op.group, op.resource, done.revision)
     const shown = asked.subresource === 'scale' ? scaleKind : kind
-    return respondObject(shown, done.code, done.object, view, done.warnings, done)
+    return respondAnswer(shown, done, view)
   }
 
   const forwarded = acceptForwarded(context)

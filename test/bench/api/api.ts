@@ -8,10 +8,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { certificates } from '../../apiserver/certificates.ts'
+import { freePorts } from '../../ports.ts'
 import { clockTickMs } from '../kv/busy.ts'
 import { keepChild } from '../kv/children.ts'
 import { sleep } from '../kv/clock.ts'
-import { Cluster, freePorts, type Member, type SystemKind } from '../kv/cluster.ts'
+import { Cluster, type Member, type SystemKind } from '../kv/cluster.ts'
 import { Generator } from '../kv/generator.ts'
 import { median } from '../kv/histogram.ts'
 import { cpuMicrosOf, loadAverage } from '../kv/proc.ts'
@@ -270,6 +271,9 @@ async function open(dir: string, options: Options) {
         const ratio = await compare(`create, ${clients} clients (etcd txn)`, ours(true), reference && theirs)
         if (clients === 64) ratios['create64VsEtcdTxn'] = ratio
         await compare(`create, no two alike, ${clients}`, ours(false), reference && theirs)
+        const follower = ports.find(other => other !== port) ?? port
+        const through = () => loop(follower, { kind: 'create', run: `${clients}-${run++}`, alike: true }, clients)
+        await compare(`through a follower, ${clients} (etcd txn)`, through, reference && theirs)
         // What is left for the API is what these are faster than etcd: one stores the same bytes and answers, the other answers.
         const stored = () => loop(port, { kind: 'store', run: `${clients}-${run++}`, value: canned.object }, clients)
         await compare(`only stored, ${clients} (etcd txn)`, stored, reference && theirs)

@@ -2,10 +2,10 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openEtcd } from '../../src/drivers/etcd.ts'
+import { freePorts } from '../ports.ts'
 
 export type EtcdServer = AsyncDisposable & {
   readonly url: string
@@ -31,7 +31,7 @@ export const hasEtcd = (() => {
 /** `folder` has ca.pem, server.pem and server.key, and clients must show a certificate of that CA. */
 export async function startEtcdServer(tlsFolder?: string): Promise<EtcdServer> {
   const folder = await mkdtemp(join(tmpdir(), 'flotilla-etcd-'))
-  const [client, peer] = [await freePort(), await freePort()]
+  const [client, peer] = await freePorts(2)
   const url = `${tlsFolder === undefined ? 'http' : 'https'}://127.0.0.1:${client}`
   const flags: Record<string, string> = {
     name: 'one',
@@ -107,14 +107,4 @@ export async function startEtcdServer(tlsFolder?: string): Promise<EtcdServer> {
 
 export function clientFiles(folder: string) {
   return { ca: join(folder, 'ca.pem'), certificate: join(folder, 'client.pem'), key: join(folder, 'client.key') }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
 }

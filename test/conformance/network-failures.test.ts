@@ -16,6 +16,7 @@ import { queueBytesMax } from '../../src/drivers/network/sender.ts'
 import { text, utf8 } from '../../src/lib/bytes.ts'
 import { prng } from '../../src/lib/prng.ts'
 import { type PeerId, peerId } from '../../src/world/network.ts'
+import { freePort } from '../ports.ts'
 import { admitAll, type Mesh, openMesh, until } from './mesh.ts'
 
 type Remote = { readonly child: ChildProcess; readonly peer: PeerId; readonly addresses: readonly string[] }
@@ -25,11 +26,12 @@ async function startRemote(
   mesh: Mesh,
   friend: PeerId,
   friendAddress: string,
-  listen = '/ip4/127.0.0.1/tcp/0',
+  listen?: string,
   clockShiftMs = 0,
 ): Promise<Remote & Disposable> {
   const program = fileURLToPath(new URL('mesh-process.ts', import.meta.url))
-  const child = spawn(process.execPath, [program, join(mesh.folder, 'remote'), listen, friend, friendAddress], {
+  const address = listen ?? `/ip4/127.0.0.1/tcp/${await freePort()}`
+  const child = spawn(process.execPath, [program, join(mesh.folder, 'remote'), address, friend, friendAddress], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, FLOTILLA_TEST_CLOCK_SHIFT_MS: String(clockShiftMs) },
   })
@@ -106,7 +108,7 @@ test('a machine that starts without a clock, decades back, is still reached, and
   const back = -50 * 365 * 86_400_000
   {
     const a = await mesh.open('a')
-    using remote = await startRemote(mesh, a.self, a.addresses()[0] ?? '', '/ip4/127.0.0.1/tcp/0', back)
+    using remote = await startRemote(mesh, a.self, a.addresses()[0] ?? '', undefined, back)
     a.admit([{ peer: remote.peer, addresses: remote.addresses }])
     await until('connected', () => a.connected().includes(remote.peer))
     expect(text(await a.request(remote.peer, 'api', utf8('there?'), mesh.signal))).toBe('there?')
@@ -115,7 +117,7 @@ test('a machine that starts without a clock, decades back, is still reached, and
   const b = await mesh.open('b')
   const identity = await mesh.identity('remote')
   b.admit([{ peer: identity.peer, addresses: [] }])
-  using remote = await startRemote(mesh, b.self, b.addresses()[0] ?? '', '/ip4/127.0.0.1/tcp/0', back)
+  using remote = await startRemote(mesh, b.self, b.addresses()[0] ?? '', undefined, back)
   await until('connected', () => b.connected().includes(remote.peer))
 })
 

@@ -3,7 +3,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -11,6 +10,7 @@ import { realClock } from '../../src/drivers/clock.ts'
 import { type GrpcServer, serveGrpc } from '../../src/drivers/grpc/serve.ts'
 import { openEtcd } from '../../src/etcd/run.ts'
 import type { PeerId } from '../../src/world/network.ts'
+import { freePorts } from '../ports.ts'
 import { startCluster } from '../store/cluster.ts'
 import { silent } from './serve.ts'
 
@@ -125,18 +125,6 @@ async function healthy(system: System): Promise<void> {
     if (code === 0) return
     if (performance.now() > until) throw new Error('etcd did not come up')
   }
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
-  const ports: number[] = []
-  for (const server of servers) {
-    if (!server.listening) await once(server, 'listening')
-    const address = server.address()
-    ports.push(typeof address === 'object' && address !== null ? address.port : 0)
-    server.close()
-  }
-  return ports
 }
 
 export type Said = { readonly code: number; readonly out: string; readonly error: string }

@@ -1,12 +1,12 @@
 // Agents as real processes on loopback, with the process runtime and no privileges: what the commands are tested on.
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
-import * as net from 'node:net'
 import { tmpdir } from 'node:os'
 import * as path from 'node:path'
 import { onTestFailed } from 'vitest'
 import { ask } from '../../src/cli/control.ts'
 import type { StatusReport } from '../../src/node/status.ts'
+import { freePort } from '../ports.ts'
 
 const main = path.resolve(import.meta.dirname, '../../src/main.ts')
 /** A busy machine may take its time. */
@@ -160,17 +160,4 @@ export function openAgents(): Agents {
       rmSync(dir, { recursive: true, force: true })
     },
   }
-}
-
-/** Freed again at once: somebody else may take it before we do, which nobody else here does. */
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = net.createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      const port = typeof address === 'object' && address !== null ? address.port : 0
-      server.close(() => resolve(port))
-    })
-  })
 }

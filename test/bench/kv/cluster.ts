@@ -2,9 +2,9 @@
 // again and ended. What differs between systems is how to start a member, and stands in systems.ts.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createWriteStream, mkdirSync, readFileSync, rmSync, type WriteStream } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { freePorts } from '../../ports.ts'
 import { forgetPid, keepChild, keepPid, kill } from './children.ts'
 import { monotonicMs, sleep } from './clock.ts'
 import { childrenOf, programOf } from './proc.ts'
@@ -258,25 +258,6 @@ async function traced(strace: ChildProcess): Promise<number | undefined> {
     await sleep(10)
   }
   return undefined
-}
-
-/** Ports that were free a moment ago, all different. */
-export async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = Array.from({ length: count }, () => createServer())
-  const ports = await Promise.all(
-    servers.map(
-      server =>
-        new Promise<number>((resolve, reject) => {
-          server.once('error', reject)
-          server.listen(0, '127.0.0.1', () => {
-            const address = server.address()
-            resolve(address !== null && typeof address === 'object' ? address.port : 0)
-          })
-        }),
-    ),
-  )
-  await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))))
-  return ports
 }
 
 /** Two for each member. */

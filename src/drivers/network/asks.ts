@@ -165,8 +165,15 @@ function laneWriter(connection: SecureConnection, broke: () => void): LaneWriter
   let queue: Part[] = []
   let flushed = Promise.withResolvers<void>()
   let isScheduled = false
-  connection.addEventListener('drain', flush)
+  // Messages first, which wait for the same: a heartbeat must not stand behind all of a large answer.
+  connection.addEventListener('drain', () => queueMicrotask(schedule))
   connection.addEventListener('close', drop)
+
+  function schedule(): void {
+    if (isScheduled) return
+    isScheduled = true
+    queueMicrotask(flush)
+  }
 
   function drop(): void {
     queue = []
@@ -214,10 +221,7 @@ function laneWriter(connection: SecureConnection, broke: () => void): LaneWriter
     push(number, id, flag, bytes) {
       if (connection.status !== 'open') return Promise.resolve()
       queue.push({ number, id, flag, bytes })
-      if (!isScheduled) {
-        isScheduled = true
-        queueMicrotask(flush)
-      }
+      schedule()
       return flushed.promise
     },
   }

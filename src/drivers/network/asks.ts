@@ -127,6 +127,8 @@ export function laneAsks(config: LaneAsksConfig): LaneAsks {
 
   return {
     async ask(protocol, body, signal) {
+      const ended = () => new MeshError('aborted', 'the call was ended', { cause: signal.reason })
+      if (signal.aborted) throw ended()
       if (connection.status !== 'open') throw lost()
       if (asked.size >= countMax) throw new MeshError('refused', `${countMax} questions to ${remote} are open`)
       lastId = (lastId + 1) >>> 0
@@ -136,7 +138,7 @@ export function laneAsks(config: LaneAsksConfig): LaneAsks {
       using _aborted = onAbort(signal, () => {
         if (!asked.delete(id)) return
         void writer.push(questionNumber, id, flags.cancel, none)
-        reject(new MeshError('aborted', 'the call was ended', { cause: signal.reason }))
+        reject(ended())
       })
       void send(questionNumber + protocol, id, body, () => asked.has(id))
       return await promise

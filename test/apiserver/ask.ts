@@ -25,11 +25,13 @@ export async function read(response: HttpResponse): Promise<Answered> {
   if (response.kind !== 'whole' && response.kind !== 'stream') {
     return { code: 101, body: {}, message: '', warnings: [] }
   }
-  const text = response.kind === 'whole' ? String(response.body) : await streamed(response.body)
+  const text = response.kind === 'whole' ? textOf(response.body) : await streamed(response.body)
   const body = JSON.parse(text === '' ? '{}' : text) as JsonObject
   const message = typeof body['message'] === 'string' ? body['message'] : ''
   return { code: response.code, body, message, warnings: warningsIn(response.headers['warning'] ?? '') }
 }
+
+const textOf = (body: string | Uint8Array): string => (typeof body === 'string' ? body : Buffer.from(body).toString())
 
 async function streamed(chunks: AsyncIterable<string | Uint8Array>): Promise<string> {
   let text = ''

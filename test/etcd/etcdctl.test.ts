@@ -114,7 +114,7 @@ describeWithEtcd('etcdctl', () => {
     await each(async system => {
       const id = await grant(system, 3)
       const put = await etcdctl(system, ['put', 'l/4', 'short', `--lease=${id}`])
-      const seen = await etcdctl(system, ['watch', 'l/4', '--rev=1'], { lines: 5 })
+      const seen = await etcdctl(system, ['watch', 'l/4', '--rev=1'], { lines: 6 })
       return { ...seen, out: put.out + seen.out }
     })
   })
@@ -134,7 +134,7 @@ describeWithEtcd('etcdctl', () => {
     await each(async system => {
       const { out } = await etcdctl(system, ['put', 'marker', 'x', '-w', 'json'])
       const { revision } = JSON.parse(out).header
-      const seen = etcdctl(system, ['watch', 'live', '--prefix', `--rev=${revision + 1}`], { lines: 8 })
+      const seen = etcdctl(system, ['watch', 'live', '--prefix', `--rev=${revision + 1}`], { lines: 18 })
       await etcdctl(system, ['put', 'live/1', 'a'])
       await etcdctl(system, ['txn'], { input: transaction('', 'put live/2 b\nput live/3 c', '') })
       await etcdctl(system, ['del', 'live', '--prefix'])
@@ -152,7 +152,7 @@ describeWithEtcd('etcdctl', () => {
     await same('get', 'k', `--rev=${revision - 2}`)
     await same('get', 'k', `--rev=${revision - 1}`)
     await same('watch', 'k', `--rev=${revision - 3}`)
-    await sameWith({ lines: 6 }, 'watch', 'k', `--rev=${revision - 2}`)
+    await sameWith({ lines: 9 }, 'watch', 'k', `--rev=${revision - 2}`)
     await same('compaction', '--physical', String(revision))
     await sameWith({ lines: 3 }, 'watch', 'k', `--rev=${revision}`)
     await same('get', 'k', '-w', 'json')

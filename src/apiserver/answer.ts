@@ -113,7 +113,7 @@ function formsOfText(text: () => string, protobuf: Forms['protobuf']): Forms {
 }
 
 function formsOfLine(line: Bytes, protobuf: Forms['protobuf']): Forms {
-  return { line: () => line, text: () => text(line), protobuf }
+  return { line: () => line, text: () => text(line.subarray(0, -1)), protobuf }
 }
 
 function formsOfStored(stored: Served, protobuf: Forms['protobuf']): Forms {
@@ -153,12 +153,8 @@ export function respondObject(
 /** Its object is made of what is served only when somebody wants another form of it. */
 export function respondAnswer(kind: Kind, answer: Answer, view: View): HttpResponse {
   const { code, stored, line, warnings } = answer
-  const forms =
-    stored !== undefined
-      ? formsOfStored(stored, () => protobufOf(kind, answer.object as JsonObject))
-      : line !== undefined
-        ? formsOfLine(line, () => protobufOf(kind, answer.object as JsonObject))
-        : undefined
+  const protobuf = () => protobufOf(kind, answer.object as JsonObject)
+  const forms = stored === undefined ? line && formsOfLine(line, protobuf) : formsOfStored(stored, protobuf)
   if (view.answers.as !== 'Object' || forms === undefined) {
     return respondObject(kind, code, answer.object, view, warnings)
   }

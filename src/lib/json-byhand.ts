@@ -25,9 +25,11 @@ export function hasBackslashInKey(text: string): boolean {
 
 function isKeyEnd(text: string, end: number): boolean {
   let at = end + 1
-  while (' \n\t\r'.includes(text.charAt(at)) && at < text.length) at++
+  while (isSpace(text.charCodeAt(at))) at++
   return text.charCodeAt(at) === 0x3a
 }
+
+const isSpace = (code: number): boolean => code === 0x20 || code === 0x0a || code === 0x09 || code === 0x0d
 
 /** What may come next in a text. */
 const expects = { value: 1, valueOrEnd: 2, key: 3, keyOrEnd: 4, colon: 5, commaOrEnd: 6 } as const
@@ -38,7 +40,7 @@ export type Parsed = {
   readonly isLong: boolean
 }
 
-type Container = Record<string | number, unknown>
+export type Container = Record<string | number, unknown>
 
 /** What JSON.parse should give, with exact integers. Throws SyntaxError as it does. */
 export function parseByHand(text: string): Parsed {
@@ -81,7 +83,7 @@ export function parseByHand(text: string): Parsed {
 
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at)
-    if (code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09) continue
+    if (isSpace(code)) continue
     const wantsValue = expected === expects.value || expected === expects.valueOrEnd
     switch (code) {
       case 0x22: {
@@ -143,11 +145,7 @@ const plain = { writable: true, enumerable: true, configurable: true }
 const numeral = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?$/
 
 /** Whether a number or a word ends before it. */
-function isEnd(code: number): boolean {
-  return (
-    code === 0x2c || code === 0x5d || code === 0x7d || code === 0x20 || code === 0x0a || code === 0x09 || code === 0x0d
-  )
-}
+const isEnd = (code: number): boolean => code === 0x2c || code === 0x5d || code === 0x7d || isSpace(code)
 
 /** Undefined: it is none. */
 function wordValue(said: string): unknown {

@@ -1,7 +1,7 @@
 // JSON whose whole numbers are exact as far as an int64 reaches. JavaScript's numbers are so up to 2^53; what lies beyond is
 // read as a bigint, and written as the digits that it had. Nearly no text has such a number: a look for sixteen digits in a
 // row says so, and then JSON.parse reads it as always.
-import { hasBackslashInKey, type Parsed, parseByHand } from './json-byhand.ts'
+import { type Container, hasBackslashInKey, type Parsed, parseByHand } from './json-byhand.ts'
 import { exactInteger, longInteger, stringEnd } from './json-text.ts'
 
 type RawJson = typeof JSON & { rawJSON(text: string): unknown }
@@ -39,8 +39,6 @@ function noted({ value, isLong }: Parsed): unknown {
   if (isLong && typeof value === 'object' && value !== null) long.add(value)
   return value
 }
-
-type Container = Record<string | number, unknown>
 
 /** A place in the text and where it is in the value: undefined below a key that stands twice, of which the last counts. */
 type Place = { readonly container: Container | undefined; key: string | number }

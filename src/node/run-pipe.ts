@@ -1,4 +1,5 @@
 // A mesh stream from this peer to itself: the network dials others only, but an API server asks its own kubelet too.
+import type { Kubelet } from '../kubelet/run.ts'
 import { aborted } from '../lib/abort.ts'
 import type { Bytes } from '../lib/bytes.ts'
 import type { Log } from '../world/log.ts'
@@ -30,7 +31,7 @@ export function pipe(self: PeerId): readonly [MeshStream, MeshStream] {
   return [side(there, back), side(back, there)]
 }
 
-type Serving = { serve(stream: MeshStream, signal: AbortSignal): Promise<void> }
+type Serving = Pick<Kubelet, 'serve'>
 
 export type OwnKubelet = {
   /** The API answers before the kubelet has come up: waits for it. MeshError `unreachable` when the signal aborts before. */

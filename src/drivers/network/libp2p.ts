@@ -101,7 +101,7 @@ export async function openNetwork(
   const announced = new Set<PeerId>()
   const senders = new Map<string, Sender>()
   /** The questions on each connection that has a lane. */
-  const asks = new WeakMap<SecureConnection, LaneAsks>()
+  const asks = new WeakMap<Connection, LaneAsks>()
   const streams = openStreams()
   const handlers: Handlers = { messages: new Map(), requests: new Map(), streams: new Map() }
   const connectionHandlers = new Set<(peer: PeerId, connected: boolean) => void>()
@@ -162,7 +162,7 @@ export async function openNetwork(
     const lane = library.lane(connection)
     if (lane !== undefined) {
       const asking = asksOn(lane, peer)
-      asks.set(lane, asking)
+      asks.set(connection, asking)
       lane.onLane = (number, payload) => {
         if (asking.take(number, payload)) return
         const protocol = protocols[number]
@@ -213,11 +213,6 @@ export async function openNetwork(
         return Promise.resolve(refusal(protocol, true))
       },
     })
-  }
-
-  function asksOf(connection: Connection): LaneAsks | undefined {
-    const lane = library.lane(connection)
-    return lane && asks.get(lane)
   }
 
   function connectionTo(peer: PeerId): Connection | undefined {
@@ -400,7 +395,7 @@ export async function openNetwork(
       // Streams are reset rather than closed: a stream that is cut by our end must not look complete.
       streams.abortAll()
       for (const connection of [...connections.values()].flat()) {
-        asksOf(connection)?.end(new MeshError('stopped', 'the network is stopped'))
+        asks.get(connection)?.end(new MeshError('stopped', 'the network is stopped'))
       }
       for (const sending of senders.values()) sending.stop()
       senders.clear()
@@ -443,7 +438,7 @@ export async function openNetwork(
         throw new MeshError('too-large', `a request of ${body.length} bytes is over the limit of ${requestBytesMax}`)
       }
       if (protocol !== 'join') {
-        const asking = asksOf(await connectionFor(to, protocol, 'ask', inner))
+        const asking = asks.get(await connectionFor(to, protocol, 'ask', inner))
         if (asking !== undefined) return bodyOf(await asking.ask(protocols.indexOf(protocol), body, inner), to)
       }
       return await askByStream(to, protocol, body, inner)
